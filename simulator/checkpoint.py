@@ -1,0 +1,134 @@
+"""Saving a run so that a kill at any moment loses nothing: atomic files, resumed to the same bits.
+
+A checkpoint holds tensors only (no pickled objects are executed when it is read). Chance needs no saving: draws are
+functions of seed and step.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def fingerprint(value: Any) -> str:
+    """A digest of what a run is made of: types, parameters and tensors, not memory addresses."""
+    digest = hashlib.blake2b(digest_size=16)
+
+    def add(value: Any) -> None:
+        digest.update(f"<{type(value).__module__}.{type(value).__qualname__}>".encode())
+        if isinstance(value, Tensor):
+            value = value.detach().cpu().numpy()
+        if isinstance(value, np.ndarray):
+            digest.update(f"{value.dtype}{value.shape}".encode())
+            digest.update(repr(value.tolist()).encode() if value.dtype == object else value.tobytes())
+        elif is_dataclass(value):
+            for field in fields(value):
+                add(field.name)
+                add(getattr(value, field.name, None))
+        elif isinstance(value, Mapping):
+            for key in value:
+                add(key)
+                add(value[key])
+        elif isinstance(value, list | tuple):
+            for item in value:
+                add(item)
+        elif isinstance(value, str | int | float | bool | None | Path):
+            digest.update(repr(value).encode())
+        elif callable(value) and hasattr(value, "__code__"):
+            digest.update(value.__code__.co_code)
+    add(value)
+    return digest.hexdigest()
+
+
+def _leaves(tree: Any, found: list[Any]) -> list[Any]:
+    """The arrays of a tree of dataclasses, dicts, lists and tuples, in a fixed order."""
+    if isinstance(tree, Tensor | np.ndarray | int | float | bool | str) or tree is None:
+        found.append(tree)
+    elif is_dataclass(tree):
+        for field in fields(tree):
+            _leaves(getattr(tree, field.name), found)
+    elif isinstance(tree, Mapping):
+        for key in tree:
+            _leaves(tree[key], found)
+    elif isinstance(tree, list | tuple):
+        for item in tree:
+            _leaves(item, found)
+    else:
+        raise TypeError(
+            f"a {type(tree).__name__} cannot be saved in a checkpoint: expected a state of tensors, in dataclasses, "
+            "dicts, lists or tuples; run without checkpoint="
+        )
+    return found
+
+
+def _rebuild(tree: Any, leaves: Any) -> Any:
+    """A tree of the same form as ``tree`` with other leaves, an iterator."""
+    if isinstance(tree, Tensor | np.ndarray | int | float | bool | str) or tree is None:
+        return next(leaves)
+    if is_dataclass(tree):
+        return type(tree)(**{f.name: _rebuild(getattr(tree, f.name), leaves) for f in fields(tree)})  # type: ignore[operator]
+    if isinstance(tree, Mapping):
+        return {key: _rebuild(tree[key], leaves) for key in tree}
+    items = [_rebuild(item, leaves) for item in tree]
+    return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+
+
+def write_atomically(path: Path, write: Any) -> None:
+    """Call ``write(file)`` on a temporary neighbour of ``path``, flush it to the disk, and put it in place.
+
+    A reader sees the old file or the new one, whole; a failed write (a full disk, say) leaves the old one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class Checkpoint:
+    """One file that follows one run."""
+
+    def __init__(self, path: str | Path, run: str, every: float) -> None:
+        """run: the run's fingerprint. every: seconds between two saves, 0 to save each step."""
+        self.path, self.run, self.every = Path(path), run, every
+        self.saved_at = time.monotonic()
+
+    def load(self, template: Any) -> tuple[int, Any, Any] | None:
+        """(steps done, state in the form of ``template``, records), or None where there is no file yet."""
+        if not self.path.exists():
+            return None
+        try:
+            saved = torch.load(self.path, weights_only=True)
+            run, step, leaves, records = saved["run"], saved["step"], saved["leaves"], saved["records"]
+        except Exception as error:
+            raise ValueError(f"{self.path} is not a checkpoint that can be read ({error}); remove it") from error
+        if run != self.run:
+            raise ValueError(
+                f"{self.path} is the checkpoint of another run: expected the same world, policy, rows, horizon, "
+                "seed, interventions and record; remove the file or name another"
+            )
+        return step, _rebuild(template, iter(leaves)), records
+
+    def save(self, step: int, state: Any, records: Any) -> None:
+        """Save if ``every`` seconds have passed since the last time."""
+        if time.monotonic() - self.saved_at < self.every:
+            return
+        content = {"run": self.run, "step": step, "leaves": _leaves(state, []), "records": records}
+        write_atomically(self.path, lambda file: torch.save(content, file))
+        self.saved_at = time.monotonic()
+
+    def remove(self) -> None:
+        """The run is complete."""
+        self.path.unlink(missing_ok=True)

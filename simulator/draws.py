@@ -1,0 +1,161 @@
+"""Chance as a pure function: a draw depends on what it is about, and on nothing else.
+
+``Draws(seed, ids, step).uniform("clicks")`` gives row ``ids[i]`` a number that depends on the seed, the site
+``"clicks"``, the step and ``ids[i]``. There is no stream and no state. From this follow paired worlds that share
+their luck, a batch that equals its rows run one by one in any order, and checkpoints without a generator in them.
+
+The generator is SplitMix64's output function (Steele, Lea & Flood, OOPSLA 2014) over a key hashed from (seed,
+scope, site, step) plus an odd multiple of the id. It is not cryptographic.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import kernels
+
+_MASK = (1 << 64) - 1
+
+
+def _signed(z: int) -> int:
+    """The same 64 bits as a Python int that fits torch.int64."""
+    return z - (1 << 64) if z >= 1 << 63 else z
+
+
+_INCREMENT, _MULTIPLIER_1, _MULTIPLIER_2 = (
+    _signed(z) for z in (kernels.INCREMENT, kernels.MULTIPLIER_1, kernels.MULTIPLIER_2)
+)
+
+
+@lru_cache(maxsize=4096)
+def _key_of_site(seed: int, scope: str, site: str) -> int:
+    words = f"{seed}\0{scope}\0{site}".encode()
+    return int.from_bytes(blake2b(words, digest_size=8).digest(), "little")
+
+
+def _key(seed: int, scope: str, site: str, step: int) -> int:
+    """64 bits for one call: all that its rows have in common."""
+    z = (_key_of_site(seed, scope, site) + step * kernels.INCREMENT) & _MASK
+    z = ((z ^ (z >> 30)) * kernels.MULTIPLIER_1) & _MASK
+    z = ((z ^ (z >> 27)) * kernels.MULTIPLIER_2) & _MASK
+    return z ^ (z >> 31)
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """The chance that one step's mechanisms may use.
+
+    seed: any Python int. ids: (n,) int64, who each row is; on the device that the draws shall be on. step: the
+    step that the draws are for. scope: keeps apart the draws of the world, its user and the policy, so that two of
+    them may use one site name; ``rollout`` sets it.
+    """
+
+    seed: int
+    ids: Tensor
+    step: int = 0
+    scope: str = ""
+
+    def __post_init__(self) -> None:
+        if self.ids.dtype != torch.int64 or self.ids.dim() != 1:
+            raise ValueError(
+                f"ids are {self.ids.dtype} of shape {tuple(self.ids.shape)}: expected int64 of shape (n,); "
+                "use torch.arange(n) for n rows"
+            )
+
+    def at(self, step: int) -> "Draws":
+        """The same rows' draws at another step."""
+        return replace(self, step=step)
+
+    def scoped(self, scope: str) -> "Draws":
+        """The same rows' draws for another party, such as the policy."""
+        return replace(self, scope=scope)
+
+    def uniform(self, site: str, index: int | Tensor | None = None) -> Tensor:
+        """Draws in the open interval (0, 1), float32.
+
+        index None: one draw a row, (n,). An int k: draws 0 to k - 1 of each row, (n, k). An int64 tensor (n, …):
+        the draws of each row that it names, in its shape; name what a draw is about (the item shown, say) and the
+        same row meets the same luck with it wherever and whenever in the step it is asked for. Index -1 is allowed
+        (padding); the lowest is -1.
+        """
+        key = _key(self.seed, self.scope, site, self.step)
+        n = len(self.ids)
+        if isinstance(index, Tensor):
+            if index.dtype != torch.int64 or index.dim() < 1 or index.shape[0] != n:
+                raise ValueError(
+                    f"index of site '{site}' is {index.dtype} of shape {tuple(index.shape)}: "
+                    f"expected int64 whose first axis is the {n} rows"
+                )
+        return self._uniform_compiled(key, index) if self.ids.is_cpu else self._uniform_torch(key, index)
+
+    def _uniform_compiled(self, key: int, index: int | Tensor | None) -> Tensor:
+        ids, k = self.ids.numpy(), np.uint64(key)
+        if index is None:
+            out = torch.empty(len(ids))
+            kernels.uniform_rows(k, ids, out.numpy())
+        elif isinstance(index, int):
+            out = torch.empty(len(ids), index)
+            kernels.uniform_span(k, ids, out.numpy())
+        else:
+            out = torch.empty(index.shape)
+            shape = (len(ids), index[0].numel() if len(ids) else 0)
+            kernels.uniform_index(k, ids, index.detach().reshape(shape).numpy(), out.view(shape).numpy())
+        return out
+
+    def _uniform_torch(self, key: int, index: int | Tensor | None) -> Tensor:
+        z = _mix(self.ids * _INCREMENT + _signed(key))
+        if index is not None:
+            if isinstance(index, int):
+                index = torch.arange(index, device=z.device).expand(len(z), -1)
+            z = _mix(z.view(-1, *[1] * (index.dim() - 1)) + (index + 1) * _INCREMENT)
+        return (((z >> 33) & (1 << 31) - 1).to(torch.float32) + 0.5).mul(2.0**-31).clamp(max=1 - 2.0**-24)
+
+    def bernoulli(self, site: str, probability: Tensor, index: int | Tensor | None = None) -> Tensor:
+        """True with the given probability: ``uniform(site, index) < probability``, bool.
+
+        probability: (n, …) in [0, 1], broadcast against the draws. A higher probability can only turn False into
+        True through the same draw.
+        """
+        return self.uniform(site, index) < probability
+
+    def gumbel(self, site: str, index: int | Tensor | None = None) -> Tensor:
+        """Standard Gumbel draws, float32: add them to log-probabilities; the argmax is one draw, the top k a slate."""
+        return self.uniform(site, index).log().neg().log().neg()
+
+    def categorical(self, site: str, probability: Tensor, which: Tensor | None = None) -> Tensor:
+        """One category a row, (n,) int64, by inverting the cumulative distribution at one uniform draw.
+
+        probability: (n, K), each row summing to 1; or a table (R, K) of which row i uses row ``which[i]``. One
+        draw a row keeps it cheap, and given the outcome the draw is uniform on an interval, which makes abduction
+        exact. Where the categories have no order and stability under a change matters more than time, use
+        ``(probability.log() + draws.gumbel(site, K)).argmax(1)``, the Gumbel-max form.
+        """
+        if which is None:
+            if len(probability) != len(self.ids):
+                raise ValueError(
+                    f"probability of site '{site}' has {len(probability)} rows: expected {len(self.ids)}, one for "
+                    "each id, or a table with which="
+                )
+            which = torch.arange(len(probability), device=probability.device)
+        return invert_cdf(self.uniform(site), probability, which)
+
+
+def _mix(z: Tensor) -> Tensor:
+    """``kernels.mix`` on int64 tensors: multiplication wraps, and masks make the shifts logical."""
+    z = (z ^ ((z >> 30) & (1 << 34) - 1)) * _MULTIPLIER_1
+    z = (z ^ ((z >> 27) & (1 << 37) - 1)) * _MULTIPLIER_2
+    return z ^ ((z >> 31) & (1 << 33) - 1)
+
+
+def invert_cdf(uniform: Tensor, table: Tensor, which: Tensor) -> Tensor:
+    """(n,) int64: the first k with ``uniform[i] < table[which[i], :k + 1].sum()``, the last k where none is."""
+    if uniform.is_cpu and table.is_cpu:
+        out = torch.empty(len(uniform), dtype=torch.int64)
+        kernels.inverse_cdf(uniform.numpy(), table.detach().numpy(), which.numpy(), out.numpy())
+        return out
+    cumulative = table[which].cumsum(dim=1)
+    return (uniform[:, None] >= cumulative[:, :-1]).sum(dim=1)

@@ -1,0 +1,201 @@
+"""The one record of what happened: what agents condition on, what learners learn from, what analyses read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Union, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas
+
+Column = Union[Tensor, np.ndarray, dict[str, "Column"]]  # text is a NumPy array of str objects
+CORE = ("observation", "action", "reward", "terminated", "truncated")
+
+
+def map_column(function: Any, *columns: Any) -> Any:
+    """``function`` over the leaves of columns of one structure (dicts of columns keep their keys)."""
+    if isinstance(columns[0], dict):
+        return {key: map_column(function, *(column[key] for column in columns)) for key in columns[0]}
+    return function(*columns)
+
+
+def first_leaf(column: Any) -> Any:
+    """Some array of a column: all have the same first axes."""
+    while isinstance(column, dict):
+        column = next(iter(column.values()))
+    return column
+
+
+def _swap(column: Column) -> Column:
+    """(n, T, …) to (T, n, …) and back, without a copy."""
+    return cast(Column, map_column(lambda a: a.swapaxes(0, 1), column))
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What n rows (sessions, devices, people) saw, did and were given over T steps.
+
+    Columns are stored as Gymnasium batches their spaces, with time second: ``observation`` (n, T + 1, …), the last
+    one being what was seen after the last action; ``action`` (n, T, …); ``reward`` (n, T) float32; ``terminated``
+    and ``truncated`` (n, T) bool; ``sites[name]`` (n, T, …) for each recorded quantity. Dict spaces are dicts of
+    columns, text is a NumPy array of strings. Entries from ``length[i]`` on are padding with reward 0.
+    ``series[name]`` (T, …) holds what was reduced over rows as it was recorded.
+
+    ``history[i]`` is one row, ``history[mask]`` some, ``history[:, :t]`` the first t steps: views, not copies.
+    Make one from arrays with ``History.of``.
+    """
+
+    columns: Mapping[str, Column]  # time first inside, (T, n, …), so that recording writes whole rows of memory
+    length: Tensor  # (n,) int64, steps until the row ended
+    ids: Tensor  # (n,) int64, who each row is
+    seed: int = 0
+    scenario: str = "factual"
+    series: Mapping[str, Tensor] = field(default_factory=dict)
+    steps: int | None = None  # how many of the stored steps count; None: all
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        action: Column,
+        reward: Tensor,
+        observation: Column | None = None,
+        terminated: Tensor | None = None,
+        truncated: Tensor | None = None,
+        sites: Mapping[str, Column] | None = None,
+        length: Tensor | None = None,
+        ids: Tensor | None = None,
+        seed: int = 0,
+        scenario: str = "factual",
+    ) -> "History":
+        """A history from arrays with rows first and time second, as the class documents them.
+
+        What is left out is filled in: length T for every row, ids 0 to n - 1, nothing terminated, and the last
+        step of each row truncated where it did not terminate.
+        """
+        n, steps = reward.shape
+        if length is None:
+            length = torch.full((n,), steps)
+        if terminated is None:
+            terminated = torch.zeros(n, steps, dtype=torch.bool)
+        if truncated is None:
+            truncated = (torch.arange(steps) == length[:, None] - 1) & ~terminated
+        columns: dict[str, Column] = {
+            "action": action,
+            "reward": reward.to(torch.float32),
+            "terminated": terminated,
+            "truncated": truncated,
+            **(sites or {}),
+        }
+        if observation is not None:
+            columns["observation"] = observation
+        for name, column in columns.items():
+            expected = (n, steps + 1) if name == "observation" else (n, steps)
+            shape = tuple(first_leaf(column).shape[:2])
+            if shape != expected:
+                raise ValueError(f"column '{name}' begins with axes {shape}: expected {expected}, rows and steps")
+        return cls(
+            {name: _swap(column) for name, column in columns.items()},
+            length,
+            torch.arange(n) if ids is None else ids,
+            seed,
+            scenario,
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, key: Any) -> "History":
+        """Some rows, or ``history[rows, :t]`` for their first t steps."""
+        rows, history = key, self
+        if isinstance(key, tuple):
+            rows, steps = key
+            if not isinstance(steps, slice) or steps.start not in (None, 0) or steps.step not in (None, 1):
+                raise IndexError(f"a history is cut as history[rows, :t], a prefix: got steps {steps}")
+            t = len(range(self.num_steps)[steps])
+            history = replace(self, steps=t, length=self.length.clamp(max=t))
+        if isinstance(rows, slice) and rows == slice(None):
+            return history
+        if isinstance(rows, int):
+            rows = slice(rows, rows + 1 or None)
+        columns = {name: map_column(lambda a: a[:, rows], column) for name, column in self.columns.items()}
+        return replace(history, columns=columns, length=history.length[rows], ids=self.ids[rows])
+
+    def __repr__(self) -> str:
+        sites = f", sites {sorted(self.sites)}" if self.sites else ""
+        return f"History({len(self)} rows, {self.num_steps} steps, seed {self.seed}, {self.scenario}{sites})"
+
+    @property
+    def num_steps(self) -> int:
+        """T, the second axis of every column."""
+        return len(first_leaf(self.columns["terminated"])) if self.steps is None else self.steps
+
+    def column(self, name: str) -> Any:
+        """One column by name, rows first; "observation" has one step more than the others."""
+        if name not in self.columns:
+            where = "history.series has it, reduced" if name in self.series else "rollout(record=…) names what to keep"
+            raise LookupError(f"no column '{name}' in this history, which has {sorted(self.columns)}; {where}")
+        column = self.columns[name]
+        if self.steps is not None:
+            steps = self.steps + (name == "observation")
+            column = map_column(lambda a: a[:steps], column)
+        return _swap(column)
+
+    @property
+    def observation(self) -> Any:
+        """(n, T + 1, …) what was seen before each action, and after the last."""
+        return self.column("observation")
+
+    @property
+    def action(self) -> Any:
+        """(n, T, …) what was done."""
+        return self.column("action")
+
+    @property
+    def reward(self) -> Tensor:
+        """(n, T) float32."""
+        return cast(Tensor, self.column("reward"))
+
+    @property
+    def terminated(self) -> Tensor:
+        """(n, T) bool: the task ended with this step."""
+        return cast(Tensor, self.column("terminated"))
+
+    @property
+    def truncated(self) -> Tensor:
+        """(n, T) bool: time ran out with this step."""
+        return cast(Tensor, self.column("truncated"))
+
+    @property
+    def sites(self) -> dict[str, Any]:
+        """The recorded quantities, each (n, T, …)."""
+        return {name: self.column(name) for name in self.columns if name not in CORE}
+
+    @property
+    def valid(self) -> Tensor:
+        """(n, T) bool: True before a row's end, False for padding."""
+        return torch.arange(self.num_steps, device=self.length.device) < self.length[:, None]
+
+    def equals(self, other: "History") -> bool:
+        """Whether two histories are the same to the bit, padding included."""
+
+        def same(a: Any, b: Any) -> bool:
+            if isinstance(a, dict):
+                return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+            if isinstance(a, Tensor):
+                return isinstance(b, Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+            return isinstance(b, np.ndarray) and a.shape == b.shape and bool((a == b).all())
+
+        return (
+            self.columns.keys() == other.columns.keys()
+            and all(same(self.column(name), other.column(name)) for name in self.columns)
+            and same(dict(self.series), dict(other.series))
+            and torch.equal(self.length, other.length)
+            and torch.equal(self.ids, other.ids)
+            and (self.seed, self.scenario) == (other.seed, other.scenario)
+        )

@@ -1,0 +1,81 @@
+"""The compiled CPU side of the two hot primitives: keyed draws, and what is read off tables with them.
+
+Every kernel here has its plain torch twin beside the caller (``draws.py``), which computes the same integers and
+the same IEEE operations in the same order, so that both give the same bits; a test holds them together.
+Kernels are compiled on first use and cached on disk. numba is imported nowhere else in this package.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+# SplitMix64 (Steele, Lea & Flood, OOPSLA 2014): the odd increment and the two multipliers of its output function.
+INCREMENT = 0x9E3779B97F4A7C15
+MULTIPLIER_1 = 0xBF58476D1CE4E5B9
+MULTIPLIER_2 = 0x94D049BB133111EB
+
+_INCREMENT, _MULTIPLIER_1, _MULTIPLIER_2 = np.uint64(INCREMENT), np.uint64(MULTIPLIER_1), np.uint64(MULTIPLIER_2)
+_30, _27, _31, _33 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(33)
+_HALF, _SCALE = np.float32(0.5), np.float32(2.0**-31)
+_BELOW_ONE = np.float32(1 - 2.0**-24)  # the largest float32 below 1
+
+_Array = np.ndarray[Any, Any]
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """``numba.njit`` with this package's settings: cached on disk, no fast-math, the GIL released."""
+    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def mix(z: np.uint64) -> np.uint64:
+    """SplitMix64's output function: a bijection on 64 bits in which each input bit moves half the output bits."""
+    z = (z ^ (z >> _30)) * _MULTIPLIER_1
+    z = (z ^ (z >> _27)) * _MULTIPLIER_2
+    return z ^ (z >> _31)
+
+
+@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+def unit(z: np.uint64) -> np.float32:
+    """The upper 31 bits as a float32 in the open interval (0, 1)."""
+    # 31 bits rather than 24: P(u < p) stays true to p for probabilities far below 2**-24.
+    return min((np.float32(np.int32(z >> _33)) + _HALF) * _SCALE, _BELOW_ONE)
+
+
+@compiled
+def uniform_rows(key: np.uint64, ids: _Array, out: _Array) -> None:
+    """One draw a row: ids (n,) int64, out (n,) float32."""
+    for i in range(ids.shape[0]):
+        out[i] = unit(mix(key + np.uint64(ids[i]) * _INCREMENT))
+
+
+@compiled
+def uniform_span(key: np.uint64, ids: _Array, out: _Array) -> None:
+    """Draws 0, 1, … of each row: ids (n,) int64, out (n, k) float32."""
+    for i in range(out.shape[0]):
+        row = mix(key + np.uint64(ids[i]) * _INCREMENT)
+        for j in range(out.shape[1]):
+            out[i, j] = unit(mix(row + np.uint64(j + 1) * _INCREMENT))
+
+
+@compiled
+def uniform_index(key: np.uint64, ids: _Array, index: _Array, out: _Array) -> None:
+    """The draws of each row that ``index`` names: ids (n,) int64, index (n, k) int64, out (n, k) float32."""
+    for i in range(out.shape[0]):
+        row = mix(key + np.uint64(ids[i]) * _INCREMENT)
+        for j in range(out.shape[1]):
+            out[i, j] = unit(mix(row + np.uint64(index[i, j] + 1) * _INCREMENT))
+
+
+@compiled
+def inverse_cdf(uniform: _Array, table: _Array, which: _Array, out: _Array) -> None:
+    """Row ``which[i]`` of a table of probabilities, inverted at ``uniform[i]``: the first k with u < p_0 + … + p_k."""
+    last = table.shape[1] - 1
+    for i in range(uniform.shape[0]):
+        cumulative, k = table[which[i], 0], 0
+        while k < last and uniform[i] >= cumulative:
+            k += 1
+            cumulative += table[which[i], k]
+        out[i] = k

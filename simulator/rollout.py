@@ -1,0 +1,232 @@
+"""The loop, the only one: a policy acts in a world, and a History comes out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .checkpoint import Checkpoint, fingerprint
+from .draws import Draws
+from .history import History, first_leaf, map_column
+from .sites import Do, Sites
+from .world import Learner, Policy, World
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """How a site is recorded, where keeping every row of every step would be too much.
+
+    What it keeps goes to ``history.series[site]``, time first: (T', n, …), or (T', …) with ``reduce``, or
+    (T', num_groups, …) with ``by``.
+
+    site: the name; "observation", "action" and "reward" too, whose full columns are then not kept.
+    every: keep steps 0, every, 2 every, …
+    reduce: None keeps rows; "mean" or "sum" is taken over rows, in float64.
+    by: (n,) int64, the group of each row, from 0.
+    """
+
+    site: str
+    every: int = 1
+    reduce: str | None = None
+    by: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"Record('{self.site}') has every={self.every}: expected 1 or more")
+        if self.reduce not in (None, "mean", "sum"):
+            raise ValueError(f"Record('{self.site}') has reduce={self.reduce!r}: expected None, 'mean' or 'sum'")
+        if self.by is not None and self.reduce is None:
+            raise ValueError(f"Record('{self.site}') has by= without reduce=: add reduce='mean' or 'sum'")
+
+
+def rollout(
+    world: World,
+    policy: Policy,
+    *,
+    rows: int | Tensor,
+    horizon: int,
+    seed: int = 0,
+    interventions: Sequence[Do] = (),
+    record: Sequence[str | Record] | str = (),
+    scenario: str | None = None,
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: float = 30.0,
+) -> History:
+    """Run ``policy`` in ``world`` for ``horizon`` steps and return what happened.
+
+    rows: how many rows, whose ids are then 0 to rows - 1; or their ids, (n,) int64, on the device to run on. The
+        same id meets the same luck in any batch.
+    seed: any int. Two runs with the same seed share every draw, whatever the policy and the interventions.
+    interventions: what to change; sites "observation", "action" and "reward" are named here, the others by the world.
+    record: names of sites to keep besides the observation, action and reward; "all" for every site; a ``Record``
+        thins or reduces one. A Record of a core column replaces the full column.
+    scenario: a name for the history; "factual", or the intervened sites' names, by default.
+    progress: show a bar.
+    checkpoint: a file to save to at least every ``checkpoint_every`` seconds, atomically. If it exists, the run goes
+        on from there, to the same bits as if it had never stopped; it is removed when the run is complete.
+
+    Raises LookupError for an intervention or record of a site that the world does not name, ValueError where the
+    world breaks its contract or the checkpoint is of another run.
+    """
+    ids = torch.arange(rows) if isinstance(rows, int) else rows
+    if len(ids) == 0 or horizon < 1:
+        raise ValueError(f"rollout of {len(ids)} rows over {horizon} steps: expected at least one of each")
+    draws = Draws(seed, ids, scope="world")
+    chance = draws.scoped("policy")
+    recorder = _Recorder(record, horizon, ids)
+    site = Sites(interventions, recorder)
+    length = torch.zeros_like(ids)
+    alive = torch.ones_like(ids, dtype=torch.bool)
+    all_alive = True
+    state, observation = world.reset(draws, site)
+    observation = site("observation", observation)
+    start = 0
+    saver = None
+    if checkpoint is not None:
+        run = (world, policy, ids, horizon, seed, list(interventions), record)
+        saver = Checkpoint(checkpoint, fingerprint(run), checkpoint_every)
+        saved = saver.load((state, observation, length, alive))
+        if saved is not None:
+            start, (state, observation, length, alive), (recorder.columns, recorder.series) = saved
+            all_alive = bool(alive.all())
+    if scenario is None:
+        scenario = " and ".join(do.site for do in interventions) or "factual"
+
+    def so_far(steps: int) -> History:
+        return History(recorder.columns, length, ids, seed, scenario, recorder.series, steps)
+
+    end = horizon
+    for t in tqdm(range(start, horizon), initial=start, total=horizon, disable=not progress, unit="step"):
+        if not all_alive and not alive.any():
+            end = t
+            break
+        site.step = t
+        action = site("action", policy.act(observation, so_far(t), chance.at(t)))
+        state, observation, reward, terminated = world.step(state, action, draws.at(t), site)
+        if t == start:
+            _check_transition(world, len(ids), observation, reward, terminated)
+        reward = site("reward", reward if all_alive else reward.where(alive, 0))
+        length += 1 if all_alive else alive
+        if terminated.any():
+            recorder.columns["terminated"][t] = terminated & alive
+            alive = alive & ~terminated
+            all_alive = False
+        if t == horizon - 1:
+            recorder.columns["truncated"][t] = alive
+        site.step = t + 1
+        observation = site("observation", observation)
+        if t == start:
+            site.check_names([do.site for do in interventions] + recorder.asked)
+        if saver is not None and t < horizon - 1:
+            saver.save(t + 1, (state, observation, length, alive), (recorder.columns, recorder.series))
+    if not all_alive and "reward" in recorder.columns:
+        recorder.columns["reward"].masked_fill_(torch.arange(horizon, device=ids.device)[:, None] >= length, 0)
+    history = so_far(end)
+    if saver is not None:
+        saver.remove()
+    return history if end < horizon else replace(history, steps=None)
+
+
+def episodes(
+    world: World,
+    agent: Learner,
+    num_episodes: int,
+    *,
+    horizon: int,
+    seed: int = 0,
+    interventions: Sequence[Do] = (),
+    record: Sequence[str | Record] | str = "all",
+    first: int = 0,
+    progress: bool = False,
+) -> Iterator[History]:
+    """Let an agent learn online: act for one episode, learn from it, and again.
+
+    Yields each episode's one-row history after the agent has learnt from it. Episode k is row id ``first + k``, so
+    that two agents with the same seed meet the same luck in the same episode.
+    """
+    for k in tqdm(range(first, first + num_episodes), disable=not progress, unit="episode"):
+        history = rollout(
+            world,
+            agent,
+            rows=torch.tensor([k]),
+            horizon=horizon,
+            seed=seed,
+            interventions=interventions,
+            record=record,
+        )
+        agent.learn(history)
+        yield history
+
+
+class _Recorder:
+    """Keeps what is asked for, time first, in buffers made when a site first appears."""
+
+    def __init__(self, record: Sequence[str | Record] | str, horizon: int, ids: Tensor) -> None:
+        if isinstance(record, str) and record != "all":
+            raise ValueError(f"record={record!r}: expected 'all', or a list of names such as [{record!r}]")
+        named = [] if isinstance(record, str) else [Record(r) if isinstance(r, str) else r for r in record]
+        self.asked = [r.site for r in named]
+        self.wanted = {name: Record(name) for name in ("observation", "action", "reward")}
+        self.wanted |= {r.site: r for r in named}
+        self.everything = record == "all"
+        self.horizon = horizon
+        never = torch.zeros(horizon, len(ids), dtype=torch.bool, device=ids.device)
+        self.columns: dict[str, Any] = {"terminated": never, "truncated": never.clone()}
+        self.series: dict[str, Any] = {}
+
+    def __call__(self, name: str, step: int, value: Any) -> None:
+        if name not in self.wanted:
+            if not self.everything:
+                return
+            self.wanted[name] = Record(name)
+        how = self.wanted[name]
+        if step % how.every:
+            return
+        thinned = how.every > 1 or how.reduce is not None
+        if how.reduce is not None:
+            value = _reduced(how, value)
+        kept = self.series if thinned else self.columns
+        if name not in kept:
+            steps = -(-(self.horizon + (name == "observation")) // how.every)
+            kept[name] = map_column(lambda leaf: _buffer(steps, leaf), value)
+        map_column(lambda buffer, leaf: _write(buffer, step // how.every, leaf), kept[name], value)
+
+
+def _buffer(steps: int, leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return torch.zeros((steps, *leaf.shape), dtype=leaf.dtype, device=leaf.device)
+    return np.full((steps, *leaf.shape), "" if leaf.dtype == object else 0, dtype=leaf.dtype)
+
+
+def _write(buffer: Any, step: int, leaf: Any) -> None:
+    buffer[step] = leaf
+
+
+def _reduced(how: Record, value: Tensor) -> Tensor:
+    """The mean or sum over rows, or over the rows of each group."""
+    value = value.to(torch.float64)
+    if how.by is None:
+        return value.mean(0) if how.reduce == "mean" else value.sum(0)
+    groups = int(how.by.max()) + 1
+    total = torch.zeros((groups, *value.shape[1:]), dtype=torch.float64, device=value.device)
+    total.index_add_(0, how.by, value)
+    if how.reduce == "sum":
+        return total
+    return total / how.by.bincount(minlength=groups).view(-1, *[1] * (value.dim() - 1))
+
+
+def _check_transition(world: World, n: int, observation: Any, reward: Tensor, terminated: Tensor) -> None:
+    """One look at the first step: a wrong shape here would broadcast in silence later."""
+    name = type(world).__name__
+    if tuple(reward.shape) != (n,) or reward.dtype != torch.float32:
+        raise ValueError(f"reward of {name} is {reward.dtype} {tuple(reward.shape)}: expected float32 ({n},)")
+    if tuple(terminated.shape) != (n,) or terminated.dtype != torch.bool:
+        raise ValueError(f"terminated of {name} is {terminated.dtype} {tuple(terminated.shape)}: expected bool ({n},)")
+    if len(first_leaf(observation)) != n:
+        raise ValueError(f"observation of {name} has {len(first_leaf(observation))} rows: expected {n}")

@@ -1,0 +1,67 @@
+"""The contracts: what a world and a policy must offer. Nothing inherits from these; they are protocols."""
+
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+
+import gymnasium
+from torch import Tensor
+
+from .draws import Draws
+from .history import Column, History
+from .sites import Sites
+
+
+class Transition(NamedTuple):
+    """What one step brings, for n rows."""
+
+    state: Any  # the world's own: a tensor, or a (frozen dataclass, tuple or dict) of tensors, first axis rows
+    observation: Column  # (n, …) as the observation space batches it
+    reward: Tensor  # (n,) float32
+    terminated: Tensor  # (n,) bool: the task has ended (time running out is the rollout's business)
+
+
+@runtime_checkable
+class World(Protocol):
+    """A batched world without hidden state, usually a frozen dataclass of parameters.
+
+    The first axis is always rows (sessions, devices, people). All chance comes from ``draws``; every quantity that
+    one may record or intervene on passes through ``site(name, value)``.
+    """
+
+    @property
+    def observation_space(self) -> gymnasium.Space[Any]:
+        """The space of one row's observation."""
+        ...
+
+    @property
+    def action_space(self) -> gymnasium.Space[Any]:
+        """The space of one row's action."""
+        ...
+
+    def reset(self, draws: Draws, site: Sites) -> tuple[Any, Column]:
+        """The first state and observation of ``len(draws.ids)`` rows."""
+        ...
+
+    def step(self, state: Any, action: Any, draws: Draws, site: Sites) -> Transition:
+        """One step of every row."""
+        ...
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """What acts. Memoryless policies ignore ``history``; stochastic ones take their chance from ``draws``.
+
+    ``draws.step`` is the step of the episode, which non-stationary policies read.
+    """
+
+    def act(self, observation: Any, history: History, draws: Draws) -> Any:
+        """One action a row, as the world's action space batches them."""
+        ...
+
+
+@runtime_checkable
+class Learner(Policy, Protocol):
+    """A policy that learns from what happened."""
+
+    def learn(self, history: History) -> Self:
+        """Learn from these episodes; return ``self``."""
+        ...
