@@ -9,10 +9,11 @@ from gymnasium import spaces
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ethogram.simulator.draws import Draws
+from ethogram.simulator.draws import Draws, invert_cdf
 from ethogram.simulator.sites import Sites
 from ethogram.simulator.world import Policy, Transition
 
+from . import kernels
 from .mdp import CascadingMDP
 from .spaces import Slates, check_slates
 
@@ -52,7 +53,11 @@ class CascadingSession:
 
     @cached_property
     def _reward(self) -> Tensor:
-        return pad(self.mdp.reward, (0, 1)).float()  # (S, N + 1): index -1, no click, is worth nothing
+        return pad(self.mdp.reward, (0, 1)).float().flatten()  # (S (N + 1),): no click is worth nothing
+
+    @cached_property
+    def _cumulative(self) -> Tensor:
+        return self.mdp.transition.cumsum(-1).flatten(0, 1)  # (S (N + 1), S) of p(. | s, a)
 
     def reset(self, draws: Draws, site: Sites) -> tuple[Tensor, Tensor]:
         """All users in the initial state."""
@@ -61,19 +66,36 @@ class CascadingSession:
 
     def step(self, state: Tensor, slate: Tensor, draws: Draws, site: Sites) -> Transition:
         """One list shown. Shapes: state (n,), slate (n, m)."""
-        mdp, nothing = self.mdp, self.mdp.length
-        check_slates(slate, mdp.num_items, mdp.length)
-        attraction = site("attraction", self._attraction[state[:, None], slate])  # (n, m) probability
+        items, length = self.mdp.num_items, self.mdp.length
+        check_slates(slate, items, length)
+        attraction = site("attraction", lookup(self._attraction, state, slate))  # (n, m) probability
         if self.user is None:
-            clicks = draws.bernoulli("attracted", attraction, index=slate)  # (n, m) bool
-            click = clicks.byte().argmax(1).where(clicks.any(1), nothing)  # the first
+            click = first_true(draws.bernoulli("attracted", attraction, index=slate))  # (n,)
         else:
             seen = {"state": state, "slate": slate, "attraction": attraction}
-            clicks = site("clicks", self.user.act(seen, None, draws.scoped("user")))  # type: ignore[arg-type]
-            click = nothing - 1 - clicks.flip(1).byte().argmax(1)  # the last
-            click = click.where(clicks.any(1), nothing)
+            clicks = site("clicks", self.user.act(seen, None, draws.scoped("user")))  # (n, m) bool
+            click = length - 1 - first_true(clicks.flip(1))  # the last; -1 for none
+            click = click.where(click >= 0, length)
         click = site("click", click)  # (n,) position, m for none
-        item = pad(slate, (0, 1), value=-1).gather(1, click[:, None])[:, 0]  # (n,) -1 for none
-        moves = state * (mdp.num_items + 1) + item % (mdp.num_items + 1)  # rows of p(. | s, a)
-        after = site("state", draws.categorical("state", mdp.transition.flatten(0, 1), which=moves))  # (n,)
-        return Transition(after, after, self._reward[state, item], torch.zeros_like(state, dtype=torch.bool))
+        clicked = lookup(pad(slate, (0, 1), value=-1), torch.arange(len(slate)), click[:, None])[:, 0]  # (n,) item, -1
+        outcome = state * (items + 1) + clicked.where(clicked >= 0, items)  # (n,) row of the (s, a) tables
+        after = site("state", invert_cdf(draws.uniform("state"), self._cumulative, outcome))  # (n,)
+        return Transition(after, after, self._reward[outcome], torch.zeros_like(state, dtype=torch.bool))
+
+
+def lookup(table: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """``table[rows[:, None], columns]``, (n, L); column -1 is the last."""
+    if not table.is_cpu:
+        return table[rows[:, None], columns]
+    out = torch.empty(columns.shape, dtype=table.dtype)
+    kernels.lookup(table.numpy(), rows.numpy(), columns.numpy(), out.numpy())
+    return out
+
+
+def first_true(flags: Tensor) -> Tensor:
+    """The position of the first True in each row of (n, L) bool, L where there is none; (n,) int64."""
+    if not flags.is_cpu:
+        return flags.byte().argmax(1).where(flags.any(1), flags.shape[1])
+    out = torch.empty(len(flags), dtype=torch.int64)
+    kernels.first_true(flags.numpy(), out.numpy())
+    return out

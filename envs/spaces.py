@@ -9,6 +9,8 @@ from gymnasium import Space, spaces
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 from torch import Tensor
 
+from . import kernels
+
 
 class Slates(Space[np.ndarray[Any, Any]]):
     """Ordered lists of 1 to ``length`` distinct items out of ``num_items``.
@@ -100,6 +102,8 @@ class Slates(Space[np.ndarray[Any, Any]]):
 
 def find_bad_slate(slates: Tensor, num_items: int) -> int:
     """The first row of (n, L) int64 slates that is not one, or -1 where all are."""
+    if slates.is_cpu:
+        return int(kernels.bad_slate(slates.numpy(), num_items))
     shown = slates >= 0
     bad = (slates >= num_items).any(1) | (slates < -1).any(1) | ~shown[:, 0] | (shown[:, 1:] & ~shown[:, :-1]).any(1)
     for j in range(1, slates.shape[1]):

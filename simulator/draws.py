@@ -141,7 +141,7 @@ class Draws:
                     "each id, or a table with which="
                 )
             which = torch.arange(len(probability), device=probability.device)
-        return invert_cdf(self.uniform(site), probability, which)
+        return invert_cdf(self.uniform(site), probability.cumsum(1), which)
 
 
 def _mix(z: Tensor) -> Tensor:
@@ -151,11 +151,13 @@ def _mix(z: Tensor) -> Tensor:
     return z ^ ((z >> 31) & (1 << 33) - 1)
 
 
-def invert_cdf(uniform: Tensor, table: Tensor, which: Tensor) -> Tensor:
-    """(n,) int64: the first k with ``uniform[i] < table[which[i], :k + 1].sum()``, the last k where none is."""
-    if uniform.is_cpu and table.is_cpu:
+def invert_cdf(uniform: Tensor, cumulative: Tensor, which: Tensor) -> Tensor:
+    """(n,) int64: the first k with ``uniform[i] < cumulative[which[i], k]``, the last k where there is none.
+
+    uniform: (n,) float32. cumulative: (R, K), each row the running sum of probabilities. which: (n,) int64.
+    """
+    if uniform.is_cpu:
         out = torch.empty(len(uniform), dtype=torch.int64)
-        kernels.inverse_cdf(uniform.numpy(), table.detach().numpy(), which.numpy(), out.numpy())
+        kernels.invert_cdf(uniform.numpy(), cumulative.detach().numpy(), which.numpy(), out.numpy())
         return out
-    cumulative = table[which].cumsum(dim=1)
-    return (uniform[:, None] >= cumulative[:, :-1]).sum(dim=1)
+    return (uniform[:, None] >= cumulative[which, :-1]).sum(dim=1)

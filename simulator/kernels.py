@@ -21,7 +21,7 @@ _30, _27, _31, _33 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(33)
 _HALF, _SCALE = np.float32(0.5), np.float32(2.0**-31)
 _BELOW_ONE = np.float32(1 - 2.0**-24)  # the largest float32 below 1
 
-_Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, Any]
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -45,14 +45,14 @@ def unit(z: np.uint64) -> np.float32:
 
 
 @compiled
-def uniform_rows(key: np.uint64, ids: _Array, out: _Array) -> None:
+def uniform_rows(key: np.uint64, ids: Array, out: Array) -> None:
     """One draw a row: ids (n,) int64, out (n,) float32."""
     for i in range(ids.shape[0]):
         out[i] = unit(mix(key + np.uint64(ids[i]) * _INCREMENT))
 
 
 @compiled
-def uniform_span(key: np.uint64, ids: _Array, out: _Array) -> None:
+def uniform_span(key: np.uint64, ids: Array, out: Array) -> None:
     """Draws 0, 1, … of each row: ids (n,) int64, out (n, k) float32."""
     for i in range(out.shape[0]):
         row = mix(key + np.uint64(ids[i]) * _INCREMENT)
@@ -61,7 +61,7 @@ def uniform_span(key: np.uint64, ids: _Array, out: _Array) -> None:
 
 
 @compiled
-def uniform_index(key: np.uint64, ids: _Array, index: _Array, out: _Array) -> None:
+def uniform_index(key: np.uint64, ids: Array, index: Array, out: Array) -> None:
     """The draws of each row that ``index`` names: ids (n,) int64, index (n, k) int64, out (n, k) float32."""
     for i in range(out.shape[0]):
         row = mix(key + np.uint64(ids[i]) * _INCREMENT)
@@ -70,12 +70,11 @@ def uniform_index(key: np.uint64, ids: _Array, index: _Array, out: _Array) -> No
 
 
 @compiled
-def inverse_cdf(uniform: _Array, table: _Array, which: _Array, out: _Array) -> None:
-    """Row ``which[i]`` of a table of probabilities, inverted at ``uniform[i]``: the first k with u < p_0 + … + p_k."""
-    last = table.shape[1] - 1
+def invert_cdf(uniform: Array, cumulative: Array, which: Array, out: Array) -> None:
+    """How many entries of row ``which[i]`` of a cumulative table, its last left out, are <= ``uniform[i]``."""
+    last = cumulative.shape[1] - 1
     for i in range(uniform.shape[0]):
-        cumulative, k = table[which[i], 0], 0
-        while k < last and uniform[i] >= cumulative:
-            k += 1
-            cumulative += table[which[i], k]
-        out[i] = k
+        row, u, count = cumulative[which[i]], uniform[i], 0
+        for k in range(last):  # no early exit: a branch that cannot be predicted costs more than the rest of the row
+            count += u >= row[k]
+        out[i] = count
