@@ -9,7 +9,8 @@ from gymnasium import spaces
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ethogram.simulator.draws import Draws, invert_cdf
+from ethogram.simulator.draws import Draws
+from ethogram.simulator.history import History
 from ethogram.simulator.sites import Sites
 from ethogram.simulator.world import Policy, Transition
 
@@ -73,14 +74,29 @@ class CascadingSession:
             click = first_true(draws.bernoulli("attracted", attraction, index=slate))  # (n,)
         else:
             seen = {"state": state, "slate": slate, "attraction": attraction}
-            clicks = site("clicks", self.user.act(seen, None, draws.scoped("user")))  # (n, m) bool
+            before = History({}, torch.zeros_like(state), draws.ids, steps=0)  # this user remembers nothing
+            clicks = site("clicks", self.user.act(seen, before, draws.scoped("user")))  # (n, m) bool
             click = length - 1 - first_true(clicks.flip(1))  # the last; -1 for none
             click = click.where(click >= 0, length)
         click = site("click", click)  # (n,) position, m for none
         clicked = lookup(pad(slate, (0, 1), value=-1), torch.arange(len(slate)), click[:, None])[:, 0]  # (n,) item, -1
         outcome = state * (items + 1) + clicked.where(clicked >= 0, items)  # (n,) row of the (s, a) tables
-        after = site("state", invert_cdf(draws.uniform("state"), self._cumulative, outcome))  # (n,)
+        after = site("state", draws.inverse_cdf("state", self._cumulative, outcome))  # (n,)
         return Transition(after, after, self._reward[outcome], torch.zeros_like(state, dtype=torch.bool))
+
+    def evidence(self, history: History) -> dict[str, tuple[Tensor, Tensor]]:
+        """What a history with the site "click" reveals of this world's draws, for ``contrast.abduct``.
+
+        Items above the click did not attract, the clicked one did, those below were not looked at; the next
+        observation is the state drawn.
+        """
+        if self.user is not None:
+            raise ValueError("evidence of a session with user=: expected the cascade user, whose draws a click reveals")
+        click, slates = history.column("click")[..., None], history.action  # (n, T, 1), (n, T, m)
+        position = torch.arange(self.mdp.length, device=slates.device)
+        examined = (position <= click) & (slates >= 0) & history.valid[..., None]
+        after = history.observation[:, 1:]
+        return {"attracted": (position == click, examined), "state": (after, history.valid)}
 
 
 def lookup(table: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

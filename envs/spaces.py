@@ -12,7 +12,7 @@ from torch import Tensor
 from . import kernels
 
 
-class Slates(Space[np.ndarray[Any, Any]]):
+class Slates(Space[Any]):
     """Ordered lists of 1 to ``length`` distinct items out of ``num_items``.
 
     An element is an int64 array of shape (length,): items between 0 and num_items - 1, then -1 for each position
@@ -20,7 +20,11 @@ class Slates(Space[np.ndarray[Any, Any]]):
     """
 
     def __init__(
-        self, num_items: int, length: int, rows: int | None = None, seed: int | np.random.Generator | None = None
+        self,
+        num_items: int,
+        length: int,
+        rows: int | None = None,
+        seed: int | np.random.Generator | None = None,
     ) -> None:
         if not 1 <= length <= num_items:
             raise ValueError(f"slates of {length} out of {num_items} items: expected 1 <= length <= num_items")
@@ -115,9 +119,7 @@ def check_slates(slates: Tensor, num_items: int, length: int) -> None:
     """Raise ValueError, naming the first row at fault, unless slates are (n, length) int64 valid slates."""
     if not isinstance(slates, Tensor) or slates.dtype != torch.int64 or slates.dim() != 2 or slates.shape[1] != length:
         what = f"{slates.dtype} {tuple(slates.shape)}" if isinstance(slates, Tensor) else type(slates).__name__
-        raise ValueError(
-            f"slates are {what}: expected an int64 tensor (rows, {length}); pad shorter lists with -1"
-        )
+        raise ValueError(f"slates are {what}: expected an int64 tensor (rows, {length}); pad shorter lists with -1")
     row = find_bad_slate(slates, num_items)
     if row >= 0:
         raise ValueError(

@@ -8,7 +8,7 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def fingerprint(value: Any) -> str:
             digest.update(repr(value).encode())
         elif callable(value) and hasattr(value, "__code__"):
             digest.update(value.__code__.co_code)
+
     add(value)
     return digest.hexdigest()
 
@@ -72,8 +73,8 @@ def _rebuild(tree: Any, leaves: Any) -> Any:
     """A tree of the same form as ``tree`` with other leaves, an iterator."""
     if isinstance(tree, Tensor | np.ndarray | int | float | bool | str) or tree is None:
         return next(leaves)
-    if is_dataclass(tree):
-        return type(tree)(**{f.name: _rebuild(getattr(tree, f.name), leaves) for f in fields(tree)})  # type: ignore[operator]
+    if is_dataclass(tree) and not isinstance(tree, type):
+        return replace(tree, **{f.name: _rebuild(getattr(tree, f.name), leaves) for f in fields(tree)})
     if isinstance(tree, Mapping):
         return {key: _rebuild(tree[key], leaves) for key in tree}
     items = [_rebuild(item, leaves) for item in tree]

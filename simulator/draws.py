@@ -84,12 +84,11 @@ class Draws:
         """
         key = _key(self.seed, self.scope, site, self.step)
         n = len(self.ids)
-        if isinstance(index, Tensor):
-            if index.dtype != torch.int64 or index.dim() < 1 or index.shape[0] != n:
-                raise ValueError(
-                    f"index of site '{site}' is {index.dtype} of shape {tuple(index.shape)}: "
-                    f"expected int64 whose first axis is the {n} rows"
-                )
+        if isinstance(index, Tensor) and (index.dtype != torch.int64 or index.dim() < 1 or index.shape[0] != n):
+            raise ValueError(
+                f"index of site '{site}' is {index.dtype} of shape {tuple(index.shape)}: "
+                f"expected int64 whose first axis is the {n} rows"
+            )
         return self._uniform_compiled(key, index) if self.ids.is_cpu else self._uniform_torch(key, index)
 
     def _uniform_compiled(self, key: int, index: int | Tensor | None) -> Tensor:
@@ -141,7 +140,11 @@ class Draws:
                     "each id, or a table with which="
                 )
             which = torch.arange(len(probability), device=probability.device)
-        return invert_cdf(self.uniform(site), probability.cumsum(1), which)
+        return self.inverse_cdf(site, probability.cumsum(1), which)
+
+    def inverse_cdf(self, site: str, cumulative: Tensor, which: Tensor) -> Tensor:
+        """``categorical`` for a table whose running sums stand already: cumulative (R, K), which (n,) int64."""
+        return invert_cdf(self.uniform(site), cumulative, which)
 
 
 def _mix(z: Tensor) -> Tensor:

@@ -2,18 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Union, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    import pandas
-
-Column = Union[Tensor, np.ndarray, dict[str, "Column"]]  # text is a NumPy array of str objects
+Column = Tensor | np.ndarray[Any, Any] | dict[str, "Column"]  # text is a NumPy array of str objects
 CORE = ("observation", "action", "reward", "terminated", "truncated")
 
 

@@ -16,7 +16,11 @@ INCREMENT = 0x9E3779B97F4A7C15
 MULTIPLIER_1 = 0xBF58476D1CE4E5B9
 MULTIPLIER_2 = 0x94D049BB133111EB
 
-_INCREMENT, _MULTIPLIER_1, _MULTIPLIER_2 = np.uint64(INCREMENT), np.uint64(MULTIPLIER_1), np.uint64(MULTIPLIER_2)
+_INCREMENT, _MULTIPLIER_1, _MULTIPLIER_2 = (
+    np.uint64(INCREMENT),
+    np.uint64(MULTIPLIER_1),
+    np.uint64(MULTIPLIER_2),
+)
 _30, _27, _31, _33 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(33)
 _HALF, _SCALE = np.float32(0.5), np.float32(2.0**-31)
 _BELOW_ONE = np.float32(1 - 2.0**-24)  # the largest float32 below 1
@@ -29,7 +33,7 @@ def compiled(function: Callable[..., Any]) -> Any:
     return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit(inline="always")
 def mix(z: np.uint64) -> np.uint64:
     """SplitMix64's output function: a bijection on 64 bits in which each input bit moves half the output bits."""
     z = (z ^ (z >> _30)) * _MULTIPLIER_1
@@ -37,7 +41,7 @@ def mix(z: np.uint64) -> np.uint64:
     return z ^ (z >> _31)
 
 
-@numba.njit(inline="always")  # type: ignore[untyped-decorator]
+@numba.njit(inline="always")
 def unit(z: np.uint64) -> np.float32:
     """The upper 31 bits as a float32 in the open interval (0, 1)."""
     # 31 bits rather than 24: P(u < p) stays true to p for probabilities far below 2**-24.

@@ -54,6 +54,7 @@ def rollout(
     interventions: Sequence[Do] = (),
     record: Sequence[str | Record] | str = (),
     scenario: str | None = None,
+    draws: Draws | None = None,
     progress: bool = False,
     checkpoint: str | Path | None = None,
     checkpoint_every: float = 30.0,
@@ -66,6 +67,7 @@ def rollout(
     interventions: what to change; sites "observation", "action" and "reward" are named here, the others by the world.
     record: names of sites to keep besides the observation, action and reward; "all" for every site; a ``Record``
         thins or reduces one. A Record of a core column replaces the full column.
+    draws: chance to use in place of ``Draws(seed, ids)``, such as what ``abduct`` infers from a log.
     scenario: a name for the history; "factual", or the intervened sites' names, by default.
     progress: show a bar.
     checkpoint: a file to save to at least every ``checkpoint_every`` seconds, atomically. If it exists, the run goes
@@ -77,7 +79,9 @@ def rollout(
     ids = torch.arange(rows) if isinstance(rows, int) else rows
     if len(ids) == 0 or horizon < 1:
         raise ValueError(f"rollout of {len(ids)} rows over {horizon} steps: expected at least one of each")
-    draws = Draws(seed, ids, scope="world")
+    draws = Draws(seed, ids, scope="world") if draws is None else draws
+    if not torch.equal(draws.ids, ids):
+        raise ValueError("draws= are for other rows: expected the same ids; pass rows=draws.ids")
     chance = draws.scoped("policy")
     recorder = _Recorder(record, horizon, ids)
     site = Sites(interventions, recorder)

@@ -78,9 +78,7 @@ Scenario = Sequence[Do]  # interventions that act together
 class Sites:
     """What a world names its quantities with. ``rollout`` makes one; call it as ``site(name, value)``."""
 
-    def __init__(
-        self, interventions: Scenario = (), record: Callable[[str, int, Value], None] | None = None
-    ) -> None:
+    def __init__(self, interventions: Scenario = (), record: Callable[[str, int, Value], None] | None = None) -> None:
         """record: called with (name, step, value) for each quantity after interventions."""
         self.step = 0
         self.names: dict[str, None] = {}  # every name so far, in order of appearance

@@ -1,0 +1,206 @@
+"""What would have happened instead: paired effects with standard errors, and abduction from logged histories.
+
+A pair is the same seed with one thing changed. Every draw is shared, so that two runs differ only where the change
+acts; there is no bookkeeping, because chance is a function (see ``draws.py``).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from .draws import Draws
+from .ensemble import Outcome, ensemble, standard_error
+from .history import History, map_column
+from .rollout import Record, rollout
+from .sites import Do
+from .world import Policy, World
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """The outcome with the change minus the outcome without it, over pairs that share their seed.
+
+    factual, counterfactual: (pairs, …) float64.
+    """
+
+    factual: Tensor
+    counterfactual: Tensor
+    seeds: tuple[int, ...]
+
+    @property
+    def difference(self) -> Tensor:
+        """(pairs, …) counterfactual minus factual."""
+        return self.counterfactual - self.factual
+
+    @property
+    def mean(self) -> Tensor:
+        """(…) the average difference."""
+        return self.difference.mean(0)
+
+    @property
+    def stderr(self) -> Tensor:
+        """(…) the standard error of ``mean``; NaN for a single pair."""
+        return standard_error(self.difference)
+
+    @property
+    def variance_ratio(self) -> Tensor:
+        """(…) how many times more variance the difference would have with independent seeds.
+
+        Var(counterfactual) + Var(factual) over Var(difference). Below 1 pairing harms, which happens where a change
+        turns luck round; inf where the difference is the same in every pair; NaN where nothing varies at all.
+        """
+        independent = self.factual.var(0) + self.counterfactual.var(0)
+        return independent / self.difference.var(0)
+
+    def __str__(self) -> str:
+        if self.mean.dim():
+            return f"effect over {tuple(self.mean.shape)}, {len(self.seeds)} pairs"
+        return f"{self.mean:+.4g} ± {self.stderr:.2g} ({len(self.seeds)} pairs)"
+
+
+def contrast(
+    world: World,
+    policy: Policy,
+    interventions: Sequence[Do] = (),
+    *,
+    outcome: Outcome,
+    seeds: Iterable[int],
+    rows: int | Tensor,
+    horizon: int,
+    instead_world: World | None = None,
+    instead_policy: Policy | None = None,
+    record: Sequence[str | Record] | str = (),
+    progress: bool = False,
+) -> Effect:
+    """The effect of a change on an outcome, from pairs of runs that share their luck.
+
+    The change is any of: interventions on sites; ``instead_world``, such as ``replace(world, length=2)``;
+    ``instead_policy``. outcome: a function of the history, a number or a tensor such as a curve over steps.
+    """
+    if not interventions and instead_world is None and instead_policy is None:
+        raise ValueError("contrast with no change: give interventions, instead_world or instead_policy")
+    seeds = tuple(seeds)
+
+    def outcomes(world: World, policy: Policy, interventions: Sequence[Do], name: str) -> Tensor:
+        found = ensemble(
+            world,
+            policy,
+            outcome=outcome,
+            seeds=seeds,
+            rows=rows,
+            horizon=horizon,
+            scenarios={name: interventions},
+            record=record,
+            progress=progress,
+        )
+        return found.values[name]
+
+    changed_world = world if instead_world is None else instead_world
+    changed_policy = policy if instead_policy is None else instead_policy
+    return Effect(
+        outcomes(world, policy, (), "factual"),
+        outcomes(changed_world, changed_policy, interventions, "counterfactual"),
+        seeds,
+    )
+
+
+@runtime_checkable
+class Explainable(Protocol):
+    """A world that can say which of its draws a history reveals."""
+
+    def evidence(self, history: History) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """For each site that is drawn by ``bernoulli`` or ``categorical``: (outcome, known), both (n, T, …).
+
+        outcome: what was drawn; known: bool, False where the history does not tell.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Given(Draws):
+    """Draws from their posterior distribution given a logged history; made by ``abduct``.
+
+    Whatever the history revealed has been drawn from the interval that would have led to it; all else is fresh.
+    """
+
+    revealed: Mapping[tuple[str, int], tuple[Tensor | None, Tensor]] = field(default_factory=dict)
+
+    def uniform(self, site: str, index: int | Tensor | None = None) -> Tensor:
+        """As ``Draws.uniform``, with what the history revealed in place of fresh draws."""
+        draws = super().uniform(site, index)
+        if self.scope != "world" or (site, self.step) not in self.revealed:
+            return draws
+        about, value = self.revealed[site, self.step]
+        if about is None or index is None:
+            return value
+        if isinstance(index, int):
+            index = torch.arange(index, device=draws.device).expand(len(draws), -1)
+        match = index[:, :, None] == about[:, None, :]  # (n, L, L')
+        found = torch.where(match, value[:, None, :], 0).amax(2)
+        return torch.where(match.any(2), found, draws)
+
+
+@dataclass(frozen=True, eq=False)
+class _Abducting(Draws):
+    """Replays a history in its world and writes down draws that explain it."""
+
+    evidence: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    revealed: dict[tuple[str, int], tuple[Tensor | None, Tensor]] = field(default_factory=dict)
+
+    def bernoulli(self, site: str, probability: Tensor, index: int | Tensor | None = None) -> Tensor:
+        if site not in self.evidence:
+            return super().bernoulli(site, probability, index)
+        outcome, known = (column[:, self.step] for column in self.evidence[site])
+        self._check_possible(site, known & torch.where(outcome, probability <= 0, probability >= 1))
+        prior, p = self.uniform(site, index), probability.to(torch.float64)
+        posterior = torch.where(outcome, prior * p, p + prior * (1 - p))
+        about = torch.arange(index).expand(len(prior), -1) if isinstance(index, int) else index
+        if about is not None:  # an index of -2 matches nothing: what is not known stays fresh
+            about = about.where(known, -2)
+        self.revealed[site, self.step] = about, torch.where(known, posterior, prior)
+        return torch.where(known, outcome, prior < p)
+
+    def inverse_cdf(self, site: str, cumulative: Tensor, which: Tensor) -> Tensor:
+        if site not in self.evidence:
+            return super().inverse_cdf(site, cumulative, which)
+        outcome, known = (column[:, self.step] for column in self.evidence[site])
+        rows = torch.nn.functional.pad(cumulative[which].to(torch.float64), (1, 0))
+        low, high = (rows.gather(1, outcome[:, None] + k)[:, 0] for k in (0, 1))
+        self._check_possible(site, known & (high <= low))
+        prior = self.uniform(site)
+        posterior = torch.where(known, low + prior * (high - low), prior)
+        self.revealed[site, self.step] = None, posterior
+        return torch.where(known, outcome, super().inverse_cdf(site, cumulative, which))
+
+    def _check_possible(self, site: str, impossible: Tensor) -> None:
+        if impossible.any():
+            row = int(impossible.nonzero()[0, 0])
+            raise ValueError(
+                f"row {row} at step {self.step}: what the history shows at '{site}' has probability 0 in this world, "
+                "so that the world cannot have produced it; smooth the world's probabilities, or drop the row"
+            )
+
+
+def abduct(world: Explainable, history: History, *, seed: int = 0) -> Given:
+    """Draws under which ``world`` relives ``history``: its luck, inferred; the first step of a what-if about a log.
+
+    The history needs its actions and whatever ``world.evidence`` reads. Each draw that an outcome reveals is drawn
+    (with ``seed``) from the interval that leads to that outcome: uniform on [0, p) if ``u < p`` held, on [p, 1) if
+    not; on the category's interval for categorical sites. ``rollout(world, policy, draws=abduct(…))`` then replays
+    the past, and differs from it only where a change acts. Several seeds give several posterior samples.
+
+    Raises ValueError, naming row and step, where the world gives the history probability 0.
+    """
+    if not isinstance(world, Explainable):
+        raise TypeError(f"{type(world).__name__} cannot explain a history: expected a method evidence(history)")
+
+    class _Logged:
+        def act(self, observation: Any, so_far: History, draws: Draws) -> Any:
+            return map_column(lambda column: column[:, draws.step], history.action)
+
+    draws = _Abducting(seed, history.ids, scope="world", evidence=world.evidence(history))
+    rollout(world, _Logged(), rows=history.ids, horizon=history.num_steps, draws=draws)  # type: ignore[arg-type]
+    return Given(seed, history.ids, scope="world", revealed=draws.revealed)

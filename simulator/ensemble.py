@@ -1,0 +1,84 @@
+"""Many seeds, many scenarios: outcomes with their spread."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .history import History
+from .rollout import Record, rollout
+from .sites import Do
+from .world import Policy, World
+
+Outcome = Callable[[History], Any]  # a number, or a tensor such as a curve over steps
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Outcomes of scenarios over seeds: ``values[scenario]`` is (seeds, …) float64."""
+
+    values: Mapping[str, Tensor]
+    seeds: tuple[int, ...]
+
+    def mean(self, scenario: str) -> Tensor:
+        """(…) the average over seeds."""
+        return self.values[scenario].mean(0)
+
+    def stderr(self, scenario: str) -> Tensor:
+        """(…) the standard error of the mean; NaN for a single seed."""
+        return standard_error(self.values[scenario])
+
+    def quantiles(self, scenario: str, levels: Sequence[float] = (0.05, 0.5, 0.95)) -> Tensor:
+        """(levels, …) quantiles over seeds."""
+        return self.values[scenario].quantile(torch.tensor(levels, dtype=torch.float64), dim=0)
+
+
+def standard_error(values: Tensor) -> Tensor:
+    """Of the mean of (seeds, …) values, over the first axis; NaN where there is but one."""
+    if len(values) == 1:
+        return torch.full_like(values[0], torch.nan)
+    return values.std(0) / len(values) ** 0.5
+
+
+def ensemble(
+    world: World,
+    policy: Policy,
+    *,
+    outcome: Outcome,
+    seeds: Iterable[int],
+    rows: int | Tensor,
+    horizon: int,
+    scenarios: Mapping[str, Sequence[Do]] | None = None,
+    record: Sequence[str | Record] | str = (),
+    progress: bool = False,
+) -> Ensemble:
+    """Run every scenario with every seed and keep an outcome of each run.
+
+    scenarios: name -> interventions; only the factual world by default. All scenarios share each seed's luck, so
+    that ``values["b"] - values["a"]`` are paired differences. outcome: a function of the history.
+    """
+    if isinstance(seeds, int):
+        raise TypeError(f"seeds={seeds}: expected several, such as range({seeds})")
+    runs, scenarios = tuple(seeds), scenarios or {"factual": ()}
+    if not runs:
+        raise ValueError("seeds is empty: expected at least one, such as range(20)")
+    values: dict[str, list[Tensor]] = {name: [] for name in scenarios}
+    with tqdm(total=len(runs) * len(scenarios), disable=not progress, unit="run") as bar:
+        for seed in runs:
+            for name, interventions in scenarios.items():
+                history = rollout(
+                    world,
+                    policy,
+                    rows=rows,
+                    horizon=horizon,
+                    seed=seed,
+                    interventions=interventions,
+                    record=record,
+                    scenario=name,
+                )
+                values[name].append(torch.as_tensor(outcome(history), dtype=torch.float64))
+                bar.update()
+    return Ensemble({name: torch.stack(found) for name, found in values.items()}, runs)

@@ -1,0 +1,68 @@
+"""From a history to a number, or to one number a step: what effects and ensembles are about.
+
+Every function takes a History and returns a float64 tensor; padding after a row's end does not count.
+"""
+
+import torch
+from torch import Tensor
+
+from .history import History
+
+
+def mean_return(history: History, discount: float = 1.0) -> Tensor:
+    """The average over rows of the (discounted) sum of rewards, a scalar."""
+    weights = discount ** torch.arange(history.num_steps, dtype=torch.float64, device=history.ids.device)
+    return (history.reward.to(torch.float64) * weights).sum(1).mean()
+
+
+def reward_by_step(history: History) -> Tensor:
+    """(T,) the average reward of the rows still running at each step; NaN where none is."""
+    return _mean_over_rows(history.reward.to(torch.float64), history.valid)
+
+
+def click_rate(history: History) -> Tensor:
+    """The share of lists shown that were clicked, a scalar. Needs the site "click"."""
+    return _clicked(history)[history.valid].to(torch.float64).mean()
+
+
+def click_rate_by_step(history: History) -> Tensor:
+    """(T,) the share of lists clicked at each step. Needs the site "click"."""
+    return _mean_over_rows(_clicked(history).to(torch.float64), history.valid)
+
+
+def click_rate_by_position(history: History) -> Tensor:
+    """(m,) of the lists that had an item at a position, the share clicked there. Needs the site "click"."""
+    click, slates = history.column("click")[..., None], history.action
+    at = click == torch.arange(slates.shape[-1], device=slates.device)
+    shown = (slates >= 0) & history.valid[..., None]
+    return (at & shown).sum((0, 1)).to(torch.float64) / shown.sum((0, 1))
+
+
+def session_length(history: History) -> Tensor:
+    """The average number of steps until a row ended, a scalar."""
+    return history.length.to(torch.float64).mean()
+
+
+def item_share(history: History, num_items: int) -> Tensor:
+    """(num_items,) of all positions shown, the share that showed each item."""
+    shown = history.action[history.valid]
+    counts = shown[shown >= 0].bincount(minlength=num_items).to(torch.float64)
+    return counts / counts.sum()
+
+
+def state_share(history: History, num_states: int) -> Tensor:
+    """(T + 1, num_states) the share of rows in each (integer) state before each step and after the last."""
+    return torch.nn.functional.one_hot(history.observation, num_states).to(torch.float64).mean(0)
+
+
+def cumulative_regret(optimal: float, values: Tensor) -> Tensor:
+    """(…, K) the running sum of what each episode's policy falls short of the optimum: values (…, K)."""
+    return (optimal - values.to(torch.float64)).cumsum(-1)
+
+
+def _clicked(history: History) -> Tensor:
+    return history.column("click") < history.action.shape[-1]
+
+
+def _mean_over_rows(values: Tensor, valid: Tensor) -> Tensor:
+    return values.where(valid, 0).sum(0) / valid.sum(0)

@@ -1,0 +1,111 @@
+"""Figures of histories, effects and ensembles: each function draws on Axes and returns them.
+
+Colours are Okabe & Ito's, told apart with any kind of colour vision. No global state of matplotlib is touched (no
+pyplot), and the same data give the same file, byte for byte.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .checkpoint import write_atomically
+from .contrast import Effect
+from .ensemble import Ensemble
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+LINES = ("-", "--", "-.", ":")
+MOST_POINTS = 1000  # of a curve: more would only make the file large
+
+Array = np.ndarray[Any, Any]
+
+
+def axes(title: str, x: str, y: str, *, size: tuple[float, float] = (6.4, 4.0)) -> Axes:
+    """Empty axes on a figure of their own, titled and labelled (name the units in brackets)."""
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    return label(figure.add_subplot(), title, x, y)
+
+
+def panels(count: int, *, columns: int = 2, size: tuple[float, float] = (5.2, 3.6)) -> list[Axes]:
+    """Empty axes side by side on one figure; size is one panel's, in inches."""
+    rows = -(-count // columns)
+    figure = Figure(figsize=(size[0] * min(columns, count), size[1] * rows), dpi=150, layout="constrained")
+    return [figure.add_subplot(rows, min(columns, count), i + 1) for i in range(count)]
+
+
+def label(ax: Axes, title: str, x: str, y: str) -> Axes:
+    """Title and axis labels, in the house's style."""
+    ax.set_title(title, loc="left", fontsize=10.5)
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(alpha=0.25, linewidth=0.6)
+    return ax
+
+
+def curves(ax: Axes, series: Mapping[str, Any], x: Any = None, *, band: str = "sd") -> Axes:
+    """Mean curves with bands: ``series[name]`` is (seeds, K), or (K,) for a curve without one.
+
+    band: "sd" for ± 1 standard deviation over seeds, "stderr" for ± 2 standard errors of the mean.
+    """
+    if band not in ("sd", "stderr"):
+        raise ValueError(f"band is {band!r}: expected 'sd' or 'stderr'")
+    for i, (name, values) in enumerate(series.items()):
+        values = np.atleast_2d(_numpy(values))
+        at = np.arange(1, values.shape[1] + 1) if x is None else _numpy(x)
+        keep = np.unique(np.linspace(0, len(at) - 1, min(MOST_POINTS, len(at))).astype(int))
+        at, values = at[keep], values[:, keep]
+        mean, colour = values.mean(0), COLOURS[i % len(COLOURS)]
+        ax.plot(at, mean, LINES[i % len(LINES)], color=colour, label=name, linewidth=1.8)
+        if len(values) > 1:
+            spread = values.std(0, ddof=1) * (1 if band == "sd" else 2 / len(values) ** 0.5)
+            ax.fill_between(at, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
+    ax.legend(frameon=False)
+    return ax
+
+
+def scenarios(ax: Axes, outcome: Ensemble, x: Any = None, *, levels: tuple[float, float] = (0.05, 0.95)) -> Axes:
+    """An ensemble's outcome curves, (seeds, K) each: medians, with the band between two quantiles over seeds."""
+    for i, name in enumerate(outcome.values):
+        low, middle, high = _numpy(outcome.quantiles(name, (levels[0], 0.5, levels[1])))
+        at, colour = np.arange(1, len(middle) + 1) if x is None else _numpy(x), COLOURS[i % len(COLOURS)]
+        ax.plot(at, middle, LINES[i % len(LINES)], color=colour, label=name, linewidth=1.8)
+        ax.fill_between(at, low, high, color=colour, alpha=0.2, linewidth=0)
+    ax.legend(frameon=False)
+    return ax
+
+
+def effect(ax: Axes, effects: Mapping[str, Effect], x: Any = None) -> Axes:
+    """Paired effects over steps, (pairs, K) each, with ± 2 standard errors and the line of no effect."""
+    ax.axhline(0, color="0.4", linewidth=0.9)
+    return curves(ax, {name: e.difference for name, e in effects.items()}, x, band="stderr")
+
+
+def estimates(ax: Axes, rows: Mapping[str, tuple[float, float]], *, truth: float | None = None) -> Axes:
+    """Numbers with errors, one line each: ``rows[name]`` is (value, half width of its interval)."""
+    names = list(rows)
+    for i, name in enumerate(names):
+        value, half = rows[name]
+        ax.errorbar(value, i, xerr=half, fmt="o", color=COLOURS[i % len(COLOURS)], capsize=4, markersize=6)
+    if truth is not None:
+        ax.axvline(truth, color="0.4", linewidth=1, linestyle="--", label=f"optimum {truth:.4g}")
+        ax.legend(frameon=False)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    return ax
+
+
+def save(ax: Axes | Sequence[Axes], path: str | Path) -> Path:
+    """Write the figure that the axes are on as a PNG, atomically, making folders as needed; returns the path."""
+    first = ax if isinstance(ax, Axes) else ax[0]
+    figure, path = first.get_figure(root=True), Path(path)
+    assert figure is not None
+    write_atomically(path, lambda file: figure.savefig(file, format="png", metadata={"Software": None}))
+    return path
+
+
+def _numpy(values: Any) -> Array:
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=np.float64)
