@@ -1,6 +1,7 @@
 """Spaces that Gymnasium lacks: slates, the ordered lists of distinct items that a recommender shows."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -79,11 +80,19 @@ class Slates(Space[Any]):
         Digit 0 picks one of the N items; digit k ≥ 1 picks one of the N - k that are left, in index order, or, as
         its last value, ends the list. Every code is a valid slate, so that no policy can repeat an item.
         """
-        return spaces.MultiDiscrete([self.num_items] + [self.num_items - k + 1 for k in range(1, self.length)])
+        return spaces.MultiDiscrete(self._digits)
+
+    @property
+    def _digits(self) -> np.ndarray[Any, Any]:
+        """(length,) how many values each digit of ``flat`` has."""
+        return self.num_items + (np.arange(self.length) > 0) - np.arange(self.length)
 
     def unflatten(self, codes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """(…, length) codes of ``flat`` to (…, length) slates."""
+        """(…, length) codes of ``flat`` to (…, length) slates; ValueError where a digit is out of its range."""
         codes = np.asarray(codes)
+        if codes.shape[-1:] != (self.length,) or ((codes < 0) | (codes >= self._digits)).any():
+            what = f"of shape {codes.shape}" if codes.shape[-1:] != (self.length,) else f"up to {codes.max()}"
+            raise ValueError(f"codes are {what}: expected (…, {self.length}) digits of {self.flat}, as it samples them")
         slates = np.full(codes.shape, -1, dtype=np.int64)
         open_ = np.ones(codes.shape[:-1], dtype=bool)
         for k in range(self.length):
@@ -133,7 +142,7 @@ def check_slates(slates: Tensor, num_items: int, length: int) -> None:
 def _batch(space: Slates, n: int = 1) -> Slates:
     if space.rows is not None:
         raise ValueError(f"{space!r} is a batch already")
-    return Slates(space.num_items, space.length, n, np.random.default_rng(space.np_random.integers(2**63)))
+    return Slates(space.num_items, space.length, n, deepcopy(space.np_random))  # as Gymnasium's own spaces do
 
 
 @create_empty_array.register(Slates)
