@@ -1,0 +1,183 @@
+"""Chance is a function: its statistics, and that nothing but its arguments matters."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from ethogram.simulator.draws import Draws, _key, invert_cdf
+
+N = 1 << 20
+IDS = torch.arange(N)
+FALSE_ALARM = 1e-4  # of each statistical test here, were the draws ideal; they are functions, so it never flickers
+
+
+def chi_square(counts):
+    counts = np.asarray(counts, dtype=float)
+    return stats.chisquare(counts.ravel()).pvalue
+
+
+CALLS = {
+    "a row each": lambda d: d.uniform("x"),
+    "draws of a row": lambda d: Draws(d.seed, IDS[: N // 8], d.step).uniform("x", 8).flatten(),
+    "one row": lambda d: Draws(d.seed, IDS[:1], d.step).uniform("x", N).flatten(),
+    "named items": lambda d: Draws(d.seed, IDS[: N // 4], d.step).uniform("x", torch.arange(N).view(-1, 4)).flatten(),
+    "hashed ids": lambda d: Draws(d.seed, IDS * 6364136223846793005 + 1442695040888963407, d.step).uniform("x"),
+    "spaced ids": lambda d: Draws(d.seed, IDS << 20, d.step).uniform("x"),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_draws_are_uniform(call):
+    """Chi-square over 1,024 bins of 2**20 draws and Kolmogorov-Smirnov; each false alarm 1e-4."""
+    u = CALLS[call](Draws(seed=1, ids=IDS, step=3)).numpy()
+    assert chi_square(np.bincount((u * 1024).astype(int), minlength=1024)) > FALSE_ALARM
+    assert stats.kstest(u, "uniform").pvalue > FALSE_ALARM
+    assert u.min() > 0
+    assert u.max() < 1
+
+
+NEIGHBOURS = {
+    "ids": lambda d: (d.uniform("x")[:-1], d.uniform("x")[1:]),
+    "steps": lambda d: (d.uniform("x"), d.at(d.step + 1).uniform("x")),
+    "sites": lambda d: (d.uniform("x"), d.uniform("y")),
+    "scopes": lambda d: (d.uniform("x"), d.scoped("policy").uniform("x")),
+    "seeds": lambda d: (d.uniform("x"), Draws(d.seed + 1, IDS, d.step).uniform("x")),
+    "items of a row": lambda d: tuple(d.uniform("x", 2).T),
+    "a row and its first item": lambda d: (d.uniform("x"), d.uniform("x", 1)[:, 0]),
+    "item j of row i, item i of row j": lambda d: (
+        Draws(d.seed, IDS[:1024], d.step).uniform("x", 1024).triu(1)[*torch.triu_indices(1024, 1024, 1)],
+        Draws(d.seed, IDS[:1024], d.step).uniform("x", 1024).T.triu(1)[*torch.triu_indices(1024, 1024, 1)],
+    ),
+}
+
+
+@pytest.mark.parametrize("neighbours", NEIGHBOURS)
+@pytest.mark.parametrize("seed", [0, 12345])
+def test_neighbouring_draws_are_independent(neighbours, seed):
+    """Chi-square over a 32 x 32 grid of pairs, and the correlation; each false alarm 1e-4."""
+    a, b = (u.numpy().astype(float) for u in NEIGHBOURS[neighbours](Draws(seed, IDS, 7)))
+    grid = np.bincount((a * 32).astype(int) * 32 + (b * 32).astype(int), minlength=1024)
+    assert chi_square(grid) > FALSE_ALARM
+    z = np.corrcoef(a, b)[0, 1] * np.sqrt(len(a))
+    assert abs(z) < stats.norm.isf(FALSE_ALARM / 2)
+
+
+def test_ids_at_any_distance_are_uncorrelated():
+    """Autocorrelations of 2**20 draws at 5,000 distances and 8 seeds: normal, by their largest and their variance.
+
+    Each false alarm 1e-4 (the largest by Bonferroni).
+    """
+    scores = []
+    for seed in range(8):
+        u = Draws(seed, IDS, 7).uniform("x").numpy().astype(float) - 0.5
+        power = np.abs(np.fft.rfft(u, 2 * N)) ** 2
+        scores.append(np.fft.irfft(power)[1:5001] * 12 / np.sqrt(N))
+    scores = np.concatenate(scores)
+    assert np.abs(scores).max() < stats.norm.isf(FALSE_ALARM / 2 / len(scores))
+    tail = stats.chi2(len(scores))
+    assert tail.ppf(FALSE_ALARM / 2) < (scores**2).sum() < tail.isf(FALSE_ALARM / 2)
+
+
+def test_sums_over_rows_have_the_variance_of_independent_draws():
+    """Means of 1,024 rows at 1,024 steps; chi-square of their variance, false alarm 1e-4."""
+    ids = torch.arange(1024)
+    means = np.array([Draws(0, ids, step).uniform("x").mean().item() for step in range(1024)])
+    statistic = ((means - 0.5) ** 2).sum() / (1 / 12 / 1024)
+    tail = stats.chi2(1024)
+    assert tail.ppf(FALSE_ALARM / 2) < statistic < tail.isf(FALSE_ALARM / 2)
+
+
+def test_small_probabilities_are_met():
+    """P(u < 2**-18) over 2**24 draws: 64 expected; exact Poisson band, false alarm 1e-4."""
+    u = Draws(5, torch.arange(1 << 24)).uniform("rare")
+    hits = int((u < 2.0**-18).sum())
+    assert stats.poisson(64).ppf(FALSE_ALARM / 2) <= hits <= stats.poisson(64).isf(FALSE_ALARM / 2)
+    assert u.unique().numel() > (1 << 23)  # finer than the 24 bits of an ordinary float32 generator
+
+
+@given(seed=st.integers(-(2**70), 2**70), step=st.integers(0, 10**6), order=st.permutations(range(40)))
+@settings(max_examples=50, deadline=None)
+def test_same_bits_on_any_split_and_order(seed, step, order):
+    ids = torch.tensor([7, -3, 2**62, 0, *range(100, 136)])
+    whole = Draws(seed, ids, step)
+    one, many = whole.uniform("x"), whole.uniform("x", 3)
+    for part in (order[:13], order[13:14], order[14:]):
+        some = Draws(seed, ids[part], step)
+        assert torch.equal(some.uniform("x"), one[part])
+        assert torch.equal(some.uniform("x", 3), many[part])
+
+
+@given(seed=st.integers(0, 2**64), ids=st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=20))
+@settings(max_examples=100, deadline=None)
+def test_compiled_and_torch_paths_give_the_same_bits(seed, ids):
+    draws = Draws(seed, torch.tensor(ids), 11)
+    for index in (None, 5, torch.arange(len(ids) * 6).view(-1, 2, 3) - 1):
+        compiled = draws.uniform("x", index)
+        assert torch.equal(compiled, draws._uniform_torch(_key(seed, "", "x", 11), index))
+
+
+def test_paths_agree_on_a_million_draws():
+    draws = Draws(3, IDS)
+    assert torch.equal(draws.uniform("x"), draws._uniform_torch(_key(3, "", "x", 0), None))
+
+
+def test_a_draw_about_an_item_does_not_depend_on_where_it_is_asked_for():
+    draws = Draws(0, torch.arange(4))
+    slates = torch.tensor([[5, 2, 9], [9, 5, 2], [2, 9, 5], [5, 9, -1]])
+    by_item = draws.uniform("x", 10)
+    assert torch.equal(draws.uniform("x", slates)[:3], by_item.gather(1, slates.clamp(min=0))[:3])
+
+
+def test_categorical_has_its_probabilities():
+    """2**20 draws of 5 categories, one of them impossible; chi-square, false alarm 1e-4."""
+    p = torch.tensor([0.5, 0.0, 0.2, 0.05, 0.25], dtype=torch.float64)
+    k = Draws(2, IDS).categorical("k", p[None], which=torch.zeros_like(IDS))
+    counts = k.bincount(minlength=5).numpy()
+    assert counts[1] == 0
+    keep = p.numpy() > 0
+    assert stats.chisquare(counts[keep], p.numpy()[keep] * N).pvalue > FALSE_ALARM
+
+
+def test_inverted_cdf_matches_the_plain_loop():
+    u, p = (
+        torch.rand(200, generator=torch.Generator().manual_seed(0)),
+        torch.tensor([[0.1, 0.0, 0.6, 0.3], [1, 0, 0, 0]]),
+    )
+    which = torch.arange(200) % 2
+    cumulative = p.double().cumsum(1)
+    expected = [next((k for k in range(4) if u[i] < cumulative[which[i], k]), 3) for i in range(200)]
+    assert invert_cdf(u, cumulative, which).tolist() == expected
+    assert ((u[:, None] >= cumulative[which, :-1]).sum(1)).tolist() == expected  # the other devices' form
+
+
+def test_gumbel_max_is_a_categorical_draw():
+    """2**20 argmaxes; chi-square, false alarm 1e-4."""
+    p = torch.tensor([0.6, 0.3, 0.1])
+    k = (p.log() + Draws(4, IDS).gumbel("k", 3)).argmax(1)
+    assert (
+        stats.chisquare(k.bincount(minlength=3).numpy(), p.double().numpy() / p.double().sum().item() * N).pvalue
+        > FALSE_ALARM
+    )
+
+
+def test_bernoulli_is_monotone_in_its_probability():
+    draws = Draws(0, IDS[:10_000])
+    weak, strong = draws.bernoulli("x", torch.tensor(0.3)), draws.bernoulli("x", torch.tensor(0.4))
+    assert not (weak & ~strong).any()
+    assert (strong & ~weak).any()
+
+
+@pytest.mark.parametrize("ids", [torch.arange(3.0), torch.arange(4).view(2, 2), torch.arange(3, dtype=torch.int32)])
+def test_ids_of_another_type_or_shape_are_refused(ids):
+    with pytest.raises(ValueError, match="expected int64 of shape"):
+        Draws(0, ids)
+
+
+def test_an_index_of_other_rows_is_refused():
+    with pytest.raises(ValueError, match="first axis is the 3 rows"):
+        Draws(0, torch.arange(3)).uniform("x", torch.zeros(2, 3, dtype=torch.int64))
+    with pytest.raises(ValueError, match="one for each id"):
+        Draws(0, torch.arange(3)).categorical("x", torch.ones(1, 2) / 2)
