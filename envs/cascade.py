@@ -79,8 +79,7 @@ class CascadingSession:
             click = length - 1 - first_true(clicks.flip(1))  # the last; -1 for none
             click = click.where(click >= 0, length)
         click = site("click", click)  # (n,) position, m for none
-        clicked = lookup(pad(slate, (0, 1), value=-1), torch.arange(len(slate)), click[:, None])[:, 0]  # (n,) item, -1
-        outcome = state * (items + 1) + clicked.where(clicked >= 0, items)  # (n,) row of the (s, a) tables
+        outcome = outcomes(state, slate, click, items)  # (n,) row of the (s, a) tables
         after = site("state", draws.inverse_cdf("state", self._cumulative, outcome))  # (n,)
         return Transition(after, after, self._reward[outcome], torch.zeros_like(state, dtype=torch.bool))
 
@@ -114,4 +113,14 @@ def first_true(flags: Tensor) -> Tensor:
         return flags.byte().argmax(1).where(flags.any(1), flags.shape[1])
     out = torch.empty(len(flags), dtype=torch.int64)
     kernels.first_true(flags.numpy(), out.numpy())
+    return out
+
+
+def outcomes(state: Tensor, slate: Tensor, click: Tensor, num_items: int) -> Tensor:
+    """(n,) int64, ``state * (N + 1) + item`` of the item clicked, N where none was (click beyond the slate)."""
+    if not state.is_cpu:
+        clicked = pad(slate, (0, 1), value=-1).gather(1, click[:, None])[:, 0]
+        return state * (num_items + 1) + clicked.where(clicked >= 0, num_items)
+    out = torch.empty_like(state)
+    kernels.outcomes(state.numpy(), slate.numpy(), click.numpy(), num_items, out.numpy())
     return out

@@ -38,3 +38,12 @@ def first_true(flags: Array, out: Array) -> None:
         for j in range(length - 1, -1, -1):  # no early exit: where a user clicks is not predictable
             first = j if flags[i, j] else first
         out[i] = first
+
+
+@compiled
+def outcomes(state: Array, slate: Array, click: Array, num_items: int, out: Array) -> None:
+    """out[i] = state[i] (N + 1) + the item at click[i], N where none was clicked."""
+    length = slate.shape[1]
+    for i in range(out.shape[0]):
+        item = slate[i, click[i]] if 0 <= click[i] < length else -1
+        out[i] = state[i] * (num_items + 1) + (item if item >= 0 else num_items)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ethogram.agents.simple import Fixed, Table, UniformSlates
-from ethogram.envs.cascade import CascadingSession, first_true, lookup
+from ethogram.envs.cascade import CascadingSession, first_true, lookup, outcomes
 from ethogram.envs.mdp import CascadingMDP, good_medium_bad, movielens_formula, trap
 from ethogram.simulator.contrast import contrast
 from ethogram.simulator.draws import Draws
@@ -115,6 +115,9 @@ def test_compiled_helpers_equal_their_torch_forms():
     table, rows = torch.rand(4, 7, generator=generator), torch.randint(4, (500,), generator=generator)
     columns = torch.randint(-1, 7, (500, 3), generator=generator)
     assert torch.equal(lookup(table, rows, columns), table[rows[:, None], columns])
+    clicks = torch.randint(4, (500,), generator=generator)
+    items = [c[k] if k < 3 and c[k] >= 0 else 7 for c, k in zip(columns.tolist(), clicks.tolist(), strict=True)]
+    assert outcomes(rows, columns, clicks, 7).tolist() == [8 * s + a for s, a in zip(rows.tolist(), items, strict=True)]
 
 
 def test_a_user_model_that_clicks_twice_moves_by_the_last_click():
