@@ -193,10 +193,8 @@ class WorldVectorEnv(VectorEnv[Any, Any, _Array]):
         if len(self._cohorts) == 1:
             return getattr(self._cohorts[0], name)
         order = torch.cat([cohort.rows for cohort in self._cohorts]).argsort()
-        return map_column(
-            lambda *leaves: (np.concatenate if isinstance(leaves[0], np.ndarray) else torch.cat)(leaves)[order],
-            *(getattr(cohort, name) for cohort in self._cohorts),
-        )
+        columns = [getattr(cohort, name) for cohort in self._cohorts]
+        return _select(map_column(lambda *leaves: _concatenate(leaves), *columns), order)
 
     def _observation(self) -> Any:
         return _to_numpy(self._join("observation"))
@@ -277,8 +275,17 @@ class _Cohort:
 
 def _select(tree: Any, rows: Tensor) -> Any:
     """The rows of a state, an action or an observation: of each array in it."""
-    leaves = (leaf[rows] if isinstance(leaf, Tensor | np.ndarray) else leaf for leaf in _leaves(tree, []))
-    return _rebuild(tree, leaves)
+
+    def cut(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray):
+            return leaf[rows.numpy()]  # NumPy would take a tensor of one row for an int
+        return leaf[rows] if isinstance(leaf, Tensor) else leaf
+
+    return _rebuild(tree, map(cut, _leaves(tree, [])))
+
+
+def _concatenate(leaves: tuple[Any, ...]) -> Any:
+    return torch.cat(leaves) if isinstance(leaves[0], Tensor) else np.concatenate(leaves)
 
 
 def _to_numpy(column: Any) -> Any:
