@@ -69,6 +69,13 @@ class CascadingSession:
         """One list shown. Shapes: state (n,), slate (n, m)."""
         items, length = self.mdp.num_items, self.mdp.length
         check_slates(slate, items, length)
+        if (
+            self.user is None
+            and site.unwatched("attraction", "click", "state")
+            and type(draws) is Draws
+            and state.is_cpu
+        ):
+            return self._step_compiled(state, slate, draws)
         attraction = site("attraction", lookup(self._attraction, state, slate))  # (n, m) probability
         if self.user is None:
             click = first_true(draws.bernoulli("attracted", attraction, index=slate))  # (n,)
@@ -82,6 +89,14 @@ class CascadingSession:
         outcome = outcomes(state, slate, click, items)  # (n,) row of the (s, a) tables
         after = site("state", draws.inverse_cdf("state", self._cumulative, outcome))  # (n,)
         return Transition(after, after, self._reward[outcome], torch.zeros_like(state, dtype=torch.bool))
+
+    def _step_compiled(self, state: Tensor, slate: Tensor, draws: Draws) -> Transition:
+        """The same bits in one pass, for when nobody looks in between."""
+        after, reward = torch.empty_like(state), torch.empty(len(state))
+        tables = (self._attraction, self._reward, self._cumulative)
+        arrays = (x.numpy() for x in (draws.ids, state, slate, *tables, after, reward))
+        kernels.session_step(draws.key("attracted"), draws.key("state"), *arrays)
+        return Transition(after, after, reward, torch.zeros_like(state, dtype=torch.bool))
 
     def evidence(self, history: History) -> dict[str, tuple[Tensor, Tensor]]:
         """What a history with the site "click" reveals of this world's draws, for ``contrast.abduct``.

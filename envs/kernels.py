@@ -1,6 +1,10 @@
 """The compiled CPU side of the recommendation sessions; the torch twins stand beside the callers."""
 
-from ethogram.simulator.kernels import Array, compiled
+import numpy as np
+
+from ethogram.simulator.kernels import INCREMENT, Array, compiled, mix, unit
+
+_INCREMENT = np.uint64(INCREMENT)
 
 
 @compiled
@@ -47,3 +51,38 @@ def outcomes(state: Array, slate: Array, click: Array, num_items: int, out: Arra
     for i in range(out.shape[0]):
         item = slate[i, click[i]] if 0 <= click[i] < length else -1
         out[i] = state[i] * (num_items + 1) + (item if item >= 0 else num_items)
+
+
+@compiled
+def session_step(
+    attracted_key: np.uint64,
+    state_key: np.uint64,
+    ids: Array,
+    state: Array,
+    slate: Array,
+    attraction: Array,
+    reward: Array,
+    cumulative: Array,
+    after: Array,
+    received: Array,
+) -> None:
+    """A whole step of ``CascadingSession``, where nobody records or changes what lies in between.
+
+    attraction (S, N + 1), reward (S (N + 1),) and cumulative (S (N + 1), S) as the world keeps them; writes the next
+    state ``after`` and the reward ``received``. The same draws and the same comparisons as the readable step.
+    """
+    items, last = attraction.shape[1] - 1, cumulative.shape[1] - 1
+    for i in range(ids.shape[0]):
+        row = mix(attracted_key + np.uint64(ids[i]) * _INCREMENT)
+        clicked = items
+        for j in range(slate.shape[1] - 1, -1, -1):  # no early exit: where a user clicks is not predictable
+            item = slate[i, j]
+            attracts = unit(mix(row + np.uint64(item + 1) * _INCREMENT)) < attraction[state[i], item]
+            clicked = item if attracts else clicked
+        outcome = state[i] * (items + 1) + clicked
+        u = unit(mix(state_key + np.uint64(ids[i]) * _INCREMENT))
+        count = 0
+        for k in range(last):
+            count += u >= cumulative[outcome, k]
+        after[i] = count
+        received[i] = reward[outcome]

@@ -117,3 +117,25 @@ def trap() -> CascadingMDP:
     bored = [[0.05, 0.95]] * 3 + [[0.5, 0.5]] * 3 + [[0.05, 0.95]]
     transition = torch.tensor([engaged, bored], dtype=torch.float64)
     return CascadingMDP(attraction, transition, torch.ones_like(attraction), 2, 6)
+
+
+def cascading_bandit(attraction: Tensor, length: int) -> CascadingMDP:
+    """One state, one step, reward 1 for a click: the cascading bandit (Kveton et al., ICML 2015).
+
+    attraction: (N,) float64. An episode is a round; its expected reward is 1 - prod(1 - attraction) over the list.
+    """
+    if attraction.dim() != 1:
+        raise ValueError(f"attraction has shape {tuple(attraction.shape)}: expected (items,), as there are no states")
+    transition = torch.ones(1, len(attraction) + 1, 1, dtype=torch.float64)
+    return CascadingMDP(attraction[None], transition, torch.ones_like(attraction)[None], length, horizon=1)
+
+
+def two_level_bandit(num_items: int, length: int, gap: float, best: float = 0.2) -> CascadingMDP:
+    """BLB(L, K, p, Delta) of Kveton et al. (ICML 2015), section 4.1: the first K items attract more than the rest.
+
+    num_items, length, best, gap = L, K, p, Delta: ``length`` items attract with probability ``best``, the others
+    with ``best - gap``.
+    """
+    attraction = torch.full((num_items,), best - gap, dtype=torch.float64)
+    attraction[:length] = best
+    return cascading_bandit(attraction, length)

@@ -74,6 +74,14 @@ class Draws:
         """The same rows' draws for another party, such as the policy."""
         return replace(self, scope=scope)
 
+    def key(self, site: str) -> np.uint64:
+        """What all draws of a call share, for compiled code that hashes by itself (see ``kernels.uniform_rows``)."""
+        return np.uint64(_key(self.seed, self.scope, site, self.step))
+
+    def key(self, site: str) -> int:
+        """64 bits that all rows' draws of one site have in common, for compiled code that mixes ids into them."""
+        return _key(self.seed, self.scope, site, self.step)
+
     def uniform(self, site: str, index: int | Tensor | None = None) -> Tensor:
         """Draws in the open interval (0, 1), float32.
 
@@ -82,8 +90,7 @@ class Draws:
         same row meets the same luck with it wherever and whenever in the step it is asked for. Index -1 is allowed
         (padding); the lowest is -1.
         """
-        key = _key(self.seed, self.scope, site, self.step)
-        n = len(self.ids)
+        key, n = self.key(site), len(self.ids)
         if isinstance(index, Tensor) and (index.dtype != torch.int64 or index.dim() < 1 or index.shape[0] != n):
             raise ValueError(
                 f"index of site '{site}' is {index.dtype} of shape {tuple(index.shape)}: "

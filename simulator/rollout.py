@@ -84,7 +84,7 @@ def rollout(
         raise ValueError("draws= are for other rows: expected the same ids; pass rows=draws.ids")
     chance = draws.scoped("policy")
     recorder = _Recorder(record, horizon, ids)
-    site = Sites(interventions, recorder)
+    site = Sites(interventions, recorder, "all" if record == "all" else recorder.asked)
     length = torch.zeros_like(ids)
     alive = torch.ones_like(ids, dtype=torch.bool)
     all_alive = True

@@ -78,12 +78,22 @@ Scenario = Sequence[Do]  # interventions that act together
 class Sites:
     """What a world names its quantities with. ``rollout`` makes one; call it as ``site(name, value)``."""
 
-    def __init__(self, interventions: Scenario = (), record: Callable[[str, int, Value], None] | None = None) -> None:
-        """record: called with (name, step, value) for each quantity after interventions."""
+    def __init__(
+        self,
+        interventions: Scenario = (),
+        record: Callable[[str, int, Value], None] | None = None,
+        recorded: Sequence[str] | str = "all",
+    ) -> None:
+        """record: called with (name, step, value) for each quantity after interventions.
+
+        recorded: the names that ``record`` keeps, or "all"; the others need not be named to it.
+        """
         self.step = 0
         self.names: dict[str, None] = {}  # every name so far, in order of appearance
         self._interventions = tuple(interventions)
         self._record = record
+        self._everything = record is not None and recorded == "all"
+        self._watched = {do.site for do in interventions} | (set() if recorded == "all" else set(recorded))
 
     def __call__(self, name: str, value: Any) -> Any:
         """The value of the quantity ``name``: what is given, or what an intervention makes of it."""
@@ -94,6 +104,14 @@ class Sites:
         if self._record is not None:
             self._record(name, self.step, value)
         return value
+
+    def unwatched(self, *names: str) -> bool:
+        """Whether nobody records these quantities or intervenes on them, ever.
+
+        A step may then compute them in one go without naming each; it must give the same bits.
+        """
+        self.names |= dict.fromkeys(names)
+        return self._watched.isdisjoint(names) and not self._everything
 
     def check_names(self, asked: Sequence[str]) -> None:
         """Raise LookupError if a name that somebody asks for is none of the model's."""

@@ -53,6 +53,13 @@ def test_sessions_equal_the_plain_loop():
         )
 
 
+def test_the_unwatched_step_gives_the_bits_of_the_readable_one():
+    plain = rollout(WORLD, AnyLength(), rows=3000, horizon=6, seed=2)
+    watched = rollout(WORLD, AnyLength(), rows=3000, horizon=6, seed=2, record="all")
+    assert all(torch.equal(plain.column(name), watched.column(name)) for name in plain.columns)
+    assert sorted(watched.sites) == ["attraction", "click", "state"]
+
+
 def test_click_rate_matches_the_cascade_closed_form():
     """20,000 sessions a position; each 4.5-sigma band fails by chance once in 147,000 seeds."""
     world = CascadingSession(trap())
