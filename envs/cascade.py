@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
@@ -95,7 +96,7 @@ class CascadingSession:
         after, reward = torch.empty_like(state), torch.empty(len(state))
         tables = (self._attraction, self._reward, self._cumulative)
         arrays = (x.numpy() for x in (draws.ids, state, slate, *tables, after, reward))
-        kernels.session_step(draws.key("attracted"), draws.key("state"), *arrays)
+        kernels.session_step(np.uint64(draws.key("attracted")), np.uint64(draws.key("state")), *arrays)
         return Transition(after, after, reward, torch.zeros_like(state, dtype=torch.bool))
 
     def evidence(self, history: History) -> dict[str, tuple[Tensor, Tensor]]:

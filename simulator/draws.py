@@ -74,10 +74,6 @@ class Draws:
         """The same rows' draws for another party, such as the policy."""
         return replace(self, scope=scope)
 
-    def key(self, site: str) -> np.uint64:
-        """What all draws of a call share, for compiled code that hashes by itself (see ``kernels.uniform_rows``)."""
-        return np.uint64(_key(self.seed, self.scope, site, self.step))
-
     def key(self, site: str) -> int:
         """64 bits that all rows' draws of one site have in common, for compiled code that mixes ids into them."""
         return _key(self.seed, self.scope, site, self.step)

@@ -1,0 +1,102 @@
+"""Figures and reports: labelled, repeatable, self-contained."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+import torch
+
+from ethogram.agents.simple import UniformSlates
+from ethogram.envs.cascade import CascadingSession
+from ethogram.envs.mdp import trap
+from ethogram.simulator import plots
+from ethogram.simulator.contrast import contrast
+from ethogram.simulator.ensemble import ensemble
+from ethogram.simulator.outcomes import reward_by_step
+from ethogram.simulator.report import write_report
+from ethogram.simulator.rollout import rollout
+from ethogram.simulator.sites import Do
+
+WORLD, POLICY = CascadingSession(trap()), UniformSlates(6, 2)
+
+
+@pytest.fixture(scope="module")
+def effect():
+    less = [Do("attraction", lambda p: 0.9 * p, start=2)]
+    return contrast(WORLD, POLICY, less, outcome=reward_by_step, seeds=range(5), rows=50, horizon=6)
+
+
+def regret():
+    generator = torch.Generator().manual_seed(0)
+    return {
+        "ours": torch.rand(5, 3000, generator=generator).cumsum(1),
+        "one seed": torch.rand(3000, generator=generator),
+    }
+
+
+def test_curves_have_titles_axes_legends_and_bands():
+    ax = plots.curves(plots.axes("Regret", "episode", "regret (reward)"), regret())
+    assert ax.get_title(loc="left") == "Regret"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("episode", "regret (reward)")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ours", "one seed"]
+    assert len(ax.collections) == 1  # a band only where there are several seeds
+    assert len(ax.lines[0].get_xdata()) <= plots.MOST_POINTS
+    assert ax.lines[0].get_ydata()[-1] == pytest.approx(regret()["ours"].double().mean(0)[-1].item())
+
+
+def test_effects_and_estimates_show_their_errors(effect):
+    ax = plots.effect(plots.axes("Effect", "step", "reward"), {"less": effect})
+    assert ax.lines[1].get_ydata().tolist() == pytest.approx(effect.mean.tolist())
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert band.min() == pytest.approx((effect.mean - 2 * effect.stderr).min().item())
+    ax = plots.estimates(plots.axes("Values", "value", "policy"), {"a": (1.0, 0.1), "b": (2.0, 0.2)}, truth=2.1)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_scenarios_show_medians():
+    found = ensemble(WORLD, POLICY, outcome=reward_by_step, seeds=range(4), rows=50, horizon=6)
+    ax = plots.scenarios(plots.axes("Rewards", "step", "reward"), found)
+    assert ax.lines[0].get_ydata().tolist() == pytest.approx(found.quantiles("factual", (0.5,))[0].tolist())
+
+
+def test_the_same_data_give_the_same_file(tmp_path):
+    def draw(name):
+        return plots.save(plots.curves(plots.axes("Regret", "episode", "regret"), regret()), tmp_path / "deep" / name)
+
+    assert draw("a.png").read_bytes() == draw("b.png").read_bytes()
+    assert sorted(p.name for p in (tmp_path / "deep").iterdir()) == ["a.png", "b.png"]
+
+
+def test_panels_share_a_figure():
+    axes = plots.panels(3)
+    assert len({id(ax.figure) for ax in axes}) == 1
+
+
+def test_a_wrong_band_is_refused():
+    with pytest.raises(ValueError, match="expected 'sd' or 'stderr'"):
+        plots.curves(plots.axes("t", "x", "y"), {}, band="ci")
+
+
+def test_a_report_is_one_well_formed_page_that_fetches_nothing(tmp_path, effect):
+    history = rollout(WORLD, POLICY, rows=10, horizon=3)
+    ax = plots.curves(plots.axes("Regret <1>", "episode", "regret"), regret())
+    parts = ["a < b", ax, effect, history, [{"policy": "<x>", "value": 1.5}], []]
+    page = write_report(tmp_path / "r" / "report.html", "What if & why", {"Results": parts}).read_text()
+
+    class Balanced(HTMLParser):
+        open_: list = []  # noqa: RUF012
+
+        def handle_starttag(self, tag, attrs):
+            if tag not in ("img", "meta"):
+                self.open_.append(tag)
+
+        def handle_endtag(self, tag):
+            assert self.open_.pop() == tag
+
+    parser = Balanced()
+    parser.feed(page)
+    assert parser.open_ == []
+    assert "a &lt; b" in page
+    assert "<x>" not in page
+    assert "What if &amp; why" in page
+    assert not re.search(r'(src|href)="(?!data:)', page)
