@@ -1,1 +1,36 @@
-"""The core."""
+"""Run agents in worlds, record what happens, change one thing, and see what would have happened instead.
+
+The names below are all that most programs need. Families of functions stay in their modules: ``outcomes`` (a History
+to a number), ``ope`` (off-policy evaluation), ``plots`` and ``report`` (which import matplotlib).
+"""
+
+from .contrast import Effect, abduct, contrast
+from .draws import Draws
+from .ensemble import Ensemble, ensemble
+from .gym import FromGym, WorldEnv, WorldVectorEnv
+from .history import History
+from .rollout import Record, episodes, rollout
+from .sites import Do, Sites
+from .world import Learner, Policy, Transition, World
+
+__all__ = [
+    "Do",
+    "Draws",
+    "Effect",
+    "Ensemble",
+    "FromGym",
+    "History",
+    "Learner",
+    "Policy",
+    "Record",
+    "Sites",
+    "Transition",
+    "World",
+    "WorldEnv",
+    "WorldVectorEnv",
+    "abduct",
+    "contrast",
+    "ensemble",
+    "episodes",
+    "rollout",
+]

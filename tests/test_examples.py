@@ -1,0 +1,47 @@
+"""Each example and benchmark answers --help, at once and without running."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = [path for folder in ("examples", "benchmarks") for path in sorted((ROOT / folder).glob("*.py"))]
+
+# All in one process, because importing torch takes longer than all the rest.
+ASK_ALL = """
+import contextlib, io, json, runpy, sys
+answers = {}
+for path in sys.argv[1:]:
+    sys.argv, said = [path, "--help"], io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            runpy.run_path(path, run_name="__main__")
+        status = "went on to run"
+    except SystemExit as end:
+        status = end.code
+    answers[path] = [status, said.getvalue()]
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """Script -> (exit status, what it printed)."""
+    command = [sys.executable, "-c", ASK_ALL, *map(str, SCRIPTS)]
+    folder = tmp_path_factory.mktemp("empty")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    assert not list(folder.iterdir()), "asking for help left files behind"
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_script_explains_itself(path, answers):
+    status, said = answers[str(path)]
+    assert status == 0
+    assert said.startswith("usage:")
+    if path.parent.name == "examples":
+        assert "--quick" in said
