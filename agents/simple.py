@@ -1,4 +1,4 @@
-"""Policies that need no learning: uniform, fixed, a table, a replay."""
+"""Policies that need no learning: uniform, fixed, a table, softmax slates, a replay."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +48,36 @@ class UniformSlates:
     def act(self, observation: Any, history: History, draws: Draws) -> Tensor:
         """(n, length) int64."""
         return draws.uniform("slate", self.num_items).argsort(dim=1)[:, : self.length]
+
+
+@dataclass(frozen=True, eq=False)
+class PlackettLuce:
+    """Lists of ``length`` distinct items, drawn one after the other in proportion to exp(score) among those left.
+
+    scores: (S, N) float64, a row for each user state, or (N,) for all; divided by a temperature,
+    they explore more or less.
+    How likely a list was is known exactly: ``prefix_propensity(policy.scores_in(states), slates)`` and its neighbours in
+    ``ethogram.simulator.plackett_luce``, which is what off-policy evaluation asks of a logging policy.
+    """
+
+    scores: Tensor
+    length: int
+
+    def __post_init__(self) -> None:
+        if self.scores.dim() not in (1, 2) or not 1 <= self.length <= self.scores.shape[-1]:
+            raise ValueError(
+                f"scores have shape {tuple(self.scores.shape)} for lists of {self.length}: expected (items,) or "
+                "(states, items), with at least as many items as a list holds"
+            )
+
+    def scores_in(self, state: Tensor) -> Tensor:
+        """(…, N) the scores that apply in each of these states (…)."""
+        return self.scores.expand(*state.shape, -1) if self.scores.dim() == 1 else self.scores[state]
+
+    def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
+        """(n, length) int64: the top of the scores plus Gumbel noise, which draws exactly this distribution."""
+        noise = draws.gumbel("slate", self.scores.shape[-1])
+        return (self.scores_in(observation) + noise).topk(self.length, dim=1).indices
 
 
 @dataclass(frozen=True, eq=False)
