@@ -290,9 +290,9 @@ def test_bad_input_is_refused_with_a_reason():
         envs.step(np.array([[0, 1]] * 2))
     with pytest.raises(ValueError, match=r"slate of row 0 is \[1, 1\]"):
         env.step(np.array([1, 1]))
+    browsing = WorldEnv(Browsing(), 6)
+    browsing.reset()
     with pytest.raises(ValueError, match="expected a dict with keys"):
-        browsing = WorldEnv(Browsing(), 6)
-        browsing.reset()
         browsing.step(0)
     for mask, message in (
         ([True] * 3, "reset_mask is list"),
