@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas
 
 
 Column = Tensor | np.ndarray[Any, Any] | dict[str, "Column"]  # text is a NumPy array of str objects
@@ -177,15 +182,44 @@ class History:
         """(n, T) bool: True before a row's end, False for padding."""
         return torch.arange(self.num_steps, device=self.length.device) < self.length[:, None]
 
+    def save(self, path: "str | Path") -> None:
+        """Write the history to a .parquet or .npz file, atomically and to the bit; see ``tables.save``."""
+        from .tables import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: "str | Path") -> "History":
+        """Read what ``save`` wrote, as CPU tensors; see ``tables.load``."""
+        from .tables import load
+
+        return load(path)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A long table of what happened, one row for each (row id, step); see ``tables.to_pandas``."""
+        from .tables import to_pandas
+
+        return to_pandas(self)
+
+    def to_minari(self, dataset_id: str, **options: Any) -> Any:
+        """Write a Minari dataset, an episode a row, and return it; see ``tables.to_minari`` for the options."""
+        from .tables import to_minari
+
+        return to_minari(self, dataset_id, **options)
+
     def equals(self, other: "History") -> bool:
-        """Whether two histories are the same to the bit, padding included."""
+        """Whether two histories are the same to the bit, padding included; NaN equals the same NaN."""
 
         def same(a: Any, b: Any) -> bool:
             if isinstance(a, dict):
                 return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
             if isinstance(a, Tensor):
-                return isinstance(b, Tensor) and a.dtype == b.dtype and torch.equal(a, b)
-            return isinstance(b, np.ndarray) and a.shape == b.shape and bool((a == b).all())
+                if not isinstance(b, Tensor) or (a.dtype, a.shape) != (b.dtype, b.shape):
+                    return False
+                return torch.equal(a.flatten().view(torch.uint8), b.flatten().view(torch.uint8))
+            if not isinstance(b, np.ndarray) or (a.dtype, a.shape) != (b.dtype, b.shape):
+                return False
+            return bool((a == b).all()) if a.dtype == object else a.tobytes() == b.tobytes()
 
         return (
             self.columns.keys() == other.columns.keys()
