@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     import pandas
 
-
 Column = Tensor | np.ndarray[Any, Any] | dict[str, "Column"]  # text is a NumPy array of str objects
 CORE = ("observation", "action", "reward", "terminated", "truncated")
 

@@ -291,7 +291,7 @@ def _checksum(text: bytes, arrays: list[np.ndarray]) -> bytes:
             for value in array.reshape(-1):
                 crc = zlib.crc32(value.encode() + b"\xff", crc)  # a byte that UTF-8 never has ends each string
         else:
-            crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
+            crc = zlib.crc32(array.tobytes(), crc)
     return b"%08x" % crc
 
 
