@@ -54,10 +54,10 @@ class UniformSlates:
 class PlackettLuce:
     """Lists of ``length`` distinct items, drawn one after the other in proportion to exp(score) among those left.
 
-    scores: (S, N) float64, a row for each user state, or (N,) for all; divided by a temperature,
-    they explore more or less.
-    How likely a list was is known exactly: ``prefix_propensity(policy.scores_in(states), slates)`` and its neighbours in
-    ``ethogram.simulator.plackett_luce``, which is what off-policy evaluation asks of a logging policy.
+    scores: (S, N) float64, a row for each user state, or (N,) for all; smaller scores explore more.
+
+    How likely a list was is known exactly, which is what off-policy evaluation asks of a logging policy:
+    ``prefix_propensity(policy.scores_in(states), slates)`` and its neighbours in ``simulator.plackett_luce``.
     """
 
     scores: Tensor
