@@ -4,6 +4,7 @@ The names below are all that most programs need. Families of functions stay in t
 to a number), ``ope`` (off-policy evaluation), ``plots`` and ``report`` (which import matplotlib).
 """
 
+from .checks import check_policy, check_world
 from .contrast import Effect, abduct, contrast
 from .draws import Draws
 from .ensemble import Ensemble, ensemble
@@ -29,6 +30,8 @@ __all__ = [
     "WorldEnv",
     "WorldVectorEnv",
     "abduct",
+    "check_policy",
+    "check_world",
     "contrast",
     "ensemble",
     "episodes",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def python_of(page):
@@ -26,3 +26,8 @@ def test_the_links_of_a_page_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
         if not target.startswith(("http://", "https://", "mailto:")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+def test_the_index_of_the_documentation_lists_every_page():
+    listed = re.findall(r"\]\(([^)#]+)\)", (ROOT / "docs" / "README.md").read_text())
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} == {*listed, "README.md"}
