@@ -221,6 +221,7 @@ def _take_apart(history: History) -> tuple[list[_Leaf], list[np.ndarray]]:
                 add((*path, str(key)), value[key], series)
             return
         column = ".".join(("series", *path) if series else path)
+        column = column.replace("\0", "_").replace("\\", "_")  # which a zip file's names cannot hold
         while column in taken:  # a site may be called "step", or "a.b" beside {"a": {"b": …}}
             column += "_"
         taken.add(column)
