@@ -12,7 +12,7 @@ change what the other holds. ``info`` is empty but for what Gymnasium itself ask
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
@@ -142,31 +142,24 @@ class WorldVectorEnv(VectorEnv[Any, Any, _Array]):
         if not self._cohorts:
             raise ResetNeeded("the episodes have not begun: call reset() before step()")
         action = _to_torch(self.single_action_space, actions, (self.num_envs,))
-        done, any_done = self._done()
-        if any_done and self.autoreset_mode is AutoresetMode.DISABLED:
+        done = self._join("done") if any(cohort.ended for cohort in self._cohorts) else None
+        if done is not None and self.autoreset_mode is AutoresetMode.DISABLED:
             raise ResetNeeded(
                 f"{int(done.sum())} rows have ended, first {int(done.nonzero()[0])}: reset them before step(), with "
                 "reset(options={'reset_mask': terminations | truncations})"
             )
-        if any_done:
+        if done is not None:
             self._drop(done)
         for cohort in self._cohorts:
             cohort.advance(action if len(cohort.rows) == self.num_envs else _select(action, cohort.rows))
-        if any_done:
+        if done is not None:
             self._begin(done)
-        ended = [self._join(name).numpy().copy() for name in ("reward", "terminated", "truncated")]
+        reward, terminated, truncated = (_to_numpy(self._join(name)) for name in ("reward", "terminated", "truncated"))
         infos: dict[str, Any] = {}
-        if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            done, any_done = self._done()
-            if any_done:
-                infos = self._final(done.numpy())
-                self._start(done)
-        return self._observation(), ended[0], ended[1], ended[2], infos
-
-    def _done(self) -> tuple[Tensor, bool]:
-        """(num_envs,) bool, which episodes have ended; and whether any has."""
-        done = self._join("done")
-        return done, bool(done.any())
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and any(cohort.ended for cohort in self._cohorts):
+            infos = self._final(terminated | truncated)
+            self._start(torch.from_numpy(terminated | truncated))
+        return self._observation(), reward, terminated, truncated, infos
 
     def _start(self, mask: Tensor) -> None:
         """Put the next episode of the rows in the mask in the place of the present one."""
@@ -235,7 +228,9 @@ class _Cohort:
     observation: Column
     reward: Tensor  # (c,) float32, of the last step
     terminated: Tensor  # (c,) bool
-    site: Sites = field(default_factory=Sites)
+    site: Sites
+    out_of_time: bool = False
+    ended: bool = False  # whether any row has
 
     @classmethod
     def begin(cls, world: World, horizon: int, rows: Tensor, ids: Tensor) -> "_Cohort":
@@ -252,11 +247,13 @@ class _Cohort:
         self.state, self.observation, self.reward, self.terminated = new
         self.draws = self.draws.at(self.draws.step + 1)
         self.site.step = self.draws.step
+        self.out_of_time = self.draws.step >= self.horizon
+        self.ended = self.out_of_time or bool(self.terminated.any())
 
     @property
     def truncated(self) -> Tensor:
         """(c,) bool: out of time without having terminated."""
-        return ~self.terminated if self.draws.step >= self.horizon else torch.zeros_like(self.terminated)
+        return ~self.terminated if self.out_of_time else torch.zeros_like(self.terminated)
 
     @property
     def done(self) -> Tensor:
@@ -271,6 +268,7 @@ class _Cohort:
         self.rows, self.reward, self.terminated = self.rows[keep], self.reward[keep], self.terminated[keep]
         self.draws = Draws(self.draws.seed, self.draws.ids[keep], self.draws.step, self.draws.scope)
         self.state, self.observation = _select(self.state, keep), _select(self.observation, keep)
+        self.ended = self.out_of_time or bool(self.terminated.any())
 
 
 def _select(tree: Any, rows: Tensor) -> Any:
