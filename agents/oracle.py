@@ -1,0 +1,241 @@
+"""Exact solvers for a user who clicks the first attractive item: the best list, and the values of a known MDP.
+
+Du, Srikant & Chen, "Cascading Reinforcement Learning", ICLR 2024 (arXiv 2401.08961): the oracle BestPerm. It is
+written from accounts of the paper, not from its text: the recurrence and its cases are reported there, while the
+rule for ties is our own choice.
+
+Symbols, as paper = here:
+    u(a) = attraction      probability that item a attracts when examined
+    w(a) = value           value of a click on item a, in units of reward
+    w(a_perp) = no_click   value when the list ends without a click
+    m = length             longest list allowed
+    f(A, u, w)             the value of showing list A: ``list_value``
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ethogram.envs.mdp import CascadingMDP
+
+from . import kernels
+
+
+def list_value(slates: Tensor, attraction: Tensor, value: Tensor, no_click: Tensor | float) -> Tensor:
+    """The expected value f(A, u, w) of showing each list.
+
+    slates: (…, m) int64, items from the top down, -1 where there is none. attraction, value: (…, N), of the same
+    leading axes or broadcasting to them. no_click: (…). Returns (…).
+    """
+    leading = slates.shape[:-1]
+    shown, items = slates >= 0, slates.clamp(min=0)
+    u = attraction.expand(*leading, -1).gather(-1, items)
+    w = value.expand(*leading, -1).gather(-1, items)
+    tail = torch.as_tensor(no_click, dtype=value.dtype, device=value.device).expand(leading)
+    for i in reversed(range(slates.shape[-1])):
+        tail = torch.where(shown[..., i], u[..., i] * w[..., i] + (1 - u[..., i]) * tail, tail)
+    return tail
+
+
+def best_permutation(
+    attraction: Tensor,
+    value: Tensor,
+    no_click: Tensor | float,
+    length: int,
+    attraction_if_none_worth: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """BestPerm: the best ordered list of 1 to ``length`` items in each state, and its value.
+
+    An optimal list holds items worth more than no click, in descending order of value (the paper's Lemma 1). A
+    dynamic program over the items so ordered chooses which:
+
+        F[i][k] = max(F[i+1][k], u(a_i) w(a_i) + (1 - u(a_i)) F[i+1][k-1])
+
+    where F[i][k] is the best value of exactly k of the items from the i-th on. Time O(N (N + m)) a state.
+
+    attraction: (B, N) float64 in [0, 1]. value: (B, N) float64, finite. no_click: (B,) float64. Or one state:
+    (N,), (N,) and a number. On any device, with the same result.
+    attraction_if_none_worth: as attraction, used in its place where no item is worth more than no click: there a
+        list, which may not be empty, does harm, and an optimist must pass a lower bound. None: attraction itself.
+
+    Returns slates (B, m) int64, -1 after the end of a list, and their values (B,) float64.
+    Ties: of equal items the one of lower index comes first; of equally good lists the one taken is that which skips
+    the item ranked first; where no item is worth a click, the first of the least harmful ones.
+    Raises ValueError where shapes or dtypes differ from these or a number is out of range.
+    """
+    no_click, lower = _check_states(attraction, value, no_click, length, attraction_if_none_worth)
+    if value.is_cpu:
+        return _solve_compiled(kernels.best_lists, attraction, value, no_click, lower, length)
+    if value.dim() == 2:
+        return _solve_torch(attraction, value, no_click, lower, length)
+    slates, best = _solve_torch(attraction[None], value[None], no_click[None], lower[None], length)
+    return slates[0], best[0]
+
+
+def best_permutation_by_search(
+    attraction: Tensor,
+    value: Tensor,
+    no_click: Tensor | float,
+    length: int,
+    attraction_if_none_worth: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """What ``best_permutation`` returns, found by valuing every list: O(N^m) a state, on the CPU.
+
+    Lists whose values differ by less than 1e-12, relative to them where they exceed 1, are ties, which break as there.
+    """
+    no_click, lower = _check_states(attraction, value, no_click, length, attraction_if_none_worth)
+    states = (attraction.cpu(), value.cpu(), no_click.cpu(), lower.cpu())
+    slates, best = _solve_compiled(kernels.search_lists, *states, length)
+    return slates.to(value.device), best.to(value.device)
+
+
+def _check_states(
+    attraction: Tensor, value: Tensor, no_click: Tensor | float, length: int, if_none_worth: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """``no_click`` as a tensor and ``if_none_worth`` filled in, or ValueError."""
+    shape = value.shape
+    if len(shape) not in (1, 2) or value.dtype is not torch.float64:
+        raise ValueError(f"value is {value.dtype} {tuple(shape)}: expected float64 (states, items) or (items,)")
+    if not 1 <= length <= shape[-1]:
+        raise ValueError(f"length is {length}: expected 1 to {shape[-1]}, the number of items")
+    if not isinstance(no_click, Tensor):
+        no_click = torch.full(shape[:-1], no_click, dtype=torch.float64, device=value.device)
+    lower = attraction if if_none_worth is None else if_none_worth
+    if (
+        (attraction.shape, lower.shape, no_click.shape) == (shape, shape, shape[:-1])
+        and attraction.dtype is lower.dtype is no_click.dtype is torch.float64
+        and attraction.device == lower.device == no_click.device == value.device
+    ):
+        return no_click, lower
+    given = {"attraction": attraction, "attraction_if_none_worth": lower, "no_click": no_click}
+    raise ValueError(
+        "; ".join(f"{name} is {x.dtype} {tuple(x.shape)} on {x.device}" for name, x in given.items())
+        + f": expected float64 on {value.device}, of shapes {tuple(shape)}, {tuple(shape)} and {tuple(shape[:-1])}"
+    )
+
+
+def _raise_bad_state(row: int) -> None:
+    raise ValueError(
+        f"state {row} has an attraction outside [0, 1] or a value that is not a finite number: "
+        "expected probabilities and finite values"
+    )
+
+
+def _solve_compiled(
+    kernel: Callable[..., int], attraction: Tensor, value: Tensor, no_click: Tensor, lower: Tensor, length: int
+) -> tuple[Tensor, Tensor]:
+    """A batch or one state on the CPU, by a compiled kernel."""
+    batch = value.shape[:-1]
+    u, w, w0 = (x.contiguous().numpy() for x in (attraction, value, no_click))
+    low = u if lower is attraction else lower.contiguous().numpy()
+    slates, best = np.empty((*batch, length), np.int64), np.empty(batch)
+    if not batch:  # views of one row
+        u, w, w0, low, slates, best = u[None], w[None], w0[None], low[None], slates[None], best[None]
+    bad = kernel(u, w, w0, low, slates, best)
+    if bad >= 0:
+        _raise_bad_state(bad)
+    if not batch:
+        slates, best = slates[0], best[0, ...]
+    return torch.from_numpy(slates), torch.from_numpy(best)
+
+
+def _solve_torch(
+    attraction: Tensor, value: Tensor, no_click: Tensor, lower: Tensor, length: int
+) -> tuple[Tensor, Tensor]:
+    """A batch on any device: ``kernels.best_list`` with the states in lockstep, to the same bits."""
+    good = ((attraction >= 0) & (attraction <= 1) & value.isfinite()).all(1) & no_click.isfinite()
+    if not good.all():
+        _raise_bad_state(int((~good).nonzero()[0]))
+    w, order = value.sort(dim=1, descending=True, stable=True)
+    u, no_click = attraction.gather(1, order), no_click[:, None]
+    worth = (w > no_click).sum(1)  # (B,) the paper's J
+    rank = torch.arange(w.shape[1], device=w.device)
+    gain, miss, nothing = u * w, 1 - u, torch.full_like(w, -torch.inf)
+    best = [torch.cat([no_click.expand_as(w), no_click], dim=1)]  # best[k][:, i]: F[i][k], (B, N + 1)
+    first = []  # first[k - 1][:, i]: rank at which the list of F[i][k] begins
+    for k in range(1, length + 1):
+        fits = rank <= (worth - k)[:, None]
+        take = torch.where(fits, gain + miss * best[-1][:, 1:], nothing)
+        highest = take.flip(1).cummax(1).values.flip(1)
+        highest = torch.cat([highest, nothing[:, :1]], dim=1)
+        record = take > highest[:, 1:]  # on a tie, skip
+        begins = torch.where(record, rank, len(rank)).flip(1).cummin(1).values.flip(1)
+        first.append(begins)
+        best.append(highest)
+    listed = worth.clamp(max=length)
+    slates = torch.full((len(w), length), -1, device=w.device)
+    at = torch.zeros_like(worth)
+    for k in range(length, 0, -1):
+        used = listed >= k
+        begins = first[k - 1].gather(1, at[:, None])[:, 0]
+        item = order.gather(1, begins.clamp(max=len(rank) - 1)[:, None])[:, 0]
+        column = (listed - k).clamp(min=0)[:, None]
+        slates = torch.where(used[:, None], slates.scatter(1, column, item[:, None]), slates)
+        at = torch.where(used, (begins + 1).clamp(max=len(rank) - 1), at)
+    value_of_best = torch.stack(best).gather(0, listed.view(1, -1, 1).expand(1, -1, len(rank) + 1))[0, :, 0]
+    single = lower * value + (1 - lower) * no_click
+    least_harm, item = single.max(dim=1)
+    item = (single == least_harm[:, None]).byte().argmax(1)  # the first of equal ones
+    none = worth == 0
+    slates[:, 0] = torch.where(none, item, slates[:, 0])
+    return slates, torch.where(none, least_harm, value_of_best)
+
+
+def optimal_values(mdp: CascadingMDP) -> tuple[Tensor, Tensor]:
+    """V* and a policy that attains it, by backward induction with BestPerm.
+
+    Returns values (H + 1, S) float64, the last row being 0, and slates (H, S, m) int64; ``simple.Table(slates)`` is
+    the policy.
+    """
+    values: list[Tensor] = [torch.zeros_like(mdp.attraction[:, 0])]
+    slates: list[Tensor] = []
+    for _ in range(mdp.horizon):
+        click, no_click = _action_values(mdp, values[0])
+        slate, value = best_permutation(mdp.attraction, click, no_click, mdp.length)
+        values.insert(0, value)
+        slates.insert(0, slate)
+    return torch.stack(values), torch.stack(slates)
+
+
+def policy_value(mdp: CascadingMDP, slates: Tensor) -> Tensor:
+    """V of the policy that shows slates[h, s] at step h in state s.
+
+    slates: (H, S, m) int64. Returns (H + 1, S) float64, the last row being 0.
+    """
+    expected = (mdp.horizon, mdp.num_states)
+    if slates.dim() != 3 or tuple(slates.shape[:2]) != expected:
+        raise ValueError(
+            f"slates have shape {tuple(slates.shape)}: expected {(*expected, mdp.length)}; a policy that does not "
+            f"depend on the step is slates.expand({mdp.horizon}, -1, -1)"
+        )
+    values = [torch.zeros_like(mdp.attraction[:, 0])]
+    for slate in slates.flip(0):
+        values.insert(0, list_value(slate, mdp.attraction, *_action_values(mdp, values[0])))
+    return torch.stack(values)
+
+
+def _action_values(mdp: CascadingMDP, next_value: Tensor) -> tuple[Tensor, Tensor]:
+    """w(s, a) = r(s, a) + p(. | s, a) V, as (S, N) for items and (S,) for no click."""
+    future = mdp.transition @ next_value  # (S, N + 1)
+    return mdp.reward + future[:, :-1], future[:, -1]
+
+
+def myopic_policy(mdp: CascadingMDP) -> Tensor:
+    """The m items that attract most in each state, most attractive first: (H, S, m).
+
+    Where all rewards are equal this maximises the next reward, as a contextual cascading bandit learns to do.
+    """
+    slates = mdp.attraction.argsort(dim=1, descending=True, stable=True)[:, : mdp.length]
+    return slates.expand(mdp.horizon, -1, -1)
+
+
+def state_free_policy(mdp: CascadingMDP) -> Tensor:
+    """One list for every state: the m items that attract most on average over states, (H, S, m).
+
+    Averages are rounded to 1e-12, so that items that attract alike are ties, which index decides.
+    """
+    average = mdp.attraction.mean(0).round(decimals=12)
+    slate = average.argsort(descending=True, stable=True)[: mdp.length]
+    return slate.expand(mdp.horizon, mdp.num_states, -1)
