@@ -19,6 +19,26 @@ def count(state: Array, slates: Array, clicks: Array, stop: Array, clicked: Arra
 
 
 @compiled
+def count_positions(slates: Array, clicks: Array, clicked: Array, shown: Array) -> None:
+    """Add the clicks and impressions at each position to two (m,) tables."""
+    for i in range(slates.shape[0]):
+        for j in range(slates.shape[1]):
+            shown[j] += slates[i, j] >= 0
+            clicked[j] += clicks[i, j]
+
+
+@compiled
+def last_true(flags: Array, out: Array) -> None:
+    """The last True of each row of (n, L) bool, L where there is none."""
+    length = flags.shape[1]
+    for i in range(out.shape[0]):
+        last = length
+        for j in range(length):  # no early exit: where a user clicks is not predictable
+            last = j if flags[i, j] else last
+        out[i] = last
+
+
+@compiled
 def expect(
     state: Array,
     slates: Array,

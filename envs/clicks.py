@@ -202,7 +202,8 @@ class RCM(_PositionModel):
     def fit(cls, log: ClickLog, num_states: int, num_items: int, *, prior: float = 1.0) -> Self:
         """The share clicked, with ``prior`` clicks and as many skips added."""
         _check_fit(log, num_states, num_items, prior)
-        return cls(float(_ratio(log.clicks.sum(), (log.slates >= 0).sum(), prior)))
+        clicked, shown = _count_positions(log)
+        return cls(float(_ratio(clicked.sum(), shown.sum(), prior)))
 
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """See ``ClickModel.act``; "attraction" is ignored."""
@@ -231,7 +232,7 @@ class RankCTR(_PositionModel):
     def fit(cls, log: ClickLog, num_states: int, num_items: int, *, prior: float = 1.0) -> Self:
         """The share clicked at each position, with ``prior`` clicks and as many skips added."""
         _check_fit(log, num_states, num_items, prior)
-        return cls(_ratio(log.clicks.sum(0), (log.slates >= 0).sum(0), prior))
+        return cls(_ratio(*_count_positions(log), prior))
 
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """See ``ClickModel.act``; "attraction" is ignored."""
@@ -299,7 +300,8 @@ class PBM(_PositionModel):
         """EM from 1/2 everywhere.
 
         iterations: at most so many rounds. tolerance: they end when no parameter moves by more; below 0, never.
-        progress: show a bar with the largest move. prior: so many clicks (examinations) and as many skips are added to the expected counts of each parameter,
+        progress: show a bar with the largest move.
+        prior: so many clicks (examinations) and as many skips are added to the expected counts of each parameter,
         which makes it the posterior mode under Beta(1 + prior, 1 + prior). With prior 0 it is the maximum of the
         likelihood, and what was never shown stays at 1/2.
         """
@@ -509,12 +511,12 @@ class DCM(_BrowsingModel):
         It is quick and biased, since some users go on and find nothing; EM is not. Arguments as in ``PBM.fit``.
         """
         _check_fit(log, num_states, num_items, prior, iterations, least=0)
-        attraction = _ratio(*_count(log, _last_click(log), num_states, num_items), prior)
-        position = torch.arange(log.length, device=log.slates.device)
-        not_last = log.clicks & (position < _last_click(log)[:, None])
-        closed = attraction, _ratio(not_last.sum(0), log.clicks.sum(0), prior)
         if iterations == 0:
-            return cls(*closed)
+            last = _last_click(log)
+            clicked, _ = _count_positions(log)
+            not_last = clicked - torch.bincount(last, minlength=log.length + 1)[:-1]
+            attraction = _ratio(*_count(log, last, num_states, num_items), prior)
+            return cls(attraction, _ratio(not_last, clicked, prior))
         clicked, _ = _count_clicks(log, num_states, num_items)
 
         def one_round(attraction: Tensor, continuation: Tensor) -> tuple[Tensor, Tensor]:
@@ -522,7 +524,8 @@ class DCM(_BrowsingModel):
             counts = _expect(log, attraction, never, 1.0, continuation, 0.0)
             return _ratio(clicked, counts.examined, prior), _share(counts.after_click, prior)
 
-        start = torch.full_like(closed[0], 0.5), torch.full_like(closed[1], 0.5)
+        half = torch.full(clicked.shape, 0.5, dtype=torch.float64, device=clicked.device)
+        start = half, half.new_full((log.length,), 0.5)
         return cls(*_iterate(one_round, start, iterations, tolerance, progress))
 
     def _check(self, state: Tensor, slates: Tensor) -> None:
@@ -617,10 +620,11 @@ class SDBN(_BrowsingModel):
         if iterations > 0:
             em = iterations, tolerance, progress
             return cls(*_fit_dbn(log, num_states, num_items, 1.0, prior, em)[:2])
-        clicked, shown = _count(log, _last_click(log), num_states, num_items)
-        rows = log.clicks.any(1)
-        last = log.slates[rows].gather(1, _last_click(log)[rows, None])[:, 0]
-        lasts = torch.bincount(log.state[rows] * num_items + last, minlength=clicked.numel()).view_as(clicked)
+        last = _last_click(log)
+        clicked, shown = _count(log, last, num_states, num_items)
+        item = log.slates.gather(1, last.clamp(max=log.length - 1)[:, None])[:, 0]
+        pair = (log.state * num_items + item)[last < log.length]
+        lasts = torch.bincount(pair, minlength=clicked.numel()).view_as(clicked)
         return cls(_ratio(clicked, shown, prior), _ratio(lasts, clicked, prior))
 
     def _goes_on(self, state: Tensor, slates: Tensor, attraction: Tensor) -> tuple[float, Tensor]:
@@ -803,22 +807,39 @@ def _expect(
     P(E_r = 1 | C_1, …, C_m) = e_r (1 - x_r) / (1 - e_r x_r). Since E_{r+1} = 1 implies E_r = 1, these marginals
     count the times of going on, too, and whether a click satisfied depends on that alone.
     """
-    m, device = log.length, log.slates.device
-    if log.slates.is_cpu:
-        counts = _Expected(
-            torch.zeros_like(attraction),
-            torch.zeros_like(attraction),
-            *(torch.zeros(shape, dtype=torch.float64) for shape in [(2,), (2, m), (2,)]),
-        )
-        tables = [t.numpy() for t in (attraction, satisfaction, after_click)]
-        arrays = [t.numpy() for t in (log.state, log.slates, log.clicks)]
-        click_kernels.expect(*arrays, *tables, after_skip, after_satisfied, *(t.numpy() for t in counts))
-        return counts
+    expect = _expect_compiled if log.slates.is_cpu else _expect_torch
+    return expect(log, attraction, satisfaction, after_skip, after_click, after_satisfied)
+
+
+def _expect_compiled(
+    log: ClickLog,
+    attraction: Tensor,
+    satisfaction: Tensor,
+    after_skip: float,
+    after_click: Tensor,
+    after_satisfied: float,
+) -> _Expected:
+    by_position = (torch.zeros(shape, dtype=torch.float64) for shape in [(2,), (2, log.length), (2,)])
+    counts = _Expected(torch.zeros_like(attraction), torch.zeros_like(attraction), *by_position)
+    tensors = log.state, log.slates, log.clicks, attraction, satisfaction, after_click
+    arrays, sums = ([t.numpy() for t in group] for group in (tensors, counts))
+    click_kernels.expect(*arrays, after_skip, after_satisfied, *sums)
+    return counts
+
+
+def _expect_torch(
+    log: ClickLog,
+    attraction: Tensor,
+    satisfaction: Tensor,
+    after_skip: float,
+    after_click: Tensor,
+    after_satisfied: float,
+) -> _Expected:
     shown = log.slates >= 0
     a, s = _look_up(attraction, log.state, log.slates), _look_up(satisfaction, log.state, log.slates)
     goes_on = s * after_satisfied + (1 - s) * after_click
-    x = [torch.zeros(len(log), dtype=torch.float64, device=device)]
-    for r in reversed(range(m)):
+    x = [torch.zeros_like(a[:, 0])]
+    for r in reversed(range(log.length)):
         x.append(a[:, r] + (1 - a[:, r]) * after_skip * x[-1])
     x_r = torch.stack(x[:0:-1], dim=1)
     e_r = _filtered(log.clicks, a, after_skip, goes_on)
@@ -856,22 +877,44 @@ def _share(counts: Tensor, prior: float) -> Tensor:
 
 def _last_click(log: ClickLog) -> Tensor:
     """(n,) position of each row's last click, m where there is none."""
+    if log.clicks.is_cpu:
+        last = torch.empty_like(log.state)
+        click_kernels.last_true(log.clicks.numpy(), last.numpy())
+        return last
     last = log.length - 1 - first_true(log.clicks.flip(1))
     return last.where(last >= 0, log.length)
 
 
+def _count_positions(log: ClickLog) -> tuple[Tensor, Tensor]:
+    """(m,) int64 clicks and impressions at each position."""
+    if log.clicks.is_cpu:
+        clicked, shown = torch.zeros(2, log.length, dtype=torch.int64)
+        click_kernels.count_positions(*(t.numpy() for t in (log.slates, log.clicks, clicked, shown)))
+        return clicked, shown
+    return log.clicks.sum(0), (log.slates >= 0).sum(0)
+
+
 def _count(log: ClickLog, stop: Tensor, num_states: int, num_items: int) -> tuple[Tensor, Tensor]:
     """(S, N) int64 clicks and impressions of each item in each state, at positions 0 to ``stop[i]`` of row i."""
-    clicked = torch.zeros(num_states, num_items, dtype=torch.int64, device=log.slates.device)
+    count = _count_compiled if log.slates.is_cpu else _count_torch
+    return count(log, stop, num_states, num_items)
+
+
+def _count_compiled(log: ClickLog, stop: Tensor, num_states: int, num_items: int) -> tuple[Tensor, Tensor]:
+    clicked = torch.zeros(num_states, num_items, dtype=torch.int64)
     shown = torch.zeros_like(clicked)
-    if log.slates.is_cpu:
-        arrays = (log.state, log.slates, log.clicks, stop, clicked, shown)
-        click_kernels.count(*(a.numpy() for a in arrays))
-        return clicked, shown
+    tensors = log.state, log.slates, log.clicks, stop, clicked, shown
+    click_kernels.count(*(t.numpy() for t in tensors))
+    return clicked, shown
+
+
+def _count_torch(log: ClickLog, stop: Tensor, num_states: int, num_items: int) -> tuple[Tensor, Tensor]:
     counts = (log.slates >= 0) & (torch.arange(log.length, device=stop.device) <= stop[:, None])
     pair = (log.state[:, None] * num_items + log.slates)[counts]
-    shown = torch.bincount(pair, minlength=shown.numel()).view_as(shown)
-    clicked = torch.bincount(pair[log.clicks[counts]], minlength=shown.numel()).view_as(shown)
+    clicked, shown = (
+        torch.bincount(pairs, minlength=num_states * num_items).view(num_states, num_items)
+        for pairs in (pair[log.clicks[counts]], pair)
+    )
     return clicked, shown
 
 
