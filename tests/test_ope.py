@@ -288,7 +288,7 @@ def test_the_weights_that_fit_the_user_give_the_least_error():
             if (kind, name) == ("cascade", "iips"):
                 assert error.mean().item() > 10 * error.std().item() / REPLICATES**0.5
     assert rmse["independent", "iips"] < rmse["independent", "rips"] < rmse["independent", "sips"]
-    assert rmse["cascade", "rips"] < rmse["cascade", "sips"]
+    assert rmse["cascade", "rips"] < min(rmse["cascade", "sips"], rmse["cascade", "iips"])
 
 
 def test_a_fitted_model_takes_variance_out_of_cascade_dr():
