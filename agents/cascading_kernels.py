@@ -1,0 +1,448 @@
+"""The compiled side of optimistic planning in a cascading MDP: bounds from counts, plans from bounds, whole runs.
+
+``cascading.py`` documents the algorithms. The agents there and the compiled runs call the same kernels, so that an
+agent that learns from histories one at a time and one that is run here come to the same bits. S states, N items,
+H steps, lists of at most m; column N of a table over items stands for no click.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ethogram.simulator.kernels import compiled
+
+from .kernels import Scratch, best_list, rerank_items, scratch, search_list
+
+_Array = np.ndarray[Any, Any]
+
+
+class Rule(NamedTuple):
+    """What an algorithm makes of its counts."""
+
+    log_attraction: float  # L of the bonus on attraction, or its part that does not depend on the count
+    log_transition: float  # L of the bonus on p V, likewise
+    log_divergence: float  # constant part of the radius beta of the KL event; used with epsilon > 0 only
+    anytime: bool  # add log(n (n + 1)) to both L
+    bonus_scale: float
+    variance_aware: bool
+    exhaustive: bool  # search every list instead of BestPerm
+    strict_paper: bool  # upper bounds on attraction even where no item is worth a click
+    tightened: bool  # no value exceeds the steps that are left
+    epsilon: float  # stop when the policy is known to be this good; 0: never
+
+
+class Counts(NamedTuple):
+    """All that is kept of the past; float64, which holds whole numbers."""
+
+    examined: _Array  # (S, N) times that the item was looked at
+    clicked: _Array  # (S, N + 1) times that it was clicked
+    moves: _Array  # (S, S, N + 1) moves[s, z, a]: times that a click on a in s led to z
+    visited: _Array  # (S,) bool, states whose counts have changed since the last plan
+
+
+class Bounds(NamedTuple):
+    """What follows from the counts of one state on their own."""
+
+    attraction_upper: _Array  # (S, N)
+    attraction_lower: _Array  # (S, N)
+    log_over_n: _Array  # (S, N + 1) L / n of the transition, infinite where n = 0
+
+
+class Plan(NamedTuple):
+    """Values and lists for each step and state."""
+
+    upper: _Array  # (H + 1, S) no less than V*, as long as the confidence bounds hold
+    lower: _Array  # (H + 1, S) no more than V*
+    value: _Array  # (H, S, N + 1) upper bound on the value of a click
+    bonus: _Array  # (H, S, N + 1) half width of the bound on p V
+    order: _Array  # (H, S, N) int64, items by value
+    slates: _Array  # (H, S, m) int64
+    error: _Array  # (H + 1, S) no less than upper minus the value of the policy; kept up with epsilon > 0 only
+
+
+class World(NamedTuple):
+    """The true MDP, of which runs draw and which they evaluate policies in."""
+
+    attraction: _Array  # (S, N)
+    transition: _Array  # (S, N + 1, S)
+    reward: _Array  # (S, N + 1), 0 for no click
+    initial: int
+
+
+@compiled
+def bound_state(s: int, counts: Counts, rule: Rule, bounds: Bounds) -> None:
+    """Confidence bounds from the counts of state s; empirical Bernstein for attraction."""
+    num_items = counts.examined.shape[1]
+    for a in range(num_items):
+        n, upper, lower = counts.examined[s, a], 1.0, 0.0
+        if n > 0:
+            mean = counts.clicked[s, a] / n
+            log = rule.log_attraction + (math.log(n * (n + 1)) if rule.anytime else 0.0)
+            if rule.variance_aware:
+                radius = 2 * math.sqrt(mean * (1 - mean) * log / n) + 5 * log / n
+            else:
+                radius = 2 * math.sqrt(log / n)
+            radius = min(rule.bonus_scale * radius, 1.0)
+            upper, lower = min(1.0, mean + radius), max(0.0, mean - radius)
+        bounds.attraction_upper[s, a], bounds.attraction_lower[s, a] = upper, lower
+    for a in range(num_items + 1):
+        n = counts.clicked[s, a]
+        log = rule.log_transition + (math.log(n * (n + 1)) if rule.anytime and n > 0 else 0.0)
+        bounds.log_over_n[s, a] = log / n if n > 0 else np.inf
+
+
+@compiled
+def moments(moves: _Array, times: _Array, upper: _Array, lower: _Array, out: _Array) -> None:
+    """Under the empirical transition of each action: E upper, E lower, E (upper - lower)^2, Var upper, in four rows.
+
+    moves (S, A), times (A,), out (4, A). Actions run innermost and contiguously: many at a time in one register,
+    with no sum over a register's lanes. Actions never taken get zeros.
+    """
+    out[:] = 0
+    for z in range(moves.shape[0]):
+        high, low = upper[z], lower[z]
+        gap = (high - low) ** 2
+        for a in range(moves.shape[1]):
+            out[0, a] += moves[z, a] * high
+            out[1, a] += moves[z, a] * low
+            out[2, a] += moves[z, a] * gap
+    for a in range(moves.shape[1]):
+        n = max(times[a], 1.0)
+        out[0, a] /= n
+        out[1, a] /= n
+        out[2, a] /= n
+    for z in range(moves.shape[0]):
+        for a in range(moves.shape[1]):
+            out[3, a] += moves[z, a] * (upper[z] - out[0, a]) ** 2
+    for a in range(moves.shape[1]):
+        out[3, a] /= max(times[a], 1.0)
+
+
+@compiled
+def transition_bonus(variance: float, gap: float, log_over_n: float, horizon: int, scale: float) -> float:
+    """Half width of the bound on p V, at most H; ``gap`` is E (upper - lower)^2."""
+    if log_over_n == np.inf:
+        return float(horizon)
+    radius = 2 * math.sqrt(variance * log_over_n) + 2 * math.sqrt(gap * log_over_n) + 5 * horizon * log_over_n
+    return min(scale * radius, float(horizon))
+
+
+@compiled
+def plan_state(
+    h: int, s: int, counts: Counts, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, room: Scratch, work: _Array
+) -> None:
+    """The optimistic list of state s at step h, and the bounds on its value, from those of step h + 1."""
+    horizon, num_items = plan.order.shape[0], plan.order.shape[2]
+    left = horizon - 1 - h  # steps after this one
+    moments(counts.moves[s], counts.clicked[s], plan.upper[h + 1], plan.lower[h + 1], work)
+    value, bonus, below = plan.value[h, s], plan.bonus[h, s], work[1]
+    for a in range(num_items + 1):
+        known = rule.tightened and left == 0  # nothing follows the last step
+        b = 0.0 if known else transition_bonus(
+            work[3, a], work[2, a], bounds.log_over_n[s, a], horizon, rule.bonus_scale
+        )  # fmt: skip
+        w = reward[s, a] + work[0, a] + b
+        value[a] = min(w, reward[s, a] + left) if rule.tightened else w
+        below[a] = reward[s, a] + work[1, a] - b
+        bonus[a] = b
+    upper, lower, slate = bounds.attraction_upper[s], bounds.attraction_lower[s], plan.slates[h, s]
+    if_none_worth = upper if rule.strict_paper else lower
+    if rule.exhaustive:
+        best = search_list(upper, value[:num_items], value[num_items], if_none_worth, slate)
+    else:
+        order, items = plan.order[h, s], value[:num_items]
+        rerank_items(items, order)
+        best = best_list(upper, items, value[num_items], if_none_worth, order, room, slate)
+    plan.upper[h, s] = min(best, left + 1.0 if rule.tightened else float(horizon))
+    tail = below[num_items]
+    for i in range(slate.shape[0] - 1, -1, -1):
+        a = slate[i]
+        if a >= 0:
+            tail = lower[a] * below[a] + (1 - upper[a]) * tail
+    plan.lower[h, s] = max(tail, 0.0)
+
+
+@compiled
+def replan(counts: Counts, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, first: int, last: int) -> None:
+    """The plan after the visited states' counts have changed; at step 0 for states first to last - 1 only.
+
+    A state's plan depends on its own counts and on the values of the next step: where neither has changed, it
+    stands. At the last step this leaves the visited states.
+    """
+    horizon, num_states, num_items = plan.order.shape
+    room, work = scratch(num_items, plan.slates.shape[2]), np.empty((4, num_items + 1))
+    for s in range(num_states):
+        if counts.visited[s]:
+            bound_state(s, counts, rule, bounds)
+    next_changed = False
+    for h in range(horizon - 1, -1, -1):
+        changed = False
+        for s in range(first if h == 0 else 0, last if h == 0 else num_states):
+            if next_changed or counts.visited[s]:
+                upper, lower = plan.upper[h, s], plan.lower[h, s]
+                plan_state(h, s, counts, bounds, reward, rule, plan, room, work)
+                changed |= upper != plan.upper[h, s] or lower != plan.lower[h, s]
+        next_changed = changed
+    counts.visited[:] = False
+    if rule.epsilon > 0:
+        for h in range(horizon - 1, -1, -1):
+            for s in range(first if h == 0 else 0, last if h == 0 else num_states):
+                plan.error[h, s] = estimation_error(h, s, counts, bounds, rule, plan)
+
+
+@compiled
+def click_error(h: int, s: int, a: int, counts: Counts, rule: Rule, plan: Plan) -> float:
+    """X(s, a): how far the upper bound on the value of a click may exceed the policy's value of it."""
+    horizon, num_states = plan.order.shape[0], plan.order.shape[1]
+    left, n = horizon - 1 - h, counts.clicked[s, a]
+    if left == 0 or n == 0:
+        return float(left)
+    mean = 0.0
+    for z in range(num_states):
+        mean += counts.moves[s, z, a] * plan.error[h + 1, z]
+    beta = rule.log_divergence
+    if num_states > 1:
+        beta += (num_states - 1) * (1 + math.log(1 + n / (num_states - 1)))
+    error = 2 * plan.bonus[h, s, a] + 9 * horizon**2 * beta / n + (1 + 2 / horizon) * mean / n
+    return min(float(left), error)
+
+
+@compiled
+def estimation_error(h: int, s: int, counts: Counts, bounds: Bounds, rule: Rule, plan: Plan) -> float:
+    """G_h(s), by a walk up the list: no less than upper[h, s] minus the value of the policy."""
+    horizon, num_items = plan.order.shape[0], plan.order.shape[2]
+    value, slate = plan.value[h, s], plan.slates[h, s]
+    error, tail = click_error(h, s, num_items, counts, rule, plan), value[num_items]
+    for i in range(slate.shape[0] - 1, -1, -1):
+        a = slate[i]
+        if a < 0:
+            continue
+        upper, lower = bounds.attraction_upper[s, a], bounds.attraction_lower[s, a]
+        x = click_error(h, s, a, counts, rule, plan)
+        ends = max(lower * x + (1 - lower) * error, upper * x + (1 - upper) * error)
+        if value[a] > value[num_items]:
+            error = (upper - lower) * max(0.0, value[a] - tail) + ends
+            tail = upper * value[a] + (1 - upper) * tail
+        else:  # no item is worth a click: planned with the lower bound
+            error = (upper - lower) * max(0.0, tail - value[a]) + ends
+            tail = lower * value[a] + (1 - lower) * tail
+    return min(error, float(horizon - h))
+
+
+@compiled
+def count_step(s: int, slate: _Array, click: int, after: int, counts: Counts) -> None:
+    """One step: what was examined, what was clicked, and where that led."""
+    length, item = slate.shape[0], counts.examined.shape[1]
+    for i in range(min(click + 1, length)):
+        if slate[i] < 0:
+            break
+        counts.examined[s, slate[i]] += 1
+    if click < length:
+        item = slate[click]
+    counts.clicked[s, item] += 1
+    counts.moves[s, after, item] += 1
+    counts.visited[s] = True
+
+
+@compiled
+def count_episodes(states: _Array, slates: _Array, clicks: _Array, lengths: _Array, counts: Counts) -> None:
+    """All steps of histories: states (n, T + 1), slates (n, T, m), clicks (n, T), lengths (n,)."""
+    for i in range(states.shape[0]):
+        for t in range(lengths[i]):
+            count_step(states[i, t], slates[i, t], clicks[i, t], states[i, t + 1], counts)
+
+
+@compiled
+def first_click(s: int, slate: _Array, luck: _Array, world: World) -> int:
+    """The position of the first item that attracts; m if none does. luck: (N,) float32, one draw an item."""
+    for i in range(slate.shape[0]):
+        a = slate[i]
+        if a < 0:
+            break
+        if luck[a] < world.attraction[s, a]:
+            return i
+    return slate.shape[0]
+
+
+@compiled
+def next_state(s: int, item: int, luck: float, world: World) -> int:
+    """The state after a click on ``item``, by inverting the cumulative distribution as ``draws.categorical`` does."""
+    row, after = world.transition[s, item], 0
+    cumulative = row[0]
+    while after < row.shape[0] - 1 and luck >= cumulative:
+        after += 1
+        cumulative += row[after]
+    return after
+
+
+@compiled
+def click_value(s: int, item: int, world: World, next_values: _Array) -> float:
+    """r(s, a) + p(. | s, a) V."""
+    total = world.reward[s, item]
+    for z in range(next_values.shape[0]):
+        total += world.transition[s, item, z] * next_values[z]
+    return total
+
+
+@compiled
+def evaluate(slates: _Array, world: World, values: _Array) -> float:
+    """The exact value of a policy in the initial state; values (H + 1, S) is room to work in."""
+    horizon, num_states, length = slates.shape
+    nothing = world.attraction.shape[1]
+    values[horizon] = 0
+    for h in range(horizon - 1, -1, -1):
+        first, last = (world.initial, world.initial + 1) if h == 0 else (0, num_states)
+        for s in range(first, last):
+            tail = click_value(s, nothing, world, values[h + 1])
+            for i in range(length - 1, -1, -1):
+                a = slates[h, s, i]
+                if a >= 0:
+                    u = world.attraction[s, a]
+                    tail = u * click_value(s, a, world, values[h + 1]) + (1 - u) * tail
+            values[h, s] = tail
+    return values[0, world.initial]
+
+
+@compiled
+def run_cascading(
+    world: World,
+    counts: Counts,
+    bounds: Bounds,
+    rule: Rule,
+    plan: Plan,
+    attracted: _Array,
+    moved: _Array,
+    curve: _Array,
+) -> int:
+    """Episodes of CascadingVI or CascadingBPI: plan, note the values, play, count. Returns how many were played.
+
+    attracted: (H, K, N) float32, luck of each item. moved: (H, K) float32, luck of the next state. curve: (3, K),
+    receives the policy's value, its upper bound, and the estimation error, in the initial state.
+    """
+    horizon, num_states, length = plan.slates.shape
+    values = np.empty((horizon + 1, num_states))
+    start, played = world.initial, curve.shape[1]
+    for k in range(curve.shape[1]):
+        replan(counts, bounds, world.reward, rule, plan, start, start + 1)
+        if rule.epsilon > 0 and plan.error[0, start] <= rule.epsilon:
+            played = k
+            break
+        curve[0, k], curve[1, k] = evaluate(plan.slates, world, values), plan.upper[0, start]
+        curve[2, k] = plan.error[0, start]
+        s = start
+        for h in range(horizon):
+            slate = plan.slates[h, s]
+            click = first_click(s, slate, attracted[h, k], world)
+            item = slate[click] if click < length else counts.examined.shape[1]
+            after = next_state(s, item, moved[h, k], world)
+            count_step(s, slate, click, after, counts)
+            s = after
+    counts.visited[:] = True  # step 0 was planned for one state: now for all
+    replan(counts, bounds, world.reward, rule, plan, 0, num_states)
+    return played
+
+
+class ListCounts(NamedTuple):
+    """What AdaptVI keeps of the past, for each of L lists."""
+
+    shown: _Array  # (S, L)
+    reward: _Array  # (S, L) sum of rewards
+    squares: _Array  # (S, L) sum of squared rewards
+    moves: _Array  # (S, S, L)
+    visited: _Array  # (S,) bool
+
+
+class ListPlan(NamedTuple):
+    """Values and lists for each step and state, and which list that is."""
+
+    upper: _Array  # (H + 1, S)
+    lower: _Array  # (H + 1, S)
+    chosen: _Array  # (H, S) int64, index of the list
+    slates: _Array  # (H, S, m) int64
+
+
+@compiled
+def replan_lists(
+    counts: ListCounts, log: float, tightened: bool, lists: _Array, plan: ListPlan, first: int, last: int
+) -> None:
+    """Optimistic values with each list as one action; at step 0 for states first to last - 1 only."""
+    horizon, num_states = plan.chosen.shape
+    work = np.empty((4, lists.shape[0]))
+    next_changed = False
+    for h in range(horizon - 1, -1, -1):
+        changed, left = False, horizon - 1 - h
+        for s in range(first if h == 0 else 0, last if h == 0 else num_states):
+            if not (next_changed or counts.visited[s]):
+                continue
+            moments(counts.moves[s], counts.shown[s], plan.upper[h + 1], plan.lower[h + 1], work)
+            best, best_lower, chosen = -np.inf, 0.0, 0
+            for a in range(lists.shape[0]):
+                n = counts.shown[s, a]
+                high, low, mean, log_over_n = 1.0, 0.0, 0.0, np.inf
+                if n > 0:
+                    log_over_n, mean = log / n, counts.reward[s, a] / n
+                    variance = max(counts.squares[s, a] / n - mean**2, 0.0)
+                    radius = 2 * math.sqrt(variance * log_over_n) + 5 * log_over_n
+                    high, low = min(1.0, mean + radius), max(0.0, mean - radius)
+                known = tightened and left == 0
+                b = 0.0 if known else transition_bonus(work[3, a], work[2, a], log_over_n, horizon, 1.0)
+                q = high + work[0, a] + b
+                q = min(q, high + left) if tightened else q
+                if q > best:
+                    best, best_lower, chosen = q, low + work[1, a] - b, a
+            best, best_lower = min(best, left + 1.0 if tightened else float(horizon)), max(best_lower, 0.0)
+            changed |= best != plan.upper[h, s] or best_lower != plan.lower[h, s]
+            plan.upper[h, s], plan.lower[h, s], plan.chosen[h, s] = best, best_lower, chosen
+            plan.slates[h, s] = lists[chosen]
+        next_changed = changed
+    counts.visited[:] = False
+
+
+@compiled
+def count_list_step(s: int, a: int, reward: float, after: int, counts: ListCounts) -> None:
+    """One step: the list shown, the reward it brought, and where it led."""
+    counts.shown[s, a] += 1
+    counts.reward[s, a] += reward
+    counts.squares[s, a] += reward * reward
+    counts.moves[s, after, a] += 1
+    counts.visited[s] = True
+
+
+@compiled
+def count_list_episodes(states: _Array, chosen: _Array, rewards: _Array, lengths: _Array, counts: ListCounts) -> None:
+    """All steps of histories: states (n, T + 1), chosen (n, T) list indices, rewards (n, T), lengths (n,)."""
+    for i in range(states.shape[0]):
+        for t in range(lengths[i]):
+            count_list_step(states[i, t], chosen[i, t], rewards[i, t], states[i, t + 1], counts)
+
+
+@compiled
+def run_adapt(
+    world: World,
+    counts: ListCounts,
+    log: float,
+    tightened: bool,
+    lists: _Array,
+    plan: ListPlan,
+    attracted: _Array,
+    moved: _Array,
+    curve: _Array,
+) -> None:
+    """Episodes of AdaptVI; arguments as ``run_cascading``, without its estimation error."""
+    horizon, num_states, length = plan.slates.shape
+    values = np.empty((horizon + 1, num_states))
+    for k in range(curve.shape[1]):
+        replan_lists(counts, log, tightened, lists, plan, world.initial, world.initial + 1)
+        curve[0, k], curve[1, k] = evaluate(plan.slates, world, values), plan.upper[0, world.initial]
+        s = world.initial
+        for h in range(horizon):
+            slate = plan.slates[h, s]
+            click = first_click(s, slate, attracted[h, k], world)
+            item = slate[click] if click < length else world.attraction.shape[1]
+            after = next_state(s, item, moved[h, k], world)
+            reward = np.float64(np.float32(world.reward[s, item]))  # rewards are recorded as float32
+            count_list_step(s, plan.chosen[h, s], reward, after, counts)
+            s = after
+    counts.visited[:] = True
+    replan_lists(counts, log, tightened, lists, plan, 0, num_states)
