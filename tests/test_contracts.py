@@ -11,12 +11,17 @@ import pytest
 import torch
 from gymnasium import spaces
 
+from ethogram.agents.bandits import CTS, CascadeLinTS, CascadeUCB1
+from ethogram.agents.bandits import CTS, CascadeKLUCB, CascadeLinTS, CascadeUCB1, CascadeUCBV, TSCascade
+from ethogram.agents.cascading import AdaptVI, CascadingBPI, CascadingVI
+from ethogram.agents.oracle import myopic_policy, optimal_values
 from ethogram.agents.simple import Fixed, Replay, Table, UniformSlates
 from ethogram.envs.cascade import CascadingSession
+from ethogram.envs.clicks import PBM, CascadeModel
 from ethogram.envs.mdp import good_medium_bad, movielens_formula, trap
 from ethogram.envs.sessions import FlatSlates
 from ethogram.simulator.checks import check_policy, check_world
-from ethogram.simulator.rollout import rollout
+from ethogram.simulator.rollout import episodes, rollout
 from ethogram.simulator.world import Transition
 
 
@@ -30,11 +35,26 @@ class AnyItemClicks:
 
 SESSION = CascadingSession(trap())
 
+
+def taught(agent):
+    """The agent after a few episodes."""
+    for _ in episodes(SESSION, agent, 5, horizon=6):
+        pass
+    return agent
+
+
 WORLDS = {
     "TRAP": lambda: {"world": SESSION},
     "good, medium, bad": lambda: {"world": CascadingSession(good_medium_bad(9)), "rows": 40},
     "formula ratings": lambda: {"world": CascadingSession(movielens_formula(5, 12, 0.5))},
     "a user who clicks several": lambda: {"world": CascadingSession(good_medium_bad(9), user=AnyItemClicks())},
+    **{
+        f"a user by {type(user).__name__}": lambda user=user: {"world": CascadingSession(trap(), user=user)}
+        for user in (
+            CascadeModel(trap().attraction),
+            PBM(trap().attraction, torch.tensor([0.9, 0.6], dtype=torch.float64)),
+        )
+    },
     "flat slates": lambda: {"world": FlatSlates(SESSION)},
     "fixed slates": lambda: {"world": SESSION, "policy": Fixed([0, 3])},
 }
@@ -44,6 +64,30 @@ POLICIES = {
     "one slate": lambda: {"policy": Fixed([2, -1]), "world": SESSION},
     "a table": lambda: {"policy": Table(torch.tensor([[0, 1], [3, 4]]), stationary=True), "world": SESSION},
     "a table by step": lambda: {"policy": Table(torch.tensor([[[0, 1], [3, 4]]] * 8)), "world": SESSION},
+    "an optimistic bandit": lambda: {"policy": CascadeUCB1(6, 2), "world": SESSION},
+    "Thompson sampling": lambda: {"policy": CTS(6, 2), "world": SESSION},
+    "linear Thompson sampling": lambda: {"policy": CascadeLinTS(2, torch.eye(6, 3).double() + 0.1), "world": SESSION},
+    "optimal": lambda: {"policy": Table(optimal_values(trap())[1]), "world": SESSION, "horizon": 6},
+    "myopic": lambda: {"policy": Table(myopic_policy(trap())), "world": SESSION, "horizon": 6},
+    **{
+        agent.__name__: lambda agent=agent: {"policy": taught(agent(6, 2)), "world": SESSION}
+        for agent in (CascadeUCB1, CascadeKLUCB, CascadeUCBV, TSCascade, CTS)
+    },
+    "CascadeLinTS": lambda: {
+        "policy": taught(CascadeLinTS(features=torch.eye(6, 3, dtype=torch.float64) + 0.1, length=2)),
+        "world": SESSION,
+    },
+    "CascadingVI": lambda: {
+        "policy": taught(CascadingVI(trap().reward, 2, 6, num_episodes=100)),
+        "world": SESSION,
+        "horizon": 6,
+    },
+    "CascadingBPI": lambda: {
+        "policy": taught(CascadingBPI(trap().reward, 2, 6, epsilon=0.5)),
+        "world": SESSION,
+        "horizon": 6,
+    },
+    "AdaptVI": lambda: {"policy": taught(AdaptVI(2, 6, 2, 6, num_episodes=100)), "world": SESSION, "horizon": 6},
     "a replay": lambda: {
         "policy": Replay(rollout(SESSION, UniformSlates(6, 2), rows=torch.arange(6) + 3, horizon=8)),
         "world": SESSION,
