@@ -134,7 +134,7 @@ def movielens_sessions(
 
 
 def _movielens(path: str | Path | None, flat: bool, settings: dict[str, Any]) -> tuple[World, int]:
-    from . import movielens
+    from .movielens import movielens_session as make_world  # not for those who only want a cascading session
 
-    world = movielens.movielens_session(path, **settings)
+    world = make_world(path, **settings)
     return FlatSlates(world) if flat else world, world.mdp.horizon

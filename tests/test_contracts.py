@@ -11,7 +11,6 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from ethogram.agents.bandits import CTS, CascadeLinTS, CascadeUCB1
 from ethogram.agents.bandits import CTS, CascadeKLUCB, CascadeLinTS, CascadeUCB1, CascadeUCBV, TSCascade
 from ethogram.agents.cascading import AdaptVI, CascadingBPI, CascadingVI
 from ethogram.agents.oracle import myopic_policy, optimal_values
@@ -64,9 +63,6 @@ POLICIES = {
     "one slate": lambda: {"policy": Fixed([2, -1]), "world": SESSION},
     "a table": lambda: {"policy": Table(torch.tensor([[0, 1], [3, 4]]), stationary=True), "world": SESSION},
     "a table by step": lambda: {"policy": Table(torch.tensor([[[0, 1], [3, 4]]] * 8)), "world": SESSION},
-    "an optimistic bandit": lambda: {"policy": CascadeUCB1(6, 2), "world": SESSION},
-    "Thompson sampling": lambda: {"policy": CTS(6, 2), "world": SESSION},
-    "linear Thompson sampling": lambda: {"policy": CascadeLinTS(2, torch.eye(6, 3).double() + 0.1), "world": SESSION},
     "optimal": lambda: {"policy": Table(optimal_values(trap())[1]), "world": SESSION, "horizon": 6},
     "myopic": lambda: {"policy": Table(myopic_policy(trap())), "world": SESSION, "horizon": 6},
     **{

@@ -398,3 +398,23 @@ def test_a_foreign_environment_says_what_it_cannot_do():
     world.step(state, torch.zeros(2, dtype=torch.int64), draws, Sites())
     with pytest.raises(ValueError, match="cannot go back"):
         world.step(state, torch.zeros(2, dtype=torch.int64), draws, Sites())
+
+
+def test_movielens_sessions_are_made_by_id(monkeypatch):
+    """From a formula in place of the data, which may not be there: the id's arguments arrive, and the shells agree."""
+    from ethogram.envs import movielens
+
+    asked = {}
+
+    def formula(path, **settings):
+        asked.update(settings, path=path)
+        return CascadingSession(good_medium_bad(9))
+
+    monkeypatch.setattr(movielens, "movielens_session", formula)
+    settings = {"path": "ratings.csv", "num_items": 9, "horizon": 3}
+    one = gymnasium.make("ethogram/MovieLensSession-v0", **settings)
+    assert asked == settings
+    assert one.unwrapped.horizon == 3
+    many = gymnasium.make_vec("ethogram/MovieLensSession-v0", num_envs=2, flat=True, **settings)
+    assert many.single_action_space == spaces.MultiDiscrete([9, 9, 8])
+    assert many.reset(seed=1)[0][0] == one.reset(seed=1)[0]
