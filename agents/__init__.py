@@ -1,8 +1,46 @@
-"""Agents: what acts in a world, and learns from what happened.
+"""Agents: what acts in a world, and learns from what happened; and the oracle that knows the world.
 
 ``ethogram.agents.sb3`` stands apart because it imports Stable-Baselines3, an optional dependency.
 """
 
-from .simple import Fixed, Replay, Table, UniformSlates
+from .bandits import (
+    CTS,
+    CascadeBandit,
+    CascadeKLUCB,
+    CascadeLinTS,
+    CascadeLinUCB,
+    CascadeUCB1,
+    CascadeUCBV,
+    LinearBandit,
+    LinTSCascade,
+    TSCascade,
+)
+from .cascading import AdaptVI, CascadingBPI, CascadingVI
+from .oracle import best_permutation, myopic_policy, optimal_values, policy_value, state_free_policy
+from .simple import Fixed, PlackettLuce, Replay, Table, UniformSlates
 
-__all__ = ["Fixed", "Replay", "Table", "UniformSlates"]
+__all__ = [
+    "CTS",
+    "AdaptVI",
+    "CascadeBandit",
+    "CascadeKLUCB",
+    "CascadeLinTS",
+    "CascadeLinUCB",
+    "CascadeUCB1",
+    "CascadeUCBV",
+    "CascadingBPI",
+    "CascadingVI",
+    "Fixed",
+    "LinTSCascade",
+    "LinearBandit",
+    "PlackettLuce",
+    "Replay",
+    "TSCascade",
+    "Table",
+    "UniformSlates",
+    "best_permutation",
+    "myopic_policy",
+    "optimal_values",
+    "policy_value",
+    "state_free_policy",
+]
