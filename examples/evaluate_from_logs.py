@@ -92,7 +92,7 @@ def compare_users(logs: int, most: int) -> tuple[ope.Estimate, float]:
         truth, error = float(tried.mean()), float(tried.std()) / math.sqrt(len(tried))
         print(f"\nUsers are {kind}. Clicks a list: old {log.reward.sum(1).mean():.4f}, new {truth:.4f} ± {error:.4f}")
         print(f"    {'from one log of 10,000 lists':62}{f'over {logs} logs: bias':>21}{'rmse':>9}{'covers':>9}")
-        plots.label(ax, kind, "lists in the log", "clicks a list under the new policy")
+        plots.label(ax, f"Users: {kind}", "lists in the log", "clicks a list under the new policy")
         for i, (name, estimate) in enumerate(estimators(log, old, new).items()):
             counts = [min(most, logs * SIZES[-1] // n) for n in SIZES]
             found = [[estimate(slice(r * n, r * n + n)) for r in range(c)] for n, c in zip(SIZES, counts, strict=True)]
@@ -106,7 +106,9 @@ def compare_users(logs: int, most: int) -> tuple[ope.Estimate, float]:
                 label=name,
                 linewidth=1.8,
             )
-            ax.fill_between(SIZES, low, high, color=plots.COLOURS[i], alpha=0.18, linewidth=0)
+            ax.fill_between(SIZES, low, high, color=plots.COLOURS[i], alpha=0.07, linewidth=0)
+            for edge in (low, high):
+                ax.plot(SIZES, edge, plots.LINES[i], color=plots.COLOURS[i], linewidth=0.8)
             off = values[-1] - truth
             covers = sum(a <= truth <= b for a, b in (e.interval() for e in found[-1])) / logs
             print(

@@ -39,8 +39,8 @@ class Estimate:
     influence: (units,) float64 of mean 0, by how much each independent unit pulls the value: rounds, or rows of them.
         For self-normalised estimators to first order (the delta method), so that the chance in the normaliser counts.
     effective_rounds: how many rounds of the evaluated policy's own would weigh as evenly, (sum w)^2 / sum w^2 (Kish);
-        the least over positions. A small one, below a hundred or so, says that the two policies hardly overlap, and
-        that the interval is too short.
+        the least over positions. A small one, below fifty or so, says that the two policies hardly overlap, and that
+        the interval may be too short.
     skewness: of the influence; 0 for self-normalised estimators, whose normaliser takes the long tail out.
     """
 
