@@ -386,46 +386,48 @@ def movielens_session(
 
 def _profiles(ratings: Interactions, genres: Tensor, memory: float) -> tuple[Tensor, Tensor, Tensor]:
     """(R, G) profile before each rating, (R, G) after it, and (G,) the one that users begin with."""
-    start = genres.mean(0)
-    before, after = torch.empty_like(genres), torch.empty_like(genres)
+    start, genre = genres.mean(0), genres.numpy()
+    before, after = np.empty_like(genre), np.empty_like(genre)
     counts = ratings.starts.diff()
     by_activity = counts.argsort(descending=True, stable=True)
-    profile = start.expand(ratings.num_users, -1).clone()  # of the users in this order
+    first, still_active = ratings.starts[by_activity].numpy(), -counts[by_activity].numpy()
+    profile = np.tile(start.numpy(), (ratings.num_users, 1))  # of the users, the most active first
     for k in range(int(counts.max())):
-        active = int((counts > k).sum())
-        row = ratings.starts[by_activity[:active]] + k
+        active = np.searchsorted(still_active, -k)  # users with more than k ratings
+        row = first[:active] + k
         before[row] = profile[:active]
-        profile[:active] = memory * profile[:active] + (1 - memory) * genres[row]
+        profile[:active] = memory * profile[:active] + (1 - memory) * genre[row]
         after[row] = profile[:active]
-    return before, after, start
+    return torch.from_numpy(before), torch.from_numpy(after), start
 
 
-def _cluster(points: Tensor, num_clusters: int, seed: int, sweeps: int = 50, sample: int = 20_000) -> Tensor:
+def _cluster(profiles: Tensor, num_clusters: int, seed: int, sweeps: int = 50, sample: int = 20_000) -> Tensor:
     """(S, G) centres by k-means++ and Lloyd's sweeps, on at most ``sample`` points evenly spaced."""
-    points = points[:: -(-len(points) // sample)]
+    points = profiles[:: -(-len(profiles) // sample)].numpy()
     chance = np.random.default_rng(seed)
-    centres = points[int(chance.integers(len(points)))][None]
-    distance = (points - centres).square().sum(1)  # of each point from the nearest centre
+    centres = points[chance.integers(len(points))][None]
+    distance = np.square(points - centres).sum(1)  # of each point from the nearest centre
     while len(centres) < num_clusters:
         if distance.sum() == 0:
             raise ValueError(f"num_states is {num_clusters}: expected at most {len(centres)}, the distinct profiles")
-        new = points[int(chance.choice(len(points), p=(distance / distance.sum()).numpy()))]
-        distance = torch.minimum(distance, (points - new).square().sum(1))
-        centres = torch.cat([centres, new[None]])
+        new = points[chance.choice(len(points), p=distance / distance.sum())]
+        distance = np.minimum(distance, np.square(points - new).sum(1))
+        centres = np.concatenate([centres, new[None]])
     for _ in range(sweeps):
-        member = _nearest(points, centres)
-        size = member.bincount(minlength=num_clusters)[:, None]
-        total = torch.zeros_like(centres).index_add(0, member, points)
-        moved = torch.where(size > 0, total / size.clamp(min=1), centres)
-        if torch.equal(moved, centres):
+        member = _nearest(torch.from_numpy(points), torch.from_numpy(centres)).numpy()
+        size = np.bincount(member, minlength=num_clusters)[:, None]
+        total = np.stack([np.bincount(member, genre, num_clusters) for genre in points.T], axis=1)
+        moved = np.where(size > 0, total / np.maximum(size, 1), centres)
+        if np.array_equal(moved, centres):
             break
         centres = moved
-    return centres
+    return torch.from_numpy(centres)
 
 
 def _nearest(points: Tensor, centres: Tensor) -> Tensor:
     """(R,) the centre next to each point; the first of several."""
-    return (centres.square().sum(1) - 2 * points @ centres.T).argmin(1)
+    product = np.einsum("rg,sg->rs", points.numpy(), centres.numpy())  # not by BLAS, whose sums vary with its threads
+    return torch.from_numpy((centres.square().sum(1).numpy() - 2 * product).argmin(1))
 
 
 def _counts(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> Tensor:
