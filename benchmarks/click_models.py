@@ -118,6 +118,7 @@ def main() -> None:
     for kind, module, name, rounds, rows in CASES:
         if arguments.models and kind.__name__ not in arguments.models:
             continue
+        rows = min(rows, len(log))
         em = {} if rounds is None else {"iterations": rounds, "tolerance": -1.0}
 
         def fit(part: ClickLog, kind: Any = kind, em: dict[str, Any] = em) -> Any:

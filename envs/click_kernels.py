@@ -39,6 +39,18 @@ def last_true(flags: Array, out: Array) -> None:
 
 
 @compiled
+def expect_skips(
+    pair: Array, where: Array, count: Array, attraction: Array, examination: Array, attracted: Array, examined: Array
+) -> None:
+    """The E-step of PBM and UBM over kinds of skips, added to the last two; see ``clicks._fit_product``."""
+    for i in range(pair.shape[0]):
+        a, g = attraction[pair[i]], examination[where[i]]
+        share = count[i] / max(1 - a * g, 1e-300)
+        attracted[pair[i]] += share * (1 - g) * a
+        examined[where[i]] += share * (1 - a) * g
+
+
+@compiled
 def expect(
     state: Array,
     slates: Array,

@@ -741,16 +741,35 @@ def _fit_product(
     shown_pair = clicks_of_pair + torch.bincount(pair, count, num_pairs)
     shown_at = clicks_at + torch.bincount(where, count, num_contexts)
 
+    expect_skips = _expect_skips_compiled if pair.is_cpu else _expect_skips_torch
+
     def one_round(attraction: Tensor, examination: Tensor) -> tuple[Tensor, Tensor]:
-        a, g = attraction[pair], examination[where]
-        odds = count / (1 - a * g).clamp(min=_TINY)
-        attracted = clicks_of_pair + torch.bincount(pair, odds * (1 - g) * a, num_pairs)
-        examined = clicks_at + torch.bincount(where, odds * (1 - a) * g, num_contexts)
-        return _ratio(attracted, shown_pair, prior), _ratio(examined, shown_at, prior)
+        attracted, examined = expect_skips(pair, where, count, attraction, examination)
+        attraction = _ratio(clicks_of_pair + attracted, shown_pair, prior)
+        return attraction, _ratio(clicks_at + examined, shown_at, prior)
 
     start = torch.full_like(shown_pair, 0.5), torch.full_like(shown_at, 0.5)
     attraction, examination = _iterate(one_round, start, *em)
     return attraction.view(shape), examination
+
+
+def _expect_skips_compiled(
+    pair: Tensor, where: Tensor, count: Tensor, attraction: Tensor, examination: Tensor
+) -> tuple[Tensor, Tensor]:
+    """How many of the skips attracted, by pair, and were examined, by context."""
+    attracted, examined = torch.zeros_like(attraction), torch.zeros_like(examination)
+    tensors = pair, where, count, attraction, examination, attracted, examined
+    click_kernels.expect_skips(*(t.numpy() for t in tensors))
+    return attracted, examined
+
+
+def _expect_skips_torch(
+    pair: Tensor, where: Tensor, count: Tensor, attraction: Tensor, examination: Tensor
+) -> tuple[Tensor, Tensor]:
+    a, g = attraction[pair], examination[where]
+    share = count / (1 - a * g).clamp(min=_TINY)
+    attracted = torch.bincount(pair, share * (1 - g) * a, len(attraction))
+    return attracted, torch.bincount(where, share * (1 - a) * g, len(examination))
 
 
 def _fit_dbn(
