@@ -6,8 +6,8 @@ their episodes end, and an episode seen in Gymnasium can be played again, record
 
     rollout(world, policy, rows=episode_ids(seed, episode), horizon=horizon)  # seed=0, the default
 
-Arrays are copied where they cross into NumPy and back: 4,096 rows take microseconds, and neither side can then
-change what the other holds. ``info`` is empty but for what Gymnasium itself asks for.
+Actions come in without a copy; what goes out is a copy, so that neither side can change what the other holds.
+``info`` is empty but for what Gymnasium itself asks for.
 """
 
 import copy
@@ -245,10 +245,11 @@ class _Cohort:
         with torch.no_grad():
             new = self.world.step(self.state, action, self.draws, self.site)
         self.state, self.observation, self.reward, self.terminated = new
+        self.state, self.observation = _own((self.state, self.observation), action)
         self.draws = self.draws.at(self.draws.step + 1)
         self.site.step = self.draws.step
         self.out_of_time = self.draws.step >= self.horizon
-        self.ended = self.out_of_time or bool(self.terminated.any())
+        self.ended = self.out_of_time or bool(self.terminated.numpy().any())
 
     @property
     def truncated(self) -> Tensor:
@@ -268,7 +269,7 @@ class _Cohort:
         self.rows, self.reward, self.terminated = self.rows[keep], self.reward[keep], self.terminated[keep]
         self.draws = Draws(self.draws.seed, self.draws.ids[keep], self.draws.step, self.draws.scope)
         self.state, self.observation = _select(self.state, keep), _select(self.observation, keep)
-        self.ended = self.out_of_time or bool(self.terminated.any())
+        self.ended = self.out_of_time or bool(self.terminated.numpy().any())
 
 
 def _select(tree: Any, rows: Tensor) -> Any:
@@ -280,6 +281,18 @@ def _select(tree: Any, rows: Tensor) -> Any:
         return leaf[rows] if isinstance(leaf, Tensor) else leaf
 
     return _rebuild(tree, map(cut, _leaves(tree, [])))
+
+
+def _own(tree: Any, lent: Any) -> Any:
+    """The tree, its arrays copied where they lie in the memory of an action, which is the caller's."""
+    addresses = {leaf.untyped_storage().data_ptr() for leaf in _leaves(lent, []) if isinstance(leaf, Tensor)}
+    try:
+        leaves = _leaves(tree, [])
+    except TypeError:  # a state that holds more than arrays, a browser say
+        return tree
+    if not any(isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() in addresses for leaf in leaves):
+        return tree
+    return _rebuild(tree, (leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves))
 
 
 def _concatenate(leaves: tuple[Any, ...]) -> Any:
@@ -301,7 +314,7 @@ def _first_row(column: Any) -> Any:
 
 
 def _to_torch(space: spaces.Space[Any], value: Any, batch: tuple[int, ...]) -> Any:
-    """An action of Gymnasium's, batched (n,) or single (), as a column; never memory that the caller holds."""
+    """An action of Gymnasium's, batched (n,) or single (), as a column; in the caller's memory if it can be."""
     if isinstance(space, spaces.Dict):
         if not isinstance(value, dict) or value.keys() != space.keys():
             raise ValueError(f"action is {value!r}: expected a dict with keys {sorted(space.keys())}")
@@ -315,7 +328,8 @@ def _to_torch(space: spaces.Space[Any], value: Any, batch: tuple[int, ...]) -> A
             f"action is {array.dtype} {array.shape}: expected {space.dtype} {shape}"
             f"{', one a row' if batch else ''}, an element of {space}"
         )
-    return torch.from_numpy(np.array(array if batch else array[None], dtype=space.dtype))
+    array = np.ascontiguousarray(array if batch else array[None], dtype=space.dtype)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def _checked_space(space: spaces.Space[Any], role: str) -> spaces.Space[Any]:

@@ -226,6 +226,26 @@ def test_what_is_handed_out_and_what_is_kept_are_not_the_same_memory():
         assert same(observation, expected.step(action)[0])
 
 
+def test_a_world_may_keep_the_action_in_its_state_though_the_caller_reuses_the_array():
+    class Remembers(CascadingSession):
+        def step(self, state, slate, draws, site):
+            return Transition(slate, state[..., 0], torch.zeros(len(slate)), torch.zeros(len(slate), dtype=torch.bool))
+
+        def reset(self, draws, site):
+            slate = torch.zeros(len(draws.ids), 2, dtype=torch.int64)
+            return slate, slate[:, 0]
+
+    envs, action = WorldVectorEnv(Remembers(trap()), 2, 5), np.array([[3, 4], [1, 2]])
+    envs.reset(seed=0)
+    envs.step(action)
+    action[:] = 0
+    assert envs.step(action)[0].tolist() == [3, 1]
+    frozen = np.array([[3, 4], [1, 2]])
+    frozen.flags.writeable = False
+    envs.step(frozen)
+    assert envs.step(frozen)[0].tolist() == [3, 1]
+
+
 def test_the_ids_work_through_make_and_make_vec():
     env = gymnasium.make(SESSION)
     assert env.unwrapped.horizon == trap().horizon
