@@ -135,12 +135,13 @@ def plan_state(
     """The optimistic list of state s at step h, and the bounds on its value, from those of step h + 1."""
     horizon, num_items = plan.order.shape[0], plan.order.shape[2]
     left = horizon - 1 - h  # steps after this one
+    span = left if rule.anytime else horizon  # V lies in [0, left]; CascadingVI's bonus as remembered has H
     moments(counts.moves[s], counts.clicked[s], plan.upper[h + 1], plan.lower[h + 1], work)
     value, bonus, below = plan.value[h, s], plan.bonus[h, s], work[1]
     for a in range(num_items + 1):
         known = rule.tightened and left == 0  # nothing follows the last step
         b = 0.0 if known else transition_bonus(
-            work[3, a], work[2, a], bounds.log_over_n[s, a], horizon, rule.bonus_scale
+            work[3, a], work[2, a], bounds.log_over_n[s, a], span, rule.bonus_scale
         )  # fmt: skip
         w = reward[s, a] + work[0, a] + b
         value[a] = min(w, reward[s, a] + left) if rule.tightened else w

@@ -13,6 +13,7 @@ Symbols, as paper = here:
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from torch import Tensor
 from ethogram.envs.mdp import CascadingMDP
 
 from . import kernels
+
+_Array = np.ndarray[Any, Any]
 
 
 def list_value(slates: Tensor, attraction: Tensor, value: Tensor, no_click: Tensor | float) -> Tensor:
@@ -127,17 +130,18 @@ def _solve_compiled(
     kernel: Callable[..., int], attraction: Tensor, value: Tensor, no_click: Tensor, lower: Tensor, length: int
 ) -> tuple[Tensor, Tensor]:
     """A batch or one state on the CPU, by a compiled kernel."""
-    batch = value.shape[:-1]
-    u, w, w0 = (x.contiguous().numpy() for x in (attraction, value, no_click))
+    u, w, w0 = attraction.contiguous().numpy(), value.contiguous().numpy(), no_click.contiguous().numpy()
     low = u if lower is attraction else lower.contiguous().numpy()
-    slates, best = np.empty((*batch, length), np.int64), np.empty(batch)
-    if not batch:  # views of one row
-        u, w, w0, low, slates, best = u[None], w[None], w0[None], low[None], slates[None], best[None]
-    bad = kernel(u, w, w0, low, slates, best)
+    slates: _Array
+    best: _Array
+    if w.ndim == 2:
+        slates, best = np.empty((len(w), length), np.int64), np.empty(len(w))
+        bad = kernel(u, w, w0, low, slates, best)
+    else:  # a batch of one, as views
+        slates, best = np.empty(length, np.int64), np.empty(())
+        bad = kernel(u[None], w[None], w0[None], low[None], slates[None], best[None])
     if bad >= 0:
         _raise_bad_state(bad)
-    if not batch:
-        slates, best = slates[0], best[0, ...]
     return torch.from_numpy(slates), torch.from_numpy(best)
 
 
