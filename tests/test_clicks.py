@@ -215,6 +215,27 @@ def test_every_round_of_em_raises_the_posterior(kind, prior):
     assert path[-1] > path[0]
 
 
+@every_em
+def test_no_parameter_can_be_moved_to_raise_the_likelihood_of_a_converged_fit(kind):
+    log = simulate(model_of(kind), 500, seed=8, lengths=True)
+    fit = kind.fit(log, S, N, iterations=20_000, prior=0, tolerance=1e-10)
+    best = float(fit.log_likelihood(log).sum())
+    for name, value in vars(fit).items():
+        table = torch.as_tensor(value, dtype=torch.float64)
+        for i in range(table.numel()):
+            for step in (-1e-3, 1e-3):
+                moved = table.clone().flatten()
+                moved[i] = (moved[i] + step).clamp(0, 1)
+                moved = moved.view_as(table) if isinstance(value, torch.Tensor) else float(moved)
+                assert float(replace(fit, **{name: moved}).log_likelihood(log).sum()) <= best + 1e-6
+
+
+def test_empty_positions_are_never_clicked_whatever_attraction_a_world_gives():
+    seen = {"state": torch.tensor([0]), "slate": torch.tensor([[2, -1, -1]]), "attraction": torch.ones(1, M)}
+    clicks = DocumentCTR(A).act(seen, None, Draws(0, torch.arange(1)))
+    assert clicks.tolist() == [[True, False, False]]
+
+
 def test_cascade_fit_is_the_closed_form_over_examined_positions():
     log = simulate(model_of(UBM), 400, seed=2, lengths=True)  # several clicks a row
     clicked, shown = np.ones((S, N)), np.full((S, N), 2.0)
