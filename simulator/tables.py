@@ -59,7 +59,8 @@ def save(history: History, path: str | Path) -> None:
     The old file, if any, is replaced only once the new one is whole. Raises ValueError for another suffix and
     TypeError for an array that the form cannot hold (complex numbers, objects that are not strings).
     """
-    path, write = Path(path), _form(path)[0]
+    path = Path(path)
+    write, _ = _form(path)
     leaves, arrays = _take_apart(history)
     header = {
         "format": FORMAT,
@@ -79,7 +80,8 @@ def load(path: str | Path) -> History:
 
     Raises FileNotFoundError where there is no file, and ValueError where it is cut off, damaged, or no history.
     """
-    path, read = Path(path), _form(path)[1]
+    path = Path(path)
+    _, read = _form(path)
     if not path.is_file():
         raise FileNotFoundError(f"no history at {path}: no such file")
     try:
