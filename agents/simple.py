@@ -35,7 +35,7 @@ class Table:
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The action of each row's state, an int64 observation (n,)."""
         table = self.actions if self.stationary else self.actions[draws.step]
-        return table[observation]
+        return table.index_select(0, observation)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ethogram.simulator.draws import Draws
+from ethogram.simulator.draws import Draws, thresholds
 from ethogram.simulator.history import History
 from ethogram.simulator.sites import Sites
 from ethogram.simulator.world import Policy, Transition
@@ -69,14 +69,10 @@ class CascadingSession:
     def step(self, state: Tensor, slate: Tensor, draws: Draws, site: Sites) -> Transition:
         """One list shown. Shapes: state (n,), slate (n, m)."""
         items, length = self.mdp.num_items, self.mdp.length
-        check_slates(slate, items, length)
-        if (
-            self.user is None
-            and site.unwatched("attraction", "click", "state")
-            and type(draws) is Draws
-            and state.is_cpu
-        ):
+        plain = self.user is None and type(draws) is Draws and state.is_cpu
+        if plain and site.unwatched("attraction", "click", "state"):
             return self._step_compiled(state, slate, draws)
+        check_slates(slate, items, length)
         attraction = site("attraction", lookup(self._attraction, state, slate))  # (n, m) probability
         if self.user is None:
             click = first_true(draws.bernoulli("attracted", attraction, index=slate))  # (n,)
@@ -91,12 +87,29 @@ class CascadingSession:
         after = site("state", draws.inverse_cdf("state", self._cumulative, outcome))  # (n,)
         return Transition(after, after, self._reward[outcome], torch.zeros_like(state, dtype=torch.bool))
 
+    @cached_property
+    def _compiled(self) -> tuple[np.ndarray[Any, Any], ...]:
+        """Tables of ``kernels.session_step``."""
+        attraction, cumulative = thresholds(self._attraction.flatten()), thresholds(self._cumulative)
+        return attraction.numpy().astype(np.uint32), self._reward.numpy(), cumulative.numpy().astype(np.uint32)
+
     def _step_compiled(self, state: Tensor, slate: Tensor, draws: Draws) -> Transition:
         """The same bits in one pass, for when nobody looks in between."""
         after, reward = torch.empty_like(state), torch.empty(len(state))
-        tables = (self._attraction, self._reward, self._cumulative)
-        arrays = (x.numpy() for x in (draws.ids, state, slate, *tables, after, reward))
-        kernels.session_step(np.uint64(draws.key("attracted")), np.uint64(draws.key("state")), *arrays)
+        if slate.dtype != torch.int64 or slate.shape != (len(state), self.mdp.length):
+            check_slates(slate, self.mdp.num_items, self.mdp.length)
+        good = kernels.session_step(
+            np.uint64(draws.key("attracted")),
+            np.uint64(draws.key("state")),
+            draws.ids.numpy(),
+            state.numpy(),
+            slate.numpy(),
+            *self._compiled,
+            after.numpy(),
+            reward.numpy(),
+        )
+        if not good:
+            check_slates(slate, self.mdp.num_items, self.mdp.length)
         return Transition(after, after, reward, torch.zeros_like(state, dtype=torch.bool))
 
     def evidence(self, history: History) -> dict[str, tuple[Tensor, Tensor]]:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ethogram.simulator.kernels import INCREMENT, Array, compiled, mix, unit
+from ethogram.simulator.kernels import INCREMENT, Array, compiled, mix
 
-_INCREMENT = np.uint64(INCREMENT)
+_INCREMENT, _33 = np.uint64(INCREMENT), np.uint64(33)
 
 
 @compiled
@@ -65,24 +65,40 @@ def session_step(
     cumulative: Array,
     after: Array,
     received: Array,
-) -> None:
+) -> bool:
     """A whole step of ``CascadingSession``, where nobody records or changes what lies in between.
 
-    attraction (S, N + 1), reward (S (N + 1),) and cumulative (S (N + 1), S) as the world keeps them; writes the next
-    state ``after`` and the reward ``received``. The same draws and the same comparisons as the readable step.
+    attraction (S (N + 1),), cumulative (S (N + 1), S): uint32, thresholds of the draws (``draws.thresholds``), by
+    which the comparisons are those of the readable step. reward (S (N + 1),). Writes the next state ``after`` and
+    the reward ``received``; returns whether all slates may be good (False is certain).
     """
-    items, last = attraction.shape[1] - 1, cumulative.shape[1] - 1
-    for i in range(ids.shape[0]):
+    n, length, last = slate.shape[0], slate.shape[1], cumulative.shape[1] - 1
+    items = np.int64(attraction.shape[0] // (last + 1) - 1)
+    good = True
+    for i in range(n):
         row = mix(attracted_key + np.uint64(ids[i]) * _INCREMENT)
-        clicked = items
-        for j in range(slate.shape[1] - 1, -1, -1):  # no early exit: where a user clicks is not predictable
+        first, clicked, seen, shown = state[i] * (items + 1), items, np.uint64(0), False
+        for j in range(length - 1, -1, -1):  # no early exit: where a user clicks is not predictable
             item = slate[i, j]
-            attracts = unit(mix(row + np.uint64(item + 1) * _INCREMENT)) < attraction[state[i], item]
-            clicked = item if attracts else clicked
-        outcome = state[i] * (items + 1) + clicked
-        u = unit(mix(state_key + np.uint64(ids[i]) * _INCREMENT))
-        count = 0
+            good &= (item >= -1) & (item < items) & ((item >= 0) | ~shown)
+            shown |= item >= 0
+            place = item if (item >= 0) & (item < items) else items
+            bit = np.uint64(item >= 0) << np.uint64(item & 63)
+            if seen & bit:  # perhaps the same item again, perhaps one 64 apart
+                for k in range(j + 1, length):
+                    good &= slate[i, k] != item
+            seen |= bit
+            draw = np.uint32(mix(row + np.uint64(item + 1) * _INCREMENT) >> _33)
+            clicked = place if draw < attraction[first + place] else clicked
+        good &= shown
+        after[i] = first + clicked
+    for i in range(n):
+        outcome = after[i]
+        draw = np.uint32(mix(state_key + np.uint64(ids[i]) * _INCREMENT) >> _33)
+        row_ = cumulative[outcome]
+        count = np.uint32(0)
         for k in range(last):
-            count += u >= cumulative[outcome, k]
+            count += np.uint32(draw >= row_[k])
         after[i] = count
         received[i] = reward[outcome]
+    return good

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -41,26 +42,31 @@ def fingerprint(value: Any) -> str:
                 add(item)
         elif isinstance(value, str | int | float | bool | None | Path):
             digest.update(repr(value).encode())
-        elif callable(value) and hasattr(value, "__code__"):
-            digest.update(value.__code__.co_code)
+        elif isinstance(value, FunctionType):
+            add(value.__code__)
+            add([cell.cell_contents for cell in value.__closure__ or ()] + [value.__defaults__])
+        elif isinstance(value, CodeType):
+            digest.update(value.co_code)
+            add([value.co_names, *value.co_consts])
 
     add(value)
     return digest.hexdigest()
 
 
-def _leaves(tree: Any, found: list[Any]) -> list[Any]:
+def leaves_of(tree: Any, found: list[Any] | None = None) -> list[Any]:
     """The arrays of a tree of dataclasses, dicts, lists and tuples, in a fixed order."""
+    found = [] if found is None else found
     if isinstance(tree, Tensor | np.ndarray | int | float | bool | str) or tree is None:
         found.append(tree)
     elif is_dataclass(tree):
         for field in fields(tree):
-            _leaves(getattr(tree, field.name), found)
+            leaves_of(getattr(tree, field.name), found)
     elif isinstance(tree, Mapping):
         for key in tree:
-            _leaves(tree[key], found)
+            leaves_of(tree[key], found)
     elif isinstance(tree, list | tuple):
         for item in tree:
-            _leaves(item, found)
+            leaves_of(item, found)
     else:
         raise TypeError(
             f"a {type(tree).__name__} cannot be saved in a checkpoint: expected a state of tensors, in dataclasses, "
@@ -69,15 +75,15 @@ def _leaves(tree: Any, found: list[Any]) -> list[Any]:
     return found
 
 
-def _rebuild(tree: Any, leaves: Any) -> Any:
+def rebuild(tree: Any, leaves: Any) -> Any:
     """A tree of the same form as ``tree`` with other leaves, an iterator."""
     if isinstance(tree, Tensor | np.ndarray | int | float | bool | str) or tree is None:
         return next(leaves)
     if is_dataclass(tree) and not isinstance(tree, type):
-        return replace(tree, **{f.name: _rebuild(getattr(tree, f.name), leaves) for f in fields(tree)})
+        return replace(tree, **{f.name: rebuild(getattr(tree, f.name), leaves) for f in fields(tree)})
     if isinstance(tree, Mapping):
-        return {key: _rebuild(tree[key], leaves) for key in tree}
-    items = [_rebuild(item, leaves) for item in tree]
+        return {key: rebuild(tree[key], leaves) for key in tree}
+    items = [rebuild(item, leaves) for item in tree]
     return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
 
 
@@ -120,13 +126,13 @@ class Checkpoint:
                 f"{self.path} is the checkpoint of another run: expected the same world, policy, rows, horizon, "
                 "seed, interventions and record; remove the file or name another"
             )
-        return step, _rebuild(template, iter(leaves)), records
+        return step, rebuild(template, iter(leaves)), records
 
     def save(self, step: int, state: Any, records: Any) -> None:
         """Save if ``every`` seconds have passed since the last time."""
         if time.monotonic() - self.saved_at < self.every:
             return
-        content = {"run": self.run, "step": step, "leaves": _leaves(state, []), "records": records}
+        content = {"run": self.run, "step": step, "leaves": leaves_of(state), "records": records}
         write_atomically(self.path, lambda file: torch.save(content, file))
         self.saved_at = time.monotonic()
 

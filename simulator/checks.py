@@ -20,7 +20,7 @@ import torch
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from .checkpoint import _leaves, fingerprint
+from .checkpoint import fingerprint, leaves_of
 from .draws import Draws
 from .gym import _checked_space, _first_row, _select, _stack, _to_numpy, episode_ids
 from .history import CORE, History, map_column
@@ -195,7 +195,7 @@ def _check_observation(world: World, observation: Any, n: int, when: str) -> Non
 
 
 def _check_state(state: Any, n: int) -> None:
-    for leaf in _leaves(state, []):
+    for leaf in leaves_of(state):
         if isinstance(leaf, Tensor | np.ndarray):
             assert leaf.shape[:1] == (n,), (
                 f"the state holds {_described(leaf)}: expected {n} rows in each of its arrays, one for each id of "
@@ -376,7 +376,7 @@ def _difference(a: History, b: History) -> str | None:
         i = int((a.length != b.length).nonzero()[0])
         return f"row id {a.ids[i]} ends after {a.length[i]} steps and after {b.length[i]}"
     for name in a.columns:
-        for left, right in zip(_leaves(a.column(name), []), _leaves(b.column(name), []), strict=True):
+        for left, right in zip(leaves_of(a.column(name)), leaves_of(b.column(name)), strict=True):
             steps = min(left.shape[1], right.shape[1])  # a run of rows that all end early is shorter
             unequal = np.asarray(_unequal(left[:, :steps], right[:, :steps]))
             if unequal.shape[0] == len(a):

@@ -114,7 +114,7 @@ class Draws:
             if isinstance(index, int):
                 index = torch.arange(index, device=z.device).expand(len(z), -1)
             z = _mix(z.view(-1, *[1] * (index.dim() - 1)) + (index + 1) * _INCREMENT)
-        return (((z >> 33) & (1 << 31) - 1).to(torch.float32) + 0.5).mul(2.0**-31).clamp(max=1 - 2.0**-24)
+        return _unit((z >> 33) & (1 << 31) - 1)
 
     def bernoulli(self, site: str, probability: Tensor, index: int | Tensor | None = None) -> Tensor:
         """True with the given probability: ``uniform(site, index) < probability``, bool.
@@ -155,6 +155,36 @@ def _mix(z: Tensor) -> Tensor:
     z = (z ^ ((z >> 30) & (1 << 34) - 1)) * _MULTIPLIER_1
     z = (z ^ ((z >> 27) & (1 << 37) - 1)) * _MULTIPLIER_2
     return z ^ ((z >> 31) & (1 << 33) - 1)
+
+
+def derived_ids(ids: Tensor, number: Tensor) -> Tensor:
+    """Ids for what springs from others, (n,) int64: the ``number``-th of each id, a hash of the two.
+
+    Such are the episodes of a seed, or people born to a person. number: (n,) int64, from 0.
+    """
+    return _mix(_mix(ids * _INCREMENT) + (number + 1) * _INCREMENT)
+
+
+def _unit(bits: Tensor) -> Tensor:
+    """``kernels.unit`` of 31-bit integers: float32 in the open interval (0, 1)."""
+    return (bits.to(torch.float32) + 0.5).mul(2.0**-31).clamp(max=1 - 2.0**-24)
+
+
+def thresholds(probability: Tensor) -> Tensor:
+    """How many of the 2^31 values that a draw can take are below each probability; int64, of the same shape.
+
+    A draw is a 31-bit integer v turned into a float32 u(v), never decreasing in v. So ``u < p`` is
+    ``v < thresholds(p)``: compiled code may compare integers and get the same outcomes.
+    """
+    low, high = (
+        torch.zeros_like(probability, dtype=torch.int64),
+        torch.full_like(probability, 1 << 31, dtype=torch.int64),
+    )
+    for _ in range(32):  # bisection; the answer stays in [low, high]
+        middle = (low + high) // 2
+        below = (_unit(middle) < probability) & (low < high)
+        low, high = torch.where(below, middle + 1, low), torch.where(below, high, middle)
+    return low
 
 
 def invert_cdf(uniform: Tensor, cumulative: Tensor, which: Tensor) -> Tensor:

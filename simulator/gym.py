@@ -25,8 +25,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 from torch import Tensor
 
-from .checkpoint import _leaves, _rebuild
-from .draws import _INCREMENT, Draws, _mix
+from .checkpoint import leaves_of, rebuild
+from .draws import Draws, derived_ids
 from .history import Column, map_column
 from .sites import Sites
 from .world import Transition, World
@@ -40,7 +40,7 @@ def episode_ids(seed: int | Tensor, episode: int | Tensor = 0) -> Tensor:
     seed: an int, or (n,) int64, in [0, 2^63). episode: an int, or (n,) int64, counted from 0.
     """
     seeds, episodes = torch.as_tensor(seed).reshape(-1), torch.as_tensor(episode).reshape(-1)
-    return _mix(_mix(seeds * _INCREMENT) + (episodes + 1) * _INCREMENT)
+    return derived_ids(seeds, episodes)
 
 
 class WorldEnv(gymnasium.Env[Any, Any]):
@@ -280,19 +280,19 @@ def _select(tree: Any, rows: Tensor) -> Any:
             return leaf[rows.numpy()]  # NumPy would take a tensor of one row for an int
         return leaf[rows] if isinstance(leaf, Tensor) else leaf
 
-    return _rebuild(tree, map(cut, _leaves(tree, [])))
+    return rebuild(tree, map(cut, leaves_of(tree)))
 
 
 def _own(tree: Any, lent: Any) -> Any:
     """The tree, its arrays copied where they lie in the memory of an action, which is the caller's."""
-    addresses = {leaf.untyped_storage().data_ptr() for leaf in _leaves(lent, []) if isinstance(leaf, Tensor)}
+    addresses = {leaf.untyped_storage().data_ptr() for leaf in leaves_of(lent) if isinstance(leaf, Tensor)}
     try:
-        leaves = _leaves(tree, [])
+        leaves = leaves_of(tree)
     except TypeError:  # a state that holds more than arrays, a browser say
         return tree
     if not any(isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() in addresses for leaf in leaves):
         return tree
-    return _rebuild(tree, (leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves))
+    return rebuild(tree, (leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves))
 
 
 def _concatenate(leaves: tuple[Any, ...]) -> Any:

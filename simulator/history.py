@@ -122,8 +122,15 @@ class History:
         if isinstance(rows, slice) and rows == slice(None):
             return history
         if isinstance(rows, int):
+            if not -len(self) <= rows < len(self):
+                raise IndexError(f"row {rows} of a history of {len(self)} rows")
             rows = slice(rows, rows + 1 or None)
-        columns = {name: map_column(lambda a: a[:, rows], column) for name, column in self.columns.items()}
+
+        def cut(leaf: Any) -> Any:
+            text = isinstance(leaf, np.ndarray) and isinstance(rows, Tensor)
+            return leaf[:, rows.numpy() if text else rows]  # NumPy would take a tensor of one row for an int
+
+        columns = {name: map_column(cut, column) for name, column in self.columns.items()}
         return replace(history, columns=columns, length=history.length[rows], ids=self.ids[rows])
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ethogram.simulator.draws import Draws, _key, invert_cdf
+from ethogram.simulator.draws import Draws, _key, _unit, invert_cdf, thresholds
 
 N = 1 << 20
 IDS = torch.arange(N)
@@ -181,3 +181,18 @@ def test_an_index_of_other_rows_is_refused():
         Draws(0, torch.arange(3)).uniform("x", torch.zeros(2, 3, dtype=torch.int64))
     with pytest.raises(ValueError, match="one for each id"):
         Draws(0, torch.arange(3)).categorical("x", torch.ones(1, 2) / 2)
+
+
+def test_integer_thresholds_decide_as_the_floats_do():
+    """At every probability where rounding could matter, on both sides of the threshold."""
+    generator = torch.Generator().manual_seed(0)
+    p = torch.cat([torch.rand(2000, generator=generator, dtype=torch.float64), torch.logspace(-12, 0, 500).double()])
+    p = torch.cat(
+        [p, p.float().double(), torch.tensor([0.0, 1.0, 0.5, 2.0**-31, 2.0**-32, 1 - 2.0**-24, 1 - 2.0**-25])]
+    )
+    limit = thresholds(p)
+    below, at = _unit((limit - 1).clamp(min=0)), _unit(limit.clamp(max=(1 << 31) - 1))
+    assert ((below < p) | (limit == 0)).all()
+    assert ((at >= p) | (limit == 1 << 31)).all()
+    assert limit[p == 0].eq(0).all()
+    assert limit[p == 1].eq(1 << 31).all()

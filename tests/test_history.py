@@ -40,6 +40,9 @@ def test_cuts():
     h = history(length=torch.tensor([1, 3]))
     assert h[1].action.tolist() == [[3, 4, 5]]
     assert h[-1].action.tolist() == [[3, 4, 5]]
+    assert h[torch.tensor([1])].observation["text"].tolist() == [list("efgh")]
+    with pytest.raises(IndexError, match="row 2 of a history of 2 rows"):
+        h[2]
     assert h[torch.tensor([False, True])].ids.tolist() == [1]
     assert h[:, :2].length.tolist() == [1, 2]
     assert h[:, :2].observation["text"].tolist() == [list("abc"), list("efg")]

@@ -14,6 +14,7 @@ import torch
 from ethogram.agents.simple import Fixed, Replay, UniformSlates
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import trap
+from ethogram.simulator.checkpoint import fingerprint
 from ethogram.simulator.rollout import Record, episodes, rollout
 from ethogram.simulator.sites import Do
 from ethogram.simulator.world import Transition
@@ -157,6 +158,7 @@ import sys, time, torch
 from ethogram.agents.simple import UniformSlates
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import trap
+from ethogram.simulator.checkpoint import fingerprint
 from ethogram.simulator.rollout import rollout
 
 class Slow(UniformSlates):
@@ -241,6 +243,17 @@ def test_a_checkpoint_of_another_run_or_a_broken_one_is_refused(tmp_path):
         run(WORLD, 1)
     with pytest.raises(ValueError, match="checkpoint of another run"):
         run(CascadingSession(replace(trap(), reward=trap().reward / 2)), 0)
+    with pytest.raises(ValueError, match="checkpoint of another run"):  # another constant in a function
+        rollout(WORLD, Dies(2), rows=5, horizon=4, interventions=[Do("reward", lambda r: r * 2)], checkpoint=file)
     file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(ValueError, match="not a checkpoint that can be read"):
         run(WORLD, 0)
+
+
+def test_functions_differ_by_their_constants_and_what_they_close_over():
+    def scaled(by):
+        return lambda p: p * by
+
+    assert fingerprint(lambda p: 0.9 * p) != fingerprint(lambda p: 0.8 * p)
+    assert fingerprint(scaled(2)) != fingerprint(scaled(3))
+    assert fingerprint(scaled(2)) == fingerprint(scaled(2))
