@@ -43,19 +43,21 @@ def label(ax: Axes, title: str, x: str, y: str) -> Axes:
     ax.set_ylabel(y)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25, linewidth=0.6)
+    ax.xaxis.get_major_locator().set_params(integer=True)
     return ax
 
 
 def curves(ax: Axes, series: Mapping[str, Any], x: Any = None, *, band: str = "sd") -> Axes:
     """Mean curves with bands: ``series[name]`` is (seeds, K), or (K,) for a curve without one.
 
+    x: where the points are, 1 to K by default; shorter curves take the first of them.
     band: "sd" for ± 1 standard deviation over seeds, "stderr" for ± 2 standard errors of the mean.
     """
     if band not in ("sd", "stderr"):
         raise ValueError(f"band is {band!r}: expected 'sd' or 'stderr'")
     for i, (name, values) in enumerate(series.items()):
         values = np.atleast_2d(_numpy(values))
-        at = np.arange(1, values.shape[1] + 1) if x is None else _numpy(x)
+        at = np.arange(1, values.shape[1] + 1) if x is None else _numpy(x)[: values.shape[1]]
         keep = np.unique(np.linspace(0, len(at) - 1, min(MOST_POINTS, len(at))).astype(int))
         at, values = at[keep], values[:, keep]
         mean, colour = values.mean(0), COLOURS[i % len(COLOURS)]
@@ -64,6 +66,23 @@ def curves(ax: Axes, series: Mapping[str, Any], x: Any = None, *, band: str = "s
             spread = values.std(0, ddof=1) * (1 if band == "sd" else 2 / len(values) ** 0.5)
             ax.fill_between(at, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
     ax.legend(frameon=False)
+    return ax
+
+
+def levels(ax: Axes, values: Mapping[str, float]) -> Axes:
+    """Horizontal lines to compare curves with, named at their left end."""
+    for i, (name, value) in enumerate(values.items()):
+        ax.axhline(value, color="0.35", linewidth=1, linestyle=LINES[1 + i % 3])
+        ax.annotate(
+            name,
+            (0, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 2),
+            textcoords="offset points",
+            ha="left",
+            fontsize=8,
+            color="0.35",
+        )
     return ax
 
 
