@@ -42,7 +42,7 @@ def last_true(flags: Array, out: Array) -> None:
 def expect_skips(
     pair: Array, where: Array, count: Array, attraction: Array, examination: Array, attracted: Array, examined: Array
 ) -> None:
-    """The E-step of PBM and UBM over kinds of skips, added to the last two; see ``clicks._fit_product``."""
+    """The E-step of PBM and UBM over kinds of skips, added to the last two; see ``click_fitting.fit_product``."""
     for i in range(pair.shape[0]):
         a, g = attraction[pair[i]], examination[where[i]]
         share = count[i] / max(1 - a * g, 1e-300)
@@ -66,7 +66,7 @@ def expect(
     click_counts: Array,
     satisfied_counts: Array,
 ) -> None:
-    """The E-step of the browsing models, added to the tables from ``examined`` on; see ``clicks._expect``."""
+    """The E-step of the browsing models, added to the tables from ``examined`` on; see ``click_fitting.expect``."""
     length = slates.shape[1]
     forward, goes_on = np.empty(length), np.empty(length)
     for i in range(slates.shape[0]):
