@@ -43,7 +43,7 @@ def label(ax: Axes, title: str, x: str, y: str) -> Axes:
     ax.set_ylabel(y)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(alpha=0.25, linewidth=0.6)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     return ax
 
 
