@@ -195,8 +195,9 @@ class CascadingBPI:
     Play while ``stopped`` is False; then the policy it plays has, with probability 1 - delta, a value of at least
     V* - epsilon in the initial state. The paper's algorithm stops so too, but its bonuses and its estimation error
     could not be recovered: those used here are derived, with bounds that hold at all times at once, and with the
-    steps that are left, the range of V, where CascadingVI's bonus on p V has H. ``gap`` is
-    G_1(s_1) >= V-bar_1(s_1) - V^pi_1(s_1).
+    steps that are left, the range of V, where CascadingVI's bonus on p V has H. Of several sound choices this one was
+    kept because its sample counts come closest to the reference's: they are no independent confirmation of it. With H
+    it needs 9 to 20 % more episodes. ``gap`` is G_1(s_1) >= V-bar_1(s_1) - V^pi_1(s_1).
 
     reward, length, horizon: as for CascadingVI. epsilon: in units of reward an episode. initial: the state that
     episodes start in.
