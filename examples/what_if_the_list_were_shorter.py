@@ -44,13 +44,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="ratings of your own: u.data, ratings.csv, a folder or a zip")
     parser.add_argument("--seeds", type=int, default=20, help="pairs of runs (default 20)")
     parser.add_argument("--rows", type=int, default=2000, help="sessions a run (default 2000)")
-    parser.add_argument("--start", type=int, default=5, help="the step from which lists are shorter (default 5)")
+    parser.add_argument("--start", type=int, default=5, help="lists get shorter after so many steps (default 5)")
     parser.add_argument("--quick", action="store_true", help="fewer and smaller runs, for a first look")
     parser.add_argument("--out", type=Path, default=Path("outputs"), help="folder for the figure (default outputs)")
     arguments = parser.parse_args()
     seeds, rows = (5, 300) if arguments.quick else (arguments.seeds, arguments.rows)
 
     mdp, name = session(arguments.data)
+    if not 1 <= arguments.start < mdp.horizon:
+        parser.error(f"--start {arguments.start}: expected 1 to {mdp.horizon - 1}, for sessions of {mdp.horizon} steps")
     world, policy = CascadingSession(mdp), Table(optimal_values(mdp)[1])
     shorter = [Do("action", without_last, start=arguments.start)]
     runs = {"seeds": range(seeds), "rows": rows, "horizon": mdp.horizon}
@@ -58,7 +60,7 @@ def main() -> None:
     total = contrast(world, policy, shorter, outcome=mean_return, **runs)
 
     ax = plots.axes(
-        f"Lists of 2 instead of 3 from step {arguments.start} on: {name}",
+        f"Lists of 2 instead of 3 after step {arguments.start}: {name}",
         "step of the session",
         "change in clicks a list (± 2 standard errors)",
     )
@@ -68,7 +70,7 @@ def main() -> None:
 
     before = by_step.difference[:, : arguments.start]
     print(f"{name}: {mdp.num_states} states, {mdp.num_items} items, {mdp.horizon} steps, {rows} sessions a run")
-    print(f"Before step {arguments.start}, the largest change in any run: {before.abs().max():g}")
+    print(f"In the first {arguments.start} steps, the largest change in any run: {before.abs().max():g}")
     print(f"Variance of the effect, independent seeds against paired: {total.variance_ratio:.1f} to 1")
     print(f"Figure: {path}")
     print(f"Clicks a session, lists of 2 instead of 3: {total}")

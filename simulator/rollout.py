@@ -79,6 +79,12 @@ def rollout(
     ids = torch.arange(rows) if isinstance(rows, int) else rows
     if len(ids) == 0 or horizon < 1:
         raise ValueError(f"rollout of {len(ids)} rows over {horizon} steps: expected at least one of each")
+    for do in interventions:
+        if do.start >= horizon + (do.site == "observation"):
+            raise ValueError(
+                f"Do('{do.site}') starts at step {do.start} of a run of {horizon} steps, so that it would never act: "
+                f"expected start below {horizon}"
+            )
     draws = Draws(seed, ids, scope="world") if draws is None else draws
     if not torch.equal(draws.ids, ids):
         raise ValueError("draws= are for other rows: expected the same ids; pass rows=draws.ids")

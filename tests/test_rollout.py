@@ -121,6 +121,11 @@ def test_unknown_sites_are_refused():
         rollout(WORLD, POLICY, rows=2, horizon=2, record="click")
 
 
+def test_an_intervention_that_would_never_act_is_refused():
+    with pytest.raises(ValueError, match=r"Do\('reward'\) starts at step 2 of a run of 2 steps"):
+        rollout(WORLD, POLICY, rows=2, horizon=2, interventions=[Do("reward", 0.0, start=2)])
+
+
 def test_a_world_that_breaks_its_contract_is_refused():
     with pytest.raises(ValueError, match=r"reward of Countdown is torch.float32 \(1,\): expected float32 \(3,\)"):
         rollout(Countdown(reward_shape=0), Fixed(0), rows=3, horizon=2)
