@@ -16,6 +16,7 @@ import torch
 from ethogram.agents.simple import Fixed, Table, UniformSlates
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import CascadingMDP, good_medium_bad, movielens_formula, trap
+from ethogram.envs.movielens import movielens_session
 from ethogram.simulator import Do, contrast
 from ethogram.simulator.outcomes import mean_return
 
@@ -36,6 +37,10 @@ def main() -> None:
         "GMB(8)": good_medium_bad(8),
         "MLF(20, 10, 0.3)": movielens_formula(20, 10, 0.3),
     }
+    try:
+        instances["MovieLens sessions"] = movielens_session().mdp
+    except FileNotFoundError as error:
+        print(f"Without MovieLens sessions: {error}")
     print(f"{'world':<18} {'change':<34} {'effect on the mean return':<32} {'variance ratio':>14}")
     for name, mdp in instances.items():
         world, policy = CascadingSession(mdp), UniformSlates(mdp.num_items, mdp.length)

@@ -188,7 +188,7 @@ def main() -> None:
                 learning,
             ],
             "What if": [
-                *(part for name, (_, total) in effects.items() for part in (f"{name[0].upper()}{name[1:]}:", total)),
+                *(part for name, (_, total) in effects.items() for part in (f"Clicks a session, {name}:", total)),
                 "Each pair of runs shares its luck. Bands in the picture are ± 2 standard errors over pairs.",
             ],
         },

@@ -47,10 +47,17 @@ def _part(part: Part) -> str:
     if isinstance(part, Axes):
         return _figure(part)
     if isinstance(part, Effect):
-        return f"<p>Effect: <strong>{html.escape(str(part))}</strong></p>"
+        return _effect(part)
     if isinstance(part, History):
         return _table(_summary(part))
     return _table(part)
+
+
+def _effect(effect: Effect) -> str:
+    noise = (
+        "" if effect.mean.dim() else f"; with independent seeds its variance is {effect.variance_ratio:.1f} times that"
+    )
+    return f"<p>Effect: <strong>{html.escape(str(effect))}</strong>{noise}</p>"
 
 
 def _figure(ax: Axes) -> str:
