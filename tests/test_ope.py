@@ -3,8 +3,8 @@
 Statistics use fixed seeds; where a band is given, its chance of a false alarm over seeds is stated.
 """
 
-import math
 import gzip
+import math
 import os
 import warnings
 from functools import cache
