@@ -82,7 +82,10 @@ class PlackettLuce:
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """Plays back the actions of a recorded history: row i of the run does what row i did."""
+    """Plays back the actions of a recorded history: row i of the run does what row i did.
+
+    A row that had ended repeats its first action: what that leads to is padding, as in the record.
+    """
 
     recorded: History
 
@@ -93,4 +96,4 @@ class Replay:
                 f"replay of {len(self.recorded)} recorded rows on {len(draws.ids)} rows: expected the same ids; "
                 "pass rows=recorded.ids to rollout"
             )
-        return self.recorded.action[:, draws.step]
+        return self.recorded.action_at(draws.step)

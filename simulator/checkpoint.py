@@ -87,6 +87,26 @@ def rebuild(tree: Any, leaves: Any) -> Any:
     return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
 
 
+def _packed(tree: Any) -> Any:
+    """Lists, dicts and tuples with their NumPy arrays as (dtype, shape, content), which loads safely."""
+    if isinstance(tree, np.ndarray):
+        content = tree.ravel().tolist() if tree.dtype.kind in "OUS" else torch.tensor(tree.ravel())
+        return tree.dtype.str, tree.shape, content
+    if isinstance(tree, Mapping):
+        return {key: _packed(value) for key, value in tree.items()}
+    return [_packed(item) for item in tree] if isinstance(tree, list | tuple) else tree
+
+
+def _unpacked(tree: Any) -> Any:
+    """What ``_packed`` has packed."""
+    if isinstance(tree, tuple):
+        dtype, shape, content = tree
+        return np.array(content, dtype=dtype).reshape(shape)
+    if isinstance(tree, Mapping):
+        return {key: _unpacked(value) for key, value in tree.items()}
+    return [_unpacked(item) for item in tree] if isinstance(tree, list) else tree
+
+
 def write_atomically(path: Path, write: Any) -> None:
     """Call ``write(file)`` on a temporary neighbour of ``path``, flush it to the disk, and put it in place.
 
@@ -118,7 +138,8 @@ class Checkpoint:
             return None
         try:
             saved = torch.load(self.path, weights_only=True)
-            run, step, leaves, records = saved["run"], saved["step"], saved["leaves"], saved["records"]
+            run, step = saved["run"], saved["step"]
+            leaves, records = _unpacked(saved["leaves"]), _unpacked(saved["records"])
         except Exception as error:
             raise ValueError(f"{self.path} is not a checkpoint that can be read ({error}); remove it") from error
         if run != self.run:
@@ -132,7 +153,7 @@ class Checkpoint:
         """Save if ``every`` seconds have passed since the last time."""
         if time.monotonic() - self.saved_at < self.every:
             return
-        content = {"run": self.run, "step": step, "leaves": leaves_of(state), "records": records}
+        content = {"run": self.run, "step": step, "leaves": _packed(leaves_of(state)), "records": _packed(records)}
         write_atomically(self.path, lambda file: torch.save(content, file))
         self.saved_at = time.monotonic()
 

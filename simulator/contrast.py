@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .draws import Draws
 from .ensemble import Outcome, ensemble, standard_error
-from .history import History, map_column
+from .history import History
 from .rollout import Record, rollout
 from .sites import Do
 from .world import Policy, World
@@ -199,7 +199,7 @@ def abduct(world: Explainable, history: History, *, seed: int = 0) -> Given:
 
     class _Logged:
         def act(self, observation: Any, so_far: History, draws: Draws) -> Any:
-            return map_column(lambda column: column[:, draws.step], history.action)
+            return history.action_at(draws.step)
 
     draws = _Abducting(seed, history.ids, scope="world", evidence=world.evidence(history))
     rollout(world, _Logged(), rows=history.ids, horizon=history.num_steps, draws=draws)  # type: ignore[arg-type]

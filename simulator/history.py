@@ -163,6 +163,19 @@ class History:
         """(n, T, …) what was done."""
         return self.column("action")
 
+    def action_at(self, step: int) -> Any:
+        """(n, …) each row's action at a step, for a replay; a row that has ended repeats its first one."""
+        ended = self.length <= step
+
+        def at(column: Any) -> Any:
+            if not ended.any():
+                return column[:, step]
+            if isinstance(column, Tensor):
+                return column[:, 0].where(ended.view(-1, *[1] * (column.dim() - 2)), column[:, step])
+            return np.where(ended.cpu().numpy(), column[:, 0], column[:, step])
+
+        return map_column(at, self.action)
+
     @property
     def reward(self) -> Tensor:
         """(n, T) float32."""

@@ -12,6 +12,7 @@ from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import good_medium_bad, trap
 from ethogram.simulator.contrast import Effect, abduct, contrast
 from ethogram.simulator.ensemble import ensemble
+from ethogram.simulator.history import History
 from ethogram.simulator.outcomes import click_rate_by_step, mean_return
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
@@ -124,6 +125,27 @@ def test_a_what_if_leaves_alone_the_logged_sessions_that_it_does_not_touch(log):
     clicked_first = log.sites["click"][:, 0] == 0
     assert (other.sites["click"][same_first & clicked_first, 0] == 0).all()
     assert (other.sites["click"][same_first & ~clicked_first, 0] != 0).all()
+
+
+def test_sessions_of_different_lengths_and_short_lists_are_relived(log):
+    class Short(UniformSlates):
+        def act(self, observation, history, draws):
+            slates = super().act(observation, history, draws)
+            return torch.cat(
+                [slates[:, :1], slates[:, 1:].where(draws.bernoulli("two", torch.tensor(0.5))[:, None], -1)], 1
+            )
+
+    whole = rollout(WORLD, Short(6, 2), rows=500, horizon=6, seed=5, record=["click"])
+    length = 1 + whole.ids % 6
+    past = torch.arange(6) < length[:, None]  # what follows is padding, as a loader makes it
+    sites = {"click": whole.sites["click"].where(past, 0)}
+    action = whole.action.where(past[..., None], -1)
+    short = History.of(
+        observation=whole.observation, action=action, reward=whole.reward.where(past, 0), sites=sites, length=length
+    )
+    again = rollout(WORLD, Replay(short), rows=500, horizon=6, draws=abduct(WORLD, short), record=["click"])
+    assert torch.equal(again.sites["click"][past], whole.sites["click"][past])
+    assert torch.equal(again.observation[:, 1:][past], whole.observation[:, 1:][past])
 
 
 def test_a_history_that_the_world_cannot_have_produced_is_refused(log):

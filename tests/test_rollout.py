@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, replace
 
 import gymnasium
+import numpy as np
 import pytest
 import torch
 
@@ -204,6 +205,38 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path):
     resumed = torch.load(out, weights_only=True)
     assert resumed.keys() == whole.columns.keys()
     assert all(torch.equal(resumed[name], whole.column(name)) for name in resumed)
+
+
+@dataclass(frozen=True)
+class Chatter:
+    """Observations and actions with text; the state is a NumPy array."""
+
+    observation_space = gymnasium.spaces.Dict({"text": gymnasium.spaces.Text(20)})
+    action_space = gymnasium.spaces.Text(20)
+
+    def reset(self, draws, site):
+        return np.zeros(len(draws.ids)), {"text": np.array(["hello"] * len(draws.ids), dtype=object)}
+
+    def step(self, state, action, draws, site):
+        said = site("said", np.array([f"{a}, {k:g}" for a, k in zip(action, state, strict=True)], dtype=object))
+        return Transition(state + 1, {"text": said}, torch.ones(len(state)), torch.zeros(len(state), dtype=torch.bool))
+
+
+def test_text_and_arrays_survive_a_kill_too(tmp_path):
+    class Answers:
+        def __init__(self, dies_at):
+            self.dies_at = dies_at
+
+        def act(self, observation, history, draws):
+            if draws.step == self.dies_at:
+                raise RuntimeError("killed")
+            return np.array([text[-3:] + "!" for text in observation["text"]], dtype=object)
+
+    run = {"rows": 3, "horizon": 6, "record": ["said", Record("reward", reduce="sum")]}
+    saved = {"checkpoint": tmp_path / "c", "checkpoint_every": 0}
+    with pytest.raises(RuntimeError, match="killed"):
+        rollout(Chatter(), Answers(3), **run, **saved)
+    assert rollout(Chatter(), Answers(None), **run, **saved).equals(rollout(Chatter(), Answers(None), **run))
 
 
 class Dies:
