@@ -101,7 +101,8 @@ def _unpacked(tree: Any) -> Any:
     """What ``_packed`` has packed."""
     if isinstance(tree, tuple):
         dtype, shape, content = tree
-        return np.array(content, dtype=dtype).reshape(shape)
+        content = content.numpy() if isinstance(content, Tensor) else np.array(content, dtype=dtype)
+        return content.reshape(shape)
     if isinstance(tree, Mapping):
         return {key: _unpacked(value) for key, value in tree.items()}
     return [_unpacked(item) for item in tree] if isinstance(tree, list) else tree
