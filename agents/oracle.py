@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ethogram.envs.mdp import CascadingMDP
+from ethogram.envs.spaces import check_slates
 
 from . import kernels
 
@@ -214,6 +215,7 @@ def policy_value(mdp: CascadingMDP, slates: Tensor) -> Tensor:
             f"slates have shape {tuple(slates.shape)}: expected {(*expected, mdp.length)}; a policy that does not "
             f"depend on the step is slates.expand({mdp.horizon}, -1, -1)"
         )
+    check_slates(slates.flatten(0, 1), mdp.horizon * mdp.num_states, mdp.num_items, mdp.length)
     values = [torch.zeros_like(mdp.attraction[:, 0])]
     for slate in slates.flip(0):
         values.insert(0, list_value(slate, mdp.attraction, *_action_values(mdp, values[0])))

@@ -39,6 +39,12 @@ class CascadingSession:
     mdp: CascadingMDP
     user: Policy | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.mdp, CascadingMDP):
+            raise TypeError(f"mdp is a {type(self.mdp).__name__}: expected a CascadingMDP")
+        if self.user is not None and not isinstance(self.user, Policy):
+            raise TypeError(f"user is a {type(self.user).__name__}: expected a click model, with act(…)")
+
     @property
     def observation_space(self) -> spaces.Discrete[Any]:
         """User states."""
@@ -72,19 +78,23 @@ class CascadingSession:
         plain = self.user is None and type(draws) is Draws and state.is_cpu
         if plain and site.unwatched("attraction", "click", "state"):
             return self._step_compiled(state, slate, draws)
-        check_slates(slate, items, length)
+        check_slates(slate, len(state), items, length)
         attraction = site("attraction", lookup(self._attraction, state, slate))  # (n, m) probability
+        _check("attraction", attraction, 0, 1)
         if self.user is None:
             click = first_true(draws.bernoulli("attracted", attraction, index=slate))  # (n,)
         else:
             seen = {"state": state, "slate": slate, "attraction": attraction}
             before = History({}, torch.zeros_like(state), draws.ids, steps=0)  # this user remembers nothing
             clicks = site("clicks", self.user.act(seen, before, draws.scoped("user")))  # (n, m) bool
+            _check_clicks(clicks, slate)
             click = length - 1 - first_true(clicks.flip(1))  # the last; -1 for none
             click = click.where(click >= 0, length)
         click = site("click", click)  # (n,) position, m for none
+        _check("click", click, 0, length)
         outcome = outcomes(state, slate, click, items)  # (n,) row of the (s, a) tables
         after = site("state", draws.inverse_cdf("state", self._cumulative, outcome))  # (n,)
+        _check("state", after, 0, self.mdp.num_states - 1)
         return Transition(after, after, self._reward[outcome], torch.zeros_like(state, dtype=torch.bool))
 
     @cached_property
@@ -95,9 +105,10 @@ class CascadingSession:
 
     def _step_compiled(self, state: Tensor, slate: Tensor, draws: Draws) -> Transition:
         """The same bits in one pass, for when nobody looks in between."""
-        after, reward = torch.empty_like(state), torch.empty(len(state))
-        if slate.dtype != torch.int64 or slate.shape != (len(state), self.mdp.length):
-            check_slates(slate, self.mdp.num_items, self.mdp.length)
+        rows, items, length = len(state), self.mdp.num_items, self.mdp.length
+        if not isinstance(slate, Tensor) or slate.dtype != torch.int64 or tuple(slate.shape) != (rows, length):
+            check_slates(slate, rows, items, length)  # the kernel relies on the shape, and looks at the items itself
+        after, reward = torch.empty_like(state), torch.empty(rows)
         good = kernels.session_step(
             np.uint64(draws.key("attracted")),
             np.uint64(draws.key("state")),
@@ -109,7 +120,7 @@ class CascadingSession:
             reward.numpy(),
         )
         if not good:
-            check_slates(slate, self.mdp.num_items, self.mdp.length)
+            check_slates(slate, rows, items, length)
         return Transition(after, after, reward, torch.zeros_like(state, dtype=torch.bool))
 
     def evidence(self, history: History) -> dict[str, tuple[Tensor, Tensor]]:
@@ -125,6 +136,23 @@ class CascadingSession:
         examined = (position <= click) & (slates >= 0) & history.valid[..., None]
         after = history.observation[:, 1:]
         return {"attracted": (position == click, examined), "state": (after, history.valid)}
+
+
+def _check(name: str, value: Tensor, low: int, high: int) -> None:
+    """An intervention can make a quantity anything: what the step cannot use is refused."""
+    outside = ~((value >= low) & (value <= high))  # NaN is outside too
+    if outside.any():
+        row = int(outside.flatten(1).any(1).nonzero()[0]) if value.dim() > 1 else int(outside.nonzero()[0])
+        raise ValueError(f"site '{name}' of row {row} is {value[row].tolist()}: expected {low} to {high}")
+
+
+def _check_clicks(clicks: Tensor, slate: Tensor) -> None:
+    if not isinstance(clicks, Tensor) or clicks.dtype != torch.bool or clicks.shape != slate.shape:
+        what = f"{clicks.dtype} {tuple(clicks.shape)}" if isinstance(clicks, Tensor) else type(clicks).__name__
+        raise ValueError(f"clicks of the user are {what}: expected bool {tuple(slate.shape)}, one for each position")
+    if (clicks & (slate < 0)).any():
+        row = int((clicks & (slate < 0)).any(1).nonzero()[0])
+        raise ValueError(f"the user of row {row} clicks {clicks[row].tolist()} on {slate[row].tolist()}: -1 is empty")
 
 
 def lookup(table: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

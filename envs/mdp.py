@@ -60,12 +60,16 @@ class CascadingMDP:
 
 
 def _shape(attraction: Tensor) -> tuple[int, int]:
+    if not isinstance(attraction, Tensor):
+        raise TypeError(f"attraction is a {type(attraction).__name__}: expected a torch tensor; use torch.as_tensor")
     if attraction.dim() != 2:
         raise ValueError(f"attraction has shape {tuple(attraction.shape)}: expected (states, items)")
     return attraction.shape[0], attraction.shape[1]
 
 
 def _check_table(name: str, table: Tensor, shape: tuple[int, ...]) -> None:
+    if not isinstance(table, Tensor):
+        raise TypeError(f"{name} is a {type(table).__name__}: expected a torch tensor; use torch.as_tensor")
     if tuple(table.shape) != shape or table.dtype != torch.float64:
         raise ValueError(f"{name} is {table.dtype} {tuple(table.shape)}: expected float64 {shape}")
     outside = ~((table >= 0) & (table <= 1))  # NaN is outside too

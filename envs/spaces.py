@@ -124,11 +124,13 @@ def find_bad_slate(slates: Tensor, num_items: int) -> int:
     return int(bad.nonzero()[0]) if bad.any() else -1
 
 
-def check_slates(slates: Tensor, num_items: int, length: int) -> None:
-    """Raise ValueError, naming the first row at fault, unless slates are (n, length) int64 valid slates."""
-    if not isinstance(slates, Tensor) or slates.dtype != torch.int64 or slates.dim() != 2 or slates.shape[1] != length:
+def check_slates(slates: Tensor, rows: int, num_items: int, length: int) -> None:
+    """Raise ValueError, naming the first row at fault, unless slates are (rows, length) int64 valid slates."""
+    if not isinstance(slates, Tensor) or slates.dtype != torch.int64 or tuple(slates.shape) != (rows, length):
         what = f"{slates.dtype} {tuple(slates.shape)}" if isinstance(slates, Tensor) else type(slates).__name__
-        raise ValueError(f"slates are {what}: expected an int64 tensor (rows, {length}); pad shorter lists with -1")
+        raise ValueError(
+            f"slates are {what}: expected an int64 tensor ({rows}, {length}), a slate a row; pad shorter lists with -1"
+        )
     row = find_bad_slate(slates, num_items)
     if row >= 0:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def rollout(
     """Run ``policy`` in ``world`` for ``horizon`` steps and return what happened.
 
     rows: how many rows, whose ids are then 0 to rows - 1; or their ids, (n,) int64, on the device to run on. The
-        same id meets the same luck in any batch.
+        same id meets the same luck in any batch, and twice in one that names it twice.
     seed: any int. Two runs with the same seed share every draw, whatever the policy and the interventions.
     interventions: what to change; sites "observation", "action" and "reward" are named here, the others by the world.
     record: names of sites to keep besides the observation, action and reward; "all" for every site; a ``Record``
@@ -76,15 +77,7 @@ def rollout(
     Raises LookupError for an intervention or record of a site that the world does not name, ValueError where the
     world breaks its contract or the checkpoint is of another run.
     """
-    ids = torch.arange(rows) if isinstance(rows, int) else rows
-    if len(ids) == 0 or horizon < 1:
-        raise ValueError(f"rollout of {len(ids)} rows over {horizon} steps: expected at least one of each")
-    for do in interventions:
-        if do.start >= horizon + (do.site == "observation"):
-            raise ValueError(
-                f"Do('{do.site}') starts at step {do.start} of a run of {horizon} steps, so that it would never act: "
-                f"expected start below {horizon}"
-            )
+    ids = _checked_run(world, policy, rows, horizon, seed, interventions)
     draws = Draws(seed, ids, scope="world") if draws is None else draws
     if not torch.equal(draws.ids, ids):
         raise ValueError("draws= are for other rows: expected the same ids; pass rows=draws.ids")
@@ -118,6 +111,8 @@ def rollout(
             break
         site.step = t
         action = site("action", policy.act(observation, so_far(t), chance.at(t)))
+        if len(first_leaf(action)) != len(ids):
+            raise ValueError(f"{type(policy).__name__} gives {len(first_leaf(action))} actions: expected {len(ids)}")
         state, observation, reward, terminated = world.step(state, action, draws.at(t), site)
         if t == start:
             _check_transition(world, len(ids), observation, reward, terminated)
@@ -160,6 +155,8 @@ def episodes(
     Yields each episode's one-row history after the agent has learnt from it. Episode k is row id ``first + k``, so
     that two agents with the same seed meet the same luck in the same episode.
     """
+    if not isinstance(agent, Learner):
+        raise TypeError(f"{type(agent).__name__} has no learn(history): expected an agent that learns, or use rollout")
     for k in tqdm(range(first, first + num_episodes), disable=not progress, unit="episode"):
         history = rollout(
             world,
@@ -181,6 +178,8 @@ class _Recorder:
         if isinstance(record, str) and record != "all":
             raise ValueError(f"record={record!r}: expected 'all', or a list of names such as [{record!r}]")
         named = [] if isinstance(record, str) else [Record(r) if isinstance(r, str) else r for r in record]
+        if not all(isinstance(r, Record) for r in named):
+            raise TypeError(f"record={record!r}: expected names of sites, and Records")
         self.asked = [r.site for r in named]
         self.wanted = {name: Record(name) for name in ("observation", "action", "reward")}
         self.wanted |= {r.site: r for r in named}
@@ -206,6 +205,33 @@ class _Recorder:
             steps = -(-(self.horizon + (name == "observation")) // how.every)
             kept[name] = map_column(lambda leaf: _buffer(steps, leaf), value)
         map_column(lambda buffer, leaf: _write(buffer, step // how.every, leaf), kept[name], value)
+
+
+def _checked_run(
+    world: World, policy: Policy, rows: int | Tensor, horizon: int, seed: int, interventions: Sequence[Do]
+) -> Tensor:
+    """The ids of the rows, or an error that says which argument of ``rollout`` is wrong."""
+    for role, value, protocol in (("world", world, World), ("policy", policy, Policy)):
+        if isinstance(value, type) or not isinstance(value, protocol):
+            what = f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+            methods = "reset, step and two spaces" if role == "world" else "act(observation, history, draws)"
+            raise TypeError(f"{role} is {what}: expected an object with {methods}")
+    for name, number in (("horizon", horizon), ("seed", seed)):
+        if not isinstance(number, Integral):
+            raise TypeError(f"{name} is {number!r}: expected an int")
+    if not isinstance(rows, Integral | Tensor):
+        raise TypeError(f"rows is {rows!r}: expected how many, an int, or their ids, an int64 tensor (n,)")
+    if (len(rows) if isinstance(rows, Tensor) else rows) < 1 or horizon < 1:
+        raise ValueError(f"rollout of rows={rows} over {horizon} steps: expected at least one of each")
+    if not isinstance(interventions, Sequence) or not all(isinstance(do, Do) for do in interventions):
+        raise TypeError(f"interventions is {interventions!r}: expected a list of Do, such as [Do('click', 0)]")
+    for do in interventions:
+        if do.start >= horizon + (do.site == "observation"):
+            raise ValueError(
+                f"Do('{do.site}') starts at step {do.start} of a run of {horizon} steps, so that it would never act: "
+                f"expected start below {horizon}"
+            )
+    return rows if isinstance(rows, Tensor) else torch.arange(rows)
 
 
 def _buffer(steps: int, leaf: Any) -> Any:

@@ -31,6 +31,11 @@ class Do:
     who: Tensor | None = None
 
     def __post_init__(self) -> None:
+        for name, step in (("start", self.start), ("stop", 0 if self.stop is None else self.stop)):
+            if not isinstance(step, int):
+                raise TypeError(f"{name} of Do('{self.site}') is {step!r}: expected an int, a step")
+        if self.who is not None and not isinstance(self.who, Tensor):
+            raise TypeError(f"who of Do('{self.site}') is a {type(self.who).__name__}: expected a bool tensor (n,)")
         if self.start < 0 or (self.stop is not None and self.stop <= self.start):
             raise ValueError(
                 f"Do('{self.site}') acts from step {self.start} until before {self.stop}: expected 0 <= start < stop"

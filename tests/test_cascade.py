@@ -147,7 +147,7 @@ def test_a_user_model_that_clicks_twice_moves_by_the_last_click():
         ([-1, 2], r"slate of row 0 is \[-1, 2\]"),
         ([-1, -1], r"slate of row 0 is \[-1, -1\]"),
         ([1, -2], r"slate of row 0 is \[1, -2\]"),
-        ([1, 2, 3], r"expected an int64 tensor \(rows, 2\)"),
+        ([1, 2, 3], r"expected an int64 tensor \(3, 2\)"),
         ([0.5, 1.5], "expected an int64 tensor"),
     ],
 )
@@ -186,3 +186,44 @@ def test_a_table_policy_reads_the_step():
     table = torch.tensor([[[3, 4], [3, 4]], [[0, 1], [0, 1]]])
     history = rollout(CascadingSession(trap()), Table(table), rows=2, horizon=2)
     assert history.action[0].tolist() == [[3, 4], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("do", "message"),
+    [
+        (Do("attraction", 2.0), r"site 'attraction' of row 0 is \[2.0, 2.0\]: expected 0 to 1"),
+        (Do("attraction", float("nan")), "site 'attraction' of row 0 is"),
+        (Do("click", 3), "site 'click' of row 0 is 3: expected 0 to 2"),
+        (Do("state", 2), "site 'state' of row 0 is 2: expected 0 to 1"),
+    ],
+)
+def test_an_intervention_to_what_cannot_be_is_refused(do, message):
+    with pytest.raises(ValueError, match=message):
+        rollout(CascadingSession(trap()), Fixed([0, 1]), rows=3, horizon=1, interventions=[do])
+
+
+@pytest.mark.parametrize("record", [(), "all"])
+def test_a_policy_must_give_one_slate_a_row(record):
+    class OneForAll:
+        def act(self, observation, history, draws):
+            return torch.tensor([[0, 1]])
+
+    with pytest.raises(ValueError, match="OneForAll gives 1 actions: expected 3"):
+        rollout(CascadingSession(trap()), OneForAll(), rows=3, horizon=1, record=record)
+
+
+@pytest.mark.parametrize(
+    ("clicks", "message"),
+    [
+        (torch.ones(2, 2, dtype=torch.bool), r"expected bool \(3, 2\)"),
+        (torch.ones(3, 2), r"clicks of the user are torch.float32 \(3, 2\): expected bool"),
+        (torch.ones(3, 2, dtype=torch.bool), r"clicks \[True, True\] on \[0, -1\]: -1 is empty"),
+    ],
+)
+def test_a_user_must_click_on_what_is_shown(clicks, message):
+    class User:
+        def act(self, observation, history, draws):
+            return clicks
+
+    with pytest.raises(ValueError, match=message):
+        rollout(CascadingSession(trap(), user=User()), Fixed([0, -1]), rows=3, horizon=1)

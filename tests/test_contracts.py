@@ -29,7 +29,8 @@ class AnyItemClicks:
     """A user who clicks each item shown on its own, as a click model does."""
 
     def act(self, observation, history, draws):
-        return draws.bernoulli("clicked", observation["attraction"], index=observation["slate"])
+        slate = observation["slate"]
+        return draws.bernoulli("clicked", observation["attraction"], index=slate) & (slate >= 0)
 
 
 SESSION = CascadingSession(trap())
@@ -46,9 +47,16 @@ WORLDS = {
     "TRAP": lambda: {"world": SESSION},
     "good, medium, bad": lambda: {"world": CascadingSession(good_medium_bad(9)), "rows": 40},
     "formula ratings": lambda: {"world": CascadingSession(movielens_formula(5, 12, 0.5))},
-    "a user who clicks several": lambda: {"world": CascadingSession(good_medium_bad(9), user=AnyItemClicks())},
+    # full lists: a click that an intervention takes over from another row must not meet an empty position
+    "a user who clicks several": lambda: {
+        "world": CascadingSession(good_medium_bad(9), user=AnyItemClicks()),
+        "policy": UniformSlates(9, 3),
+    },
     **{
-        f"a user by {type(user).__name__}": lambda user=user: {"world": CascadingSession(trap(), user=user)}
+        f"a user by {type(user).__name__}": lambda user=user: {
+            "world": CascadingSession(trap(), user=user),
+            "policy": UniformSlates(6, 2),
+        }
         for user in (
             CascadeModel(trap().attraction),
             PBM(trap().attraction, torch.tensor([0.9, 0.6], dtype=torch.float64)),

@@ -295,3 +295,34 @@ def test_functions_differ_by_their_constants_and_what_they_close_over():
     assert fingerprint(lambda p: 0.9 * p) != fingerprint(lambda p: 0.8 * p)
     assert fingerprint(scaled(2)) != fingerprint(scaled(3))
     assert fingerprint(scaled(2)) == fingerprint(scaled(2))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": 2.5}, "rows is 2.5: expected how many"),
+        ({"rows": -2}, "at least one of each"),
+        ({"rows": [1, 2]}, "or their ids, an int64 tensor"),
+        ({"horizon": 2.0}, "horizon is 2.0: expected an int"),
+        ({"seed": None}, "seed is None: expected an int"),
+        ({"policy": UniformSlates}, "policy is the class UniformSlates: expected an object with act"),
+        ({"world": trap()}, "world is a CascadingMDP: expected an object with reset, step"),
+        ({"interventions": Do("reward", 0.0)}, "expected a list of Do"),
+        ({"record": [3]}, "expected names of sites, and Records"),
+    ],
+)
+def test_a_wrong_argument_is_named(change, message):
+    arguments = {"world": WORLD, "policy": POLICY, "rows": 2, "horizon": 2} | change
+    with pytest.raises((TypeError, ValueError), match=message):
+        rollout(arguments.pop("world"), arguments.pop("policy"), **arguments)
+
+
+def test_numpy_integers_count_as_integers():
+    assert rollout(WORLD, POLICY, rows=np.int64(3), horizon=np.int64(2), seed=np.int64(1)).equals(
+        rollout(WORLD, POLICY, rows=3, horizon=2, seed=1)
+    )
+
+
+def test_only_a_learner_learns():
+    with pytest.raises(TypeError, match=r"UniformSlates has no learn\(history\)"):
+        next(episodes(WORLD, POLICY, 3, horizon=2))
