@@ -132,6 +132,12 @@ class CascadingSession:
         if self.user is not None:
             raise ValueError("evidence of a session with user=: expected the cascade user, whose draws a click reveals")
         click, slates = history.column("click")[..., None], history.action  # (n, T, 1), (n, T, m)
+        if slates.dim() != 3 or slates.shape[2] != self.mdp.length:
+            raise ValueError(
+                f"actions have shape {tuple(slates.shape)}: expected (rows, steps, {self.mdp.length}); pad shorter "
+                "lists with -1"
+            )
+        _check("click", click.where(history.valid[..., None], 0), 0, self.mdp.length)
         position = torch.arange(self.mdp.length, device=slates.device)
         examined = (position <= click) & (slates >= 0) & history.valid[..., None]
         after = history.observation[:, 1:]

@@ -4,6 +4,7 @@ Du, Srikant & Chen, "Cascading Reinforcement Learning", ICLR 2024 (arXiv 2401.08
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -41,6 +42,9 @@ class CascadingMDP:
                 f"transition[{s}, {a}] sums to {self.transition[s, a].sum():.6g}: expected 1, the total probability "
                 "of the next states; divide each row by its sum"
             )
+        for name in ("length", "horizon", "initial"):
+            if not isinstance(number := getattr(self, name), Integral):
+                raise TypeError(f"{name} is {number!r}: expected an int")
         if not 1 <= self.length <= items:
             raise ValueError(f"length is {self.length}: expected 1 to {items}, the number of items")
         if self.horizon < 1:

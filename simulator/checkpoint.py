@@ -19,35 +19,42 @@ from torch import Tensor
 
 
 def fingerprint(value: Any) -> str:
-    """A digest of what a run is made of: types, parameters and tensors, not memory addresses."""
+    """A digest of what a run is made of: types, parameters, functions and tensors, not memory addresses.
+
+    An object that is no dataclass counts by its attributes, and objects among those by their types alone.
+    """
     digest = hashlib.blake2b(digest_size=16)
 
-    def add(value: Any) -> None:
+    def add(value: Any, inside: bool = False) -> None:
         digest.update(f"<{type(value).__module__}.{type(value).__qualname__}>".encode())
         if isinstance(value, Tensor):
             value = value.detach().cpu().numpy()
-        if isinstance(value, np.ndarray):
+        if isinstance(value, np.generic):
+            value = np.asarray(value)
+        if isinstance(value, type):
+            digest.update(f"{value.__module__}.{value.__qualname__}".encode())
+        elif isinstance(value, np.ndarray):
             digest.update(f"{value.dtype}{value.shape}".encode())
             digest.update(repr(value.tolist()).encode() if value.dtype == object else value.tobytes())
         elif is_dataclass(value):
-            for field in fields(value):
-                add(field.name)
-                add(getattr(value, field.name, None))
+            add([(field.name, getattr(value, field.name, None)) for field in fields(value)], inside)
         elif isinstance(value, Mapping):
-            for key in value:
-                add(key)
-                add(value[key])
+            add(list(value.items()), inside)
+        elif isinstance(value, set | frozenset):
+            add(sorted(value, key=repr), inside)
         elif isinstance(value, list | tuple):
             for item in value:
-                add(item)
+                add(item, inside)
         elif isinstance(value, str | int | float | bool | None | Path):
             digest.update(repr(value).encode())
         elif isinstance(value, FunctionType):
             add(value.__code__)
-            add([cell.cell_contents for cell in value.__closure__ or ()] + [value.__defaults__])
+            add([cell.cell_contents for cell in value.__closure__ or ()] + [value.__defaults__], inside)
         elif isinstance(value, CodeType):
             digest.update(value.co_code)
             add([value.co_names, *value.co_consts])
+        elif not inside:
+            add(sorted(getattr(value, "__dict__", {}).items()), inside=True)
 
     add(value)
     return digest.hexdigest()

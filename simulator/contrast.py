@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from .draws import Draws
-from .ensemble import Outcome, ensemble, standard_error
-from .history import History
+from .ensemble import Outcome, checked_seeds, ensemble, standard_error
+from .history import History, map_column
 from .rollout import Record, rollout
 from .sites import Do
 from .world import Policy, World
@@ -82,7 +82,7 @@ def contrast(
     """
     if not interventions and instead_world is None and instead_policy is None:
         raise ValueError("contrast with no change: give interventions, instead_world or instead_policy")
-    seeds = tuple(seeds)
+    seeds = checked_seeds(seeds)
 
     def outcomes(world: World, policy: Policy, interventions: Sequence[Do], name: str) -> Tensor:
         found = ensemble(
@@ -192,7 +192,8 @@ def abduct(world: Explainable, history: History, *, seed: int = 0) -> Given:
     not; on the category's interval for categorical sites. ``rollout(world, policy, draws=abduct(…))`` then replays
     the past, and differs from it only where a change acts. Several seeds give several posterior samples.
 
-    Raises ValueError, naming row and step, where the world gives the history probability 0.
+    Raises ValueError, naming row and step, where the world gives the history probability 0, or shows something else
+    than was observed: it starts from another state, say.
     """
     if not isinstance(world, Explainable):
         raise TypeError(f"{type(world).__name__} cannot explain a history: expected a method evidence(history)")
@@ -202,5 +203,24 @@ def abduct(world: Explainable, history: History, *, seed: int = 0) -> Given:
             return history.action_at(draws.step)
 
     draws = _Abducting(seed, history.ids, scope="world", evidence=world.evidence(history))
-    rollout(world, _Logged(), rows=history.ids, horizon=history.num_steps, draws=draws)  # type: ignore[arg-type]
+    again = rollout(world, _Logged(), rows=history.ids, horizon=history.num_steps, draws=draws)  # type: ignore[arg-type]
+    if "observation" in history.columns:
+        _check_relived(history, again)
     return Given(seed, history.ids, scope="world", revealed=draws.revealed)
+
+
+def _check_relived(history: History, again: History) -> None:
+    """What was observed must be what the world shows under the inferred draws."""
+    seen = torch.arange(history.num_steps + 1, device=history.length.device) <= history.length[:, None]
+
+    def compare(logged: Any, shown: Any) -> None:
+        same = torch.as_tensor((logged == shown) | ((logged != logged) & (shown != shown)))  # NaN is as good as NaN
+        differs = seen & ~same.flatten(2).all(2) if same.dim() > 2 else seen & ~same
+        if differs.any():
+            row, step = differs.nonzero()[0].tolist()
+            raise ValueError(
+                f"row {row} at step {step}: {logged[row, step]} was observed where the world shows {shown[row, step]}: "
+                "expected a history of this world, from the same initial state and with the same parameters"
+            )
+
+    map_column(compare, history.observation, again.observation)

@@ -61,11 +61,10 @@ class Draws:
     scope: str = ""
 
     def __post_init__(self) -> None:
-        if self.ids.dtype != torch.int64 or self.ids.dim() != 1:
-            raise ValueError(
-                f"ids are {self.ids.dtype} of shape {tuple(self.ids.shape)}: expected int64 of shape (n,); "
-                "use torch.arange(n) for n rows"
-            )
+        if not isinstance(self.ids, Tensor) or self.ids.dtype != torch.int64 or self.ids.dim() != 1:
+            ids = self.ids
+            what = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, Tensor) else f"a {type(ids).__name__}"
+            raise ValueError(f"ids are {what}: expected int64 of shape (n,); use torch.arange(n) for n rows")
 
     def at(self, step: int) -> Self:
         """The same rows' draws at another step."""
@@ -99,6 +98,8 @@ class Draws:
                 f"index of site '{site}' is {index.dtype} of shape {tuple(index.shape)}: "
                 f"expected int64 whose first axis is the {n} rows"
             )
+        if not isinstance(index, Tensor | int | None) or (isinstance(index, int) and index < 0):
+            raise ValueError(f"index of site '{site}' is {index!r}: expected None, an int from 0, or an int64 tensor")
         return self._uniform_compiled(key, index) if self.ids.is_cpu else self._uniform_torch(key, index)
 
     def _uniform_compiled(self, key: int, index: int | Tensor | None) -> Tensor:
@@ -143,6 +144,8 @@ class Draws:
         exact. Where the categories have no order and stability under a change matters more than time, use
         ``(probability.log() + draws.gumbel(site, K)).argmax(1)``, the Gumbel-max form.
         """
+        if probability.dim() != 2:
+            raise ValueError(f"probability of site '{site}' has shape {tuple(probability.shape)}: expected (rows, K)")
         if which is None:
             if len(probability) != len(self.ids):
                 raise ValueError(
@@ -150,6 +153,11 @@ class Draws:
                     "each id, or a table with which="
                 )
             which = torch.arange(len(probability), device=probability.device)
+        elif which.shape != self.ids.shape or ((which < 0) | (which >= len(probability))).any():
+            raise ValueError(
+                f"which of site '{site}' has shape {tuple(which.shape)} or ids outside 0 to {len(probability) - 1}: "
+                f"expected for each of {len(self.ids)} ids a row of the table"
+            )
         return self.inverse_cdf(site, probability.cumsum(1), which)
 
     def inverse_cdf(self, site: str, cumulative: Tensor, which: Tensor) -> Tensor:

@@ -43,6 +43,18 @@ def standard_error(values: Tensor) -> Tensor:
     return values.std(0) / len(values) ** 0.5
 
 
+def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+    """The seeds of an ensemble, or an error: the same one twice would count as independent runs."""
+    if isinstance(seeds, int):
+        raise TypeError(f"seeds={seeds}: expected several, such as range({seeds})")
+    runs = tuple(seeds)
+    if not runs:
+        raise ValueError("seeds is empty: expected at least one, such as range(20)")
+    if len(set(runs)) < len(runs):
+        raise ValueError(f"seeds={list(runs)} has one more than once: expected different seeds, such as range(20)")
+    return runs
+
+
 def ensemble(
     world: World,
     policy: Policy,
@@ -60,11 +72,7 @@ def ensemble(
     scenarios: name -> interventions; only the factual world by default. All scenarios share each seed's luck, so
     that ``values["b"] - values["a"]`` are paired differences. outcome: a function of the history.
     """
-    if isinstance(seeds, int):
-        raise TypeError(f"seeds={seeds}: expected several, such as range({seeds})")
-    runs, scenarios = tuple(seeds), scenarios or {"factual": ()}
-    if not runs:
-        raise ValueError("seeds is empty: expected at least one, such as range(20)")
+    runs, scenarios = checked_seeds(seeds), scenarios or {"factual": ()}
     values: dict[str, list[Tensor]] = {name: [] for name in scenarios}
     with tqdm(total=len(runs) * len(scenarios), disable=not progress, unit="run") as bar:
         for seed in runs:

@@ -343,8 +343,8 @@ def _checked_space(space: spaces.Space[Any], role: str) -> spaces.Space[Any]:
 
 
 def _checked_horizon(horizon: int) -> int:
-    if horizon < 1:
-        raise ValueError(f"horizon is {horizon}: expected at least 1 step")
+    if not isinstance(horizon, int | np.integer) or horizon < 1:
+        raise ValueError(f"horizon is {horizon!r}: expected an int, at least 1 step")
     return horizon
 
 

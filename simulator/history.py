@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -76,9 +77,31 @@ class History:
         """A history from arrays with rows first and time second, as the class documents them.
 
         What is left out is filled in: length T for every row, ids 0 to n - 1, nothing terminated, and the last
-        step of each row truncated where it did not terminate.
+        step of each row truncated where it did not terminate. Raises ValueError for what does not fit together.
         """
+        if not isinstance(reward, Tensor) or reward.dim() != 2:
+            what = f"of shape {tuple(reward.shape)}" if isinstance(reward, Tensor) else f"a {type(reward).__name__}"
+            raise ValueError(f"reward is {what}: expected a tensor (rows, steps); use torch.as_tensor")
         n, steps = reward.shape
+        flags, numbers = {"terminated": terminated, "truncated": truncated}, {"length": length, "ids": ids}
+        for name, given in flags.items():
+            if given is not None and (not isinstance(given, Tensor) or given.dtype != torch.bool):
+                raise ValueError(
+                    f"{name} is {getattr(given, 'dtype', type(given))}: expected a bool tensor (rows, steps)"
+                )
+        for name, given in numbers.items():
+            if given is None:
+                continue
+            if not isinstance(given, Tensor) or given.dtype != torch.int64 or tuple(given.shape) != (n,):
+                what = (
+                    f"{given.dtype} {tuple(given.shape)}" if isinstance(given, Tensor) else f"a {type(given).__name__}"
+                )
+                raise ValueError(f"{name} is {what}: expected an int64 tensor ({n},), one for each row")
+        if length is not None and ((length < 0) | (length > steps)).any():
+            row = int(((length < 0) | (length > steps)).nonzero()[0])
+            raise ValueError(f"length of row {row} is {int(length[row])}: expected 0 to {steps}, the steps there are")
+        if taken := sorted(set(sites or ()) & set(CORE)):
+            raise ValueError(f"sites has {taken}: expected names of its own, since {list(CORE)} are arguments")
         if length is None:
             length = torch.full((n,), steps)
         if terminated is None:
@@ -113,6 +136,8 @@ class History:
     def __getitem__(self, key: Any) -> "History":
         """Some rows, or ``history[rows, :t]`` for their first t steps."""
         rows, history = key, self
+        if isinstance(key, str):
+            raise TypeError(f"history['{key}']: expected rows, as in history[:10]; a column is history.column('{key}')")
         if isinstance(key, tuple):
             rows, steps = key
             if not isinstance(steps, slice) or steps.start not in (None, 0) or steps.step not in (None, 1):
@@ -121,7 +146,8 @@ class History:
             history = replace(self, steps=t, length=self.length.clamp(max=t))
         if isinstance(rows, slice) and rows == slice(None):
             return history
-        if isinstance(rows, int):
+        if isinstance(rows, Integral) or (isinstance(rows, Tensor | np.ndarray) and rows.ndim == 0):
+            rows = int(rows)
             if not -len(self) <= rows < len(self):
                 raise IndexError(f"row {rows} of a history of {len(self)} rows")
             rows = slice(rows, rows + 1 or None)

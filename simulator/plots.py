@@ -57,6 +57,9 @@ def curves(ax: Axes, series: Mapping[str, Any], x: Any = None, *, band: str = "s
         raise ValueError(f"band is {band!r}: expected 'sd' or 'stderr'")
     for i, (name, values) in enumerate(series.items()):
         values = np.atleast_2d(_numpy(values))
+        if values.ndim != 2 or (x is not None and len(x) < values.shape[1]):
+            places = "K" if x is None else f"at most {len(x)}, as many as x has"
+            raise ValueError(f"series '{name}' has shape {values.shape}: expected (seeds, K) or (K,), K {places}")
         at = np.arange(1, values.shape[1] + 1) if x is None else _numpy(x)[: values.shape[1]]
         keep = np.unique(np.linspace(0, len(at) - 1, min(MOST_POINTS, len(at))).astype(int))
         at, values = at[keep], values[:, keep]
@@ -99,6 +102,12 @@ def scenarios(ax: Axes, outcome: Ensemble, x: Any = None, *, levels: tuple[float
 
 def effect(ax: Axes, effects: Mapping[str, Effect], x: Any = None) -> Axes:
     """Paired effects over steps, (pairs, K) each, with ± 2 standard errors and the line of no effect."""
+    for name, e in effects.items():
+        if e.difference.dim() != 2:
+            raise ValueError(
+                f"effect '{name}' has shape {tuple(e.difference.shape)}: expected (pairs, K), of an outcome such as "
+                "reward_by_step; draw single numbers with estimates"
+            )
     ax.axhline(0, color="0.4", linewidth=0.9)
     return curves(ax, {name: e.difference for name, e in effects.items()}, x, band="stderr")
 
@@ -121,6 +130,8 @@ def save(ax: Axes | Sequence[Axes], path: str | Path) -> Path:
     """Write the figure that the axes are on as a PNG, atomically, making folders as needed; returns the path."""
     first = ax if isinstance(ax, Axes) else ax[0]
     figure, path = first.get_figure(root=True), Path(path)
+    if path.suffix != ".png":
+        raise ValueError(f"{path} ends in '{path.suffix}': expected .png")
     assert figure is not None
     write_atomically(path, lambda file: figure.savefig(file, format="png", metadata={"Software": None}))
     return path

@@ -31,6 +31,8 @@ def write_report(path: str | Path, title: str, sections: Mapping[str, Sequence[P
     """
     body = [f"<h1>{html.escape(title)}</h1>"]
     for heading, parts in sections.items():
+        if isinstance(parts, str):
+            raise TypeError(f"section '{heading}' is one text: expected a list of parts, such as [{parts[:20]!r}]")
         body += [f"<h2>{html.escape(heading)}</h2>", *(_part(part) for part in parts)]
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
@@ -50,7 +52,9 @@ def _part(part: Part) -> str:
         return _effect(part)
     if isinstance(part, History):
         return _table(_summary(part))
-    return _table(part)
+    if isinstance(part, list | tuple) and all(isinstance(row, Mapping) for row in part):
+        return _table(part)
+    raise TypeError(f"a part is a {type(part).__name__}: expected a str, Axes, Effect, History, or a list of dicts")
 
 
 def _effect(effect: Effect) -> str:
@@ -85,8 +89,9 @@ def _summary(history: History) -> list[dict[str, Any]]:
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return "<p>(no rows)</p>"
-    head = "".join(f"<th>{html.escape(str(name))}</th>" for name in rows[0])
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    head = "".join(f"<th>{html.escape(str(name))}</th>" for name in names)
     body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(value))}</td>" for value in row.values()) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{html.escape(str(row.get(name, '')))}</td>" for name in names) + "</tr>" for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

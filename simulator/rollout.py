@@ -37,12 +37,18 @@ class Record:
     by: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"Record('{self.site}') has every={self.every}: expected 1 or more")
+        if not isinstance(self.every, int) or self.every < 1:
+            raise ValueError(f"Record('{self.site}') has every={self.every}: expected an int, 1 or more")
         if self.reduce not in (None, "mean", "sum"):
             raise ValueError(f"Record('{self.site}') has reduce={self.reduce!r}: expected None, 'mean' or 'sum'")
-        if self.by is not None and self.reduce is None:
+        if self.by is None:
+            return
+        if self.reduce is None:
             raise ValueError(f"Record('{self.site}') has by= without reduce=: add reduce='mean' or 'sum'")
+        good = isinstance(self.by, Tensor) and self.by.dtype == torch.int64 and self.by.dim() == 1
+        if not good or (self.by < 0).any():
+            what = f"{self.by.dtype} {tuple(self.by.shape)}" if isinstance(self.by, Tensor) else type(self.by).__name__
+            raise ValueError(f"by of Record('{self.site}') is {what}: expected an int64 tensor (n,), groups from 0")
 
 
 def rollout(
@@ -78,7 +84,11 @@ def rollout(
     world breaks its contract or the checkpoint is of another run.
     """
     ids = _checked_run(world, policy, rows, horizon, seed, interventions)
-    draws = Draws(seed, ids, scope="world") if draws is None else draws
+    if draws is None:
+        draws = Draws(seed, ids, scope="world")
+    if seed not in (0, draws.seed):
+        raise ValueError(f"seed={seed} and draws= of seed {draws.seed}: expected one or the other; leave seed out")
+    seed = draws.seed
     if not torch.equal(draws.ids, ids):
         raise ValueError("draws= are for other rows: expected the same ids; pass rows=draws.ids")
     chance = draws.scoped("policy")
@@ -92,7 +102,7 @@ def rollout(
     start = 0
     saver = None
     if checkpoint is not None:
-        run = (world, policy, ids, horizon, seed, list(interventions), record)
+        run = (world, policy, draws, horizon, list(interventions), record)
         saver = Checkpoint(checkpoint, fingerprint(run), checkpoint_every)
         saved = saver.load((state, observation, length, alive))
         if saved is not None:
@@ -132,6 +142,7 @@ def rollout(
             saver.save(t + 1, (state, observation, length, alive), (recorder.columns, recorder.series))
     if not all_alive and "reward" in recorder.columns:
         recorder.columns["reward"].masked_fill_(torch.arange(horizon, device=ids.device)[:, None] >= length, 0)
+    recorder.cut(end)
     history = so_far(end)
     if saver is not None:
         saver.remove()
@@ -181,9 +192,14 @@ class _Recorder:
         if not all(isinstance(r, Record) for r in named):
             raise TypeError(f"record={record!r}: expected names of sites, and Records")
         self.asked = [r.site for r in named]
+        if twice := sorted({name for name in self.asked if self.asked.count(name) > 1}):
+            raise ValueError(f"record names {twice} more than once: expected each site once, whole or by one Record")
         self.wanted = {name: Record(name) for name in ("observation", "action", "reward")}
         self.wanted |= {r.site: r for r in named}
         self.everything = record == "all"
+        for r in named:
+            if r.by is not None and len(r.by) != len(ids):
+                raise ValueError(f"by of Record('{r.site}') has {len(r.by)} rows: expected {len(ids)}")
         self.horizon = horizon
         never = torch.zeros(horizon, len(ids), dtype=torch.bool, device=ids.device)
         self.columns: dict[str, Any] = {"terminated": never, "truncated": never.clone()}
@@ -205,6 +221,12 @@ class _Recorder:
             steps = -(-(self.horizon + (name == "observation")) // how.every)
             kept[name] = map_column(lambda leaf: _buffer(steps, leaf), value)
         map_column(lambda buffer, leaf: _write(buffer, step // how.every, leaf), kept[name], value)
+
+    def cut(self, end: int) -> None:
+        """The series of a run that was over after ``end`` steps, without the steps that were not taken."""
+        for name, column in self.series.items():
+            steps = -(-(end + (name == "observation")) // self.wanted[name].every)
+            self.series[name] = map_column(lambda leaf, steps=steps: leaf[:steps], column)
 
 
 def _checked_run(
@@ -246,6 +268,11 @@ def _write(buffer: Any, step: int, leaf: Any) -> None:
 
 def _reduced(how: Record, value: Tensor) -> Tensor:
     """The mean or sum over rows, or over the rows of each group."""
+    if not isinstance(value, Tensor):
+        raise ValueError(
+            f"Record('{how.site}') has reduce='{how.reduce}', but this site is a {type(value).__name__}: expected a "
+            "tensor; leave reduce= out"
+        )
     value = value.to(torch.float64)
     if how.by is None:
         return value.mean(0) if how.reduce == "mean" else value.sum(0)

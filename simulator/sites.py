@@ -57,7 +57,13 @@ class Do:
             if self.who is not None:
                 raise ValueError(f"Do('{self.site}') has who=, but this site is not a tensor: leave who= out")
             return new
-        new = torch.as_tensor(new, device=value.device)
+        try:
+            new = torch.as_tensor(new, device=value.device)
+        except (TypeError, RuntimeError, ValueError):
+            raise ValueError(
+                f"Do('{self.site}') gives {new!r}: expected a number or a tensor, as the site has; a function must "
+                "return it"
+            ) from None
         if torch.result_type(new, value) != value.dtype and new.dtype != value.dtype:
             raise ValueError(
                 f"Do('{self.site}') gives {new.dtype}: expected {value.dtype}, the type that the site has; convert it"

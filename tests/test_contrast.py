@@ -158,6 +158,16 @@ def test_a_history_that_the_world_cannot_have_produced_is_refused(log):
         abduct(WORLD, rollout(WORLD, LOGGER, rows=2, horizon=2))
 
 
+def test_a_history_of_another_world_is_refused(log):
+    with pytest.raises(ValueError, match="row 0 at step 0: 0 was observed where the world shows 1"):
+        abduct(CascadingSession(replace(trap(), initial=1)), log)
+
+
+def test_the_same_seed_twice_is_refused():
+    with pytest.raises(ValueError, match="has one more than once"):
+        ensemble(WORLD, LOGGER, outcome=mean_return, seeds=[1, 1], rows=2, horizon=2)
+
+
 def test_pairing_is_not_free_of_noise_for_large_changes():
     """The variance ratio falls from a small change to a swap of the whole policy: reported, not assumed."""
     world = CascadingSession(good_medium_bad(8))

@@ -75,3 +75,17 @@ def test_columns_of_other_lengths_are_refused():
 def test_a_missing_column_is_named():
     with pytest.raises(LookupError, match="no column 'click' in this history, which has"):
         history().column("click")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"length": torch.tensor([1, 4])}, "length of row 1 is 4: expected 0 to 3"),
+        ({"ids": torch.tensor([1.0, 2.0])}, "ids is torch.float32"),
+        ({"terminated": torch.zeros(2, 3)}, "terminated is torch.float32: expected a bool tensor"),
+        ({"sites": {"action": torch.zeros(2, 3)}}, r"sites has \['action'\]: expected names of its own"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        history(**change)

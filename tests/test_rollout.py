@@ -224,19 +224,17 @@ class Chatter:
 
 def test_text_and_arrays_survive_a_kill_too(tmp_path):
     class Answers:
-        def __init__(self, dies_at):
-            self.dies_at = dies_at
-
         def act(self, observation, history, draws):
-            if draws.step == self.dies_at:
+            if draws.step == 3 and not (tmp_path / "died").exists():
+                (tmp_path / "died").touch()
                 raise RuntimeError("killed")
             return np.array([text[-3:] + "!" for text in observation["text"]], dtype=object)
 
     run = {"rows": 3, "horizon": 6, "record": ["said", Record("reward", reduce="sum")]}
     saved = {"checkpoint": tmp_path / "c", "checkpoint_every": 0}
     with pytest.raises(RuntimeError, match="killed"):
-        rollout(Chatter(), Answers(3), **run, **saved)
-    assert rollout(Chatter(), Answers(None), **run, **saved).equals(rollout(Chatter(), Answers(None), **run))
+        rollout(Chatter(), Answers(), **run, **saved)
+    assert rollout(Chatter(), Answers(), **run, **saved).equals(rollout(Chatter(), Answers(), **run))
 
 
 class Dies:
@@ -326,3 +324,29 @@ def test_numpy_integers_count_as_integers():
 def test_only_a_learner_learns():
     with pytest.raises(TypeError, match=r"UniformSlates has no learn\(history\)"):
         next(episodes(WORLD, POLICY, 3, horizon=2))
+
+
+def test_plain_objects_differ_by_their_attributes():
+    assert fingerprint(Dies(1)) != fingerprint(Dies(2))
+    assert fingerprint(Dies(1)) == fingerprint(Dies(1))
+    assert fingerprint(Dies(Dies(1))) == fingerprint(Dies(Dies(2)))  # as documented: by type, further in
+
+
+def test_series_of_a_run_that_was_over_early_end_with_it():
+    left = [Record("left", reduce="sum"), Record("observation", every=2)]
+    history = rollout(Countdown(), Fixed(0), rows=3, horizon=9, record=left)
+    assert history.num_steps == 3
+    assert history.series["left"].tolist() == [0 + 1 + 2, -1 + 0 + 1, -2 - 1 + 0]
+    assert history.series["observation"]["left"].tolist() == [[1, 2, 3], [-1, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (["click", "click"], r"record names \['click'\] more than once"),
+        ([Record("reward", reduce="sum", by=torch.tensor([0, 1]))], "has 2 rows: expected 3"),
+    ],
+)
+def test_records_that_do_not_fit_are_refused(record, message):
+    with pytest.raises(ValueError, match=message):
+        rollout(WORLD, POLICY, rows=3, horizon=2, record=record)
