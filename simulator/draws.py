@@ -177,7 +177,12 @@ def derived_ids(ids: Tensor, number: Tensor) -> Tensor:
 
     Such are the episodes of a seed, or people born to a person. number: (n,) int64, from 0.
     """
-    return _mix(_mix(ids * _INCREMENT) + (number + 1) * _INCREMENT)
+    if not ids.is_cpu:
+        return _mix(_mix(ids * _INCREMENT) + (number + 1) * _INCREMENT)
+    ids, number = torch.broadcast_tensors(ids, number)  # type: ignore[no-untyped-call]
+    out = torch.empty_like(ids, memory_format=torch.contiguous_format)
+    kernels.derived_ids(ids.numpy(), number.numpy(), out.numpy())
+    return out
 
 
 def _unit(bits: Tensor) -> Tensor:

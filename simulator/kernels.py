@@ -82,3 +82,10 @@ def invert_cdf(uniform: Array, cumulative: Array, which: Array, out: Array) -> N
         for k in range(last):  # no early exit: a branch that cannot be predicted costs more than the rest of the row
             count += u >= row[k]
         out[i] = count
+
+
+@compiled
+def derived_ids(ids: Array, number: Array, out: Array) -> None:
+    """A hash of each id and number, all (n,) int64."""
+    for i in range(out.shape[0]):
+        out[i] = np.int64(mix(mix(np.uint64(ids[i]) * _INCREMENT) + np.uint64(number[i] + 1) * _INCREMENT))
