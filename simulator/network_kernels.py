@@ -1,0 +1,183 @@
+"""The compiled CPU side of contact networks: compressed rows, and sums over them.
+
+Indices are passed as unsigned arrays (views, no copies): numba then leaves out its test for negative ones, which
+makes these memory-bound loops up to twice as fast.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numba
+import numpy as np
+
+from .kernels import INCREMENT, Array, compiled, mix
+
+_INCREMENT = np.uint64(INCREMENT)
+
+
+@compiled
+def count(ends: Array, start: Array) -> None:
+    """start[i + 1] = how many contacts end at i, start zeroed before; then the running sum."""
+    for e in range(ends.shape[0]):
+        start[ends[e] + np.uint32(1)] += 1
+    for i in range(1, start.shape[0]):
+        start[i] += start[i - 1]
+
+
+@compiled
+def place(by: Array, other: Array, weight: Array, cursor: Array, other_out: Array, weight_out: Array) -> None:
+    """A stable counting sort of contacts by one end; cursor: where each row begins, moved on to where it ends."""
+    weighted = weight.shape[0] > 0
+    for e in range(by.shape[0]):
+        at = cursor[by[e]]
+        cursor[by[e]] += 1
+        other_out[at] = other[e]
+        if weighted:
+            weight_out[at] = weight[e]
+
+
+@compiled
+def place_rows(start: Array, target: Array, weight: Array, cursor: Array, other_out: Array, weight_out: Array) -> None:
+    """``place`` by target for contacts in compressed rows: what comes out has its rows in ascending order."""
+    weighted = weight.shape[0] > 0
+    for i in range(start.shape[0] - 1):
+        for e in range(start[i], start[i + 1]):
+            at = cursor[target[e]]
+            cursor[target[e]] += 1
+            other_out[at] = i
+            if weighted:
+                weight_out[at] = weight[e]
+
+
+@compiled
+def asymmetry(start: Array, target: Array, weight: Array) -> np.uint64:
+    """0 if each contact runs both ways with one weight; otherwise 0 with probability 2^-64: a sum of hashes."""
+    total = np.uint64(0)
+    bits = np.zeros(1, np.float32)
+    for i in range(start.shape[0] - 1):
+        here = mix(np.uint64(i + 1) * _INCREMENT)
+        for e in range(start[i], start[i + 1]):
+            w = np.uint64(0)
+            if weight.shape[0] > 0:
+                bits[0] = weight[e]
+                w = np.uint64(bits.view(np.uint32)[0]) * _INCREMENT
+            j = np.uint64(target[e] + np.uint32(1))
+            total += mix(here + j + w) - mix(mix(j * _INCREMENT) + np.uint64(i + 1) + w)
+    return total
+
+
+@compiled
+def row_fault(start: Array, target: Array, weight: Array, num_targets: int) -> Any:
+    """(contact, what is wrong with it): 0 nothing, 1 an end out of range, 2 a self-loop, 3 a weight, 4 a repeat.
+
+    Rows must ascend (5).
+    """
+    for i in range(start.shape[0] - 1):
+        for e in range(start[i], start[i + 1]):
+            if target[e] >= num_targets:
+                return np.int64(e), 1
+            if target[e] == i:
+                return np.int64(e), 2
+            if weight.shape[0] > 0 and not (0 <= weight[e] < np.inf):
+                return np.int64(e), 3
+            if e > start[i] and target[e] <= target[e - np.uint64(1)]:
+                return np.int64(e), 4 if target[e] == target[e - np.uint64(1)] else 5
+    return -1, 0
+
+
+@compiled
+def push(start: Array, target: Array, weight: Array, change: Array, grid: float, out: Array) -> None:
+    """out[target] += change[source] (weight) along the contacts of the sources whose change is not 0."""
+    weighted = weight.shape[0] > 0
+    for i in range(change.shape[0]):
+        sent = change[i]
+        if sent == 0:
+            continue
+        if weighted:
+            for e in range(start[i], start[i + 1]):
+                out[target[e]] += np.rint(np.float64(sent) * np.float64(weight[e]) * grid) / grid
+        else:
+            for e in range(start[i], start[i + 1]):
+                out[target[e]] += sent
+
+
+@compiled
+def push_difference(
+    start: Array, target: Array, weight: Array, sent: Array, before: Array, grid: float, out: Array
+) -> None:
+    """out[target] += message of sent - message of before, along the contacts of the sources that sent otherwise."""
+    weighted = weight.shape[0] > 0
+    for i in range(sent.shape[0]):
+        new, old = np.float64(sent[i]), np.float64(before[i])
+        if new == old:
+            continue
+        if weighted:
+            for e in range(start[i], start[i + 1]):
+                w = np.float64(weight[e])
+                out[target[e]] += (np.rint(new * w * grid) - np.rint(old * w * grid)) / grid
+        else:
+            for e in range(start[i], start[i + 1]):
+                out[target[e]] += new - old
+
+
+@compiled
+def pull(start: Array, source: Array, weight: Array, sent: Array, grid: float, out: Array) -> None:
+    """out[i] = sum of sent[source] (weight) over the contacts that reach i."""
+    if weight.shape[0] > 0:
+        for i in range(out.shape[0]):
+            total = 0.0
+            for e in range(start[i], start[i + 1]):
+                total += np.rint(np.float64(sent[source[e]]) * np.float64(weight[e]) * grid)
+            out[i] = total / grid
+    else:
+        for i in range(out.shape[0]):
+            total = 0.0
+            for e in range(start[i], start[i + 1]):
+                total += sent[source[e]]
+            out[i] = total
+
+
+@compiled
+def rounded(sent: Array, grid: float, out: Array) -> Any:
+    """out = sent rounded to multiples of 1 / grid; returns the largest |out| (NaN if any is) and the nonzeros."""
+    largest, nonzero = 0.0, 0
+    for i in range(sent.shape[0]):
+        x = np.float64(sent[i])
+        if x == 0:
+            out[i] = 0
+            continue
+        x = np.rint(x * grid) / grid
+        out[i] = x
+        largest = max(largest, abs(x)) if x == x else np.nan
+        if largest != largest:
+            return largest, nonzero
+        nonzero += x != 0
+    return largest, nonzero
+
+
+@lru_cache(maxsize=64)
+def pull_of(message: Callable[..., Any], num_sent: int, num_received: int, weighted: bool) -> Any:
+    """A kernel that sums ``message(*sent_j, *received_i[, weight])`` over the contacts j that reach i.
+
+    Compiled for each message once a process (about a second).
+    """
+    function = numba.njit(message, error_model="numpy")
+    ends = [f"sent[{k}][source[e]]" for k in range(num_sent)] + [f"here{k}" for k in range(num_received)]
+    here = "".join(f"        here{k} = received[{k}][i]\n" for k in range(num_received))
+    code = (
+        "def pull_message(start, source, weight, sent, received, grid, out):\n"
+        "    largest = 0.0\n"
+        "    for i in range(out.shape[0]):\n"
+        f"{here}"
+        "        total = 0.0\n"
+        "        for e in range(start[i], start[i + 1]):\n"
+        f"            x = np.rint(function({', '.join(ends + ['weight[e]'] * weighted)}) * grid)\n"
+        "            total += x\n"
+        "            largest = max(largest, abs(x)) if x == x else np.nan\n"
+        "        out[i] = total / grid\n"
+        "    return largest\n"
+    )
+    scope: dict[str, Any] = {"function": function, "np": np}
+    exec(code, scope)  # numba unrolls neither the tuples' indices nor a starred call in a loop
+    return numba.njit(nogil=True, error_model="numpy")(scope["pull_message"])

@@ -1,0 +1,172 @@
+"""Contact networks: compressed rows against networkx, sums against a plain loop, exactness, and clear errors."""
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ethogram.simulator.networks import Contacts, ContactSum, sum_over_contacts
+
+
+def random_contacts(n, edges, seed, *, weighted=False, directed=False):
+    rng = np.random.default_rng(seed)
+    pairs = {tuple(rng.choice(n, 2, replace=False)) for _ in range(edges)}
+    if not directed:
+        pairs = {(min(p), max(p)) for p in pairs}
+    source, target = torch.tensor(sorted(pairs)).T
+    weight = torch.tensor(rng.random(len(pairs)), dtype=torch.float32) if weighted else None
+    return Contacts.from_edges(source, target, n, weight=weight, directed=directed)
+
+
+def by_loop(contacts, sent, resolution=2.0**-32):
+    """One contact after the other, in Python's own floats."""
+    total = [0.0] * contacts.num_people
+    weight = [1.0] * contacts.num_contacts if contacts.weight is None else contacts.weight.tolist()
+    for s, t, w in zip(contacts.source.tolist(), contacts.target.tolist(), weight, strict=True):
+        grid = round(float(sent[s]) / resolution) * resolution
+        total[t] += round(grid * w / resolution) * resolution
+    return torch.tensor(total, dtype=torch.float64)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(2, 25),
+    active=st.floats(0, 1),
+    weighted=st.booleans(),
+    directed=st.booleans(),
+    dtype=st.sampled_from([torch.float32, torch.float64, torch.bool, torch.int64]),
+)
+def test_sums_equal_a_plain_loop_to_the_bit(seed, n, active, weighted, directed, dtype):
+    contacts = random_contacts(n, 3 * n, seed, weighted=weighted, directed=directed)
+    rng = np.random.default_rng(seed + 1)
+    sent = torch.tensor(np.where(rng.random(n) < active, rng.normal(0, 3, n), 0)).to(dtype)
+    expected = by_loop(contacts, sent)
+    assert torch.equal(sum_over_contacts(contacts, sent), expected)
+    before = torch.tensor(np.where(rng.random(n) < active, rng.normal(0, 3, n), 0)).to(dtype)
+    assert torch.equal(ContactSum.of(contacts, before).next(contacts, sent).total, expected)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_torch_form_gives_the_same_bits_and_the_transposed_gradient(weighted):
+    contacts = random_contacts(40, 200, 0, weighted=weighted, directed=True)
+    sent = torch.rand(40, generator=torch.Generator().manual_seed(0))
+    weight = torch.ones(contacts.num_contacts) if contacts.weight is None else contacts.weight
+    matrix = torch.zeros(40, 40, dtype=torch.float64)
+    matrix[contacts.target.long(), contacts.source] = weight.double()
+    with_gradient = sent.clone().requires_grad_()
+    total = sum_over_contacts(contacts, with_gradient)
+    assert torch.equal(total, sum_over_contacts(contacts, sent))
+    assert torch.allclose(total.detach(), matrix @ sent.double(), atol=1e-8)
+    (total * torch.arange(40)).sum().backward()
+    assert torch.allclose(with_gradient.grad.double(), torch.arange(40.0, dtype=torch.float64) @ matrix, atol=1e-3)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_message_of_ones_own_is_called_for_each_contact(weighted):
+    contacts = random_contacts(30, 150, 1, weighted=weighted, directed=True)
+    rng = torch.Generator().manual_seed(1)
+    infectivity, age, susceptibility = (torch.rand(30, generator=rng) for _ in range(3))
+
+    def message(infectivity, age, susceptibility, weight=1.0):
+        return infectivity * weight / (1 + (age - susceptibility) ** 2)
+
+    found = sum_over_contacts(contacts, (infectivity, age), message, susceptibility)
+    expected = torch.zeros(30, dtype=torch.float64)
+    weights = [1.0] * contacts.num_contacts if contacts.weight is None else contacts.weight
+    for s, t, w in zip(contacts.source, contacts.target.long(), weights, strict=True):
+        expected[t] += float(message(infectivity[s].double(), age[s].double(), susceptibility[t].double(), w))
+    assert torch.allclose(found, expected, atol=1e-6)
+    infectivity.requires_grad_()  # now the torch form runs
+    again = sum_over_contacts(contacts, (infectivity, age), message, susceptibility)
+    assert torch.allclose(again.detach(), found, atol=1e-6)
+    again.sum().backward()
+    assert infectivity.grad.abs().sum() > 0
+
+
+def test_sums_do_not_depend_on_the_order_of_people():
+    contacts = random_contacts(60, 600, 2, weighted=True)
+    sent = torch.rand(60, generator=torch.Generator().manual_seed(2))
+    order = torch.randperm(60, generator=torch.Generator().manual_seed(3))
+    place = order.argsort()
+    once = contacts.source < contacts.target
+    shuffled = Contacts.from_edges(
+        place[contacts.source[once]], place[contacts.target.long()[once]], 60, weight=contacts.weight[once]
+    )
+    assert torch.equal(sum_over_contacts(shuffled, sent[order]), sum_over_contacts(contacts, sent)[order])
+
+
+@pytest.mark.parametrize("kind", [nx.Graph, nx.DiGraph])
+def test_networkx_graphs_go_there_and_back(kind):
+    graph = kind(nx.gnp_random_graph(30, 0.2, seed=0, directed=kind is nx.DiGraph))
+    for i, edge in enumerate(graph.edges):
+        graph.edges[edge]["strength"] = float(i % 7 + 1)
+    contacts = Contacts.from_networkx(graph, weight="strength")
+    again = contacts.to_networkx(age=torch.arange(30))
+    assert list(again) == list(graph)
+    assert sorted((u, v, d["weight"]) for u, v, d in again.edges(data=True)) == sorted(
+        (u, v, d["strength"]) for u, v, d in graph.edges(data=True)
+    )
+    assert nx.get_node_attributes(again, "age") == dict(enumerate(range(30)))
+    degree = dict(graph.out_degree if kind is nx.DiGraph else graph.degree)
+    assert contacts.degree.tolist() == list(degree.values())
+
+
+def test_the_reverse_turns_every_contact_round():
+    contacts = random_contacts(50, 300, 4, weighted=True, directed=True)
+    back = contacts.reverse
+    forth = zip(contacts.source.tolist(), contacts.target.tolist(), contacts.weight.tolist(), strict=True)
+    turned = zip(back.target.tolist(), back.source.tolist(), back.weight.tolist(), strict=True)
+    assert sorted(forth) == sorted(turned)
+
+
+def test_among_keeps_contacts_within_a_group():
+    contacts = random_contacts(50, 300, 5)
+    who = torch.arange(50) % 3 == 0
+    inside = contacts.among(who)
+    assert inside.symmetric
+    assert inside.num_contacts == int((who[contacts.source] & who[contacts.target.long()]).sum()) > 0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Contacts.from_edges([0, 1], [1, 5], 3), "target of edge 1 is 5: expected people from 0 to 2"),
+        (lambda: Contacts.from_edges([0, -1], [1, 0], 3), "source of edge 1 is -1"),
+        (lambda: Contacts.from_edges([0, 2], [1, 2], 3), "edge 1 is a self-loop of person 2"),
+        (lambda: Contacts.from_edges([0, 1], [1, 0], 3), "between 0 and 1 is there more than once"),
+        (lambda: Contacts.from_edges([0.5], [1], 3), "expected ints"),
+        (lambda: Contacts.from_edges([0], [1], 3, weight=[-1.0]), "weight -1"),
+        (lambda: Contacts.from_edges([0], [1], 3, weight=[float("nan")]), "weight nan"),
+        (lambda: Contacts.from_edges([0], [1], 3, weight=[1.0, 2.0]), "2 weights for 1 edges"),
+        (lambda: Contacts(torch.tensor([0, 1, 1]), torch.ones(1, dtype=torch.int32), symmetric=True), "one way only"),
+        (lambda: Contacts(torch.tensor([0, 2, 1]), torch.ones(1, dtype=torch.int32)), "ascending tensor"),
+        (lambda: Contacts.from_networkx(nx.path_graph(3), weight="w"), "edge 0 - 1 has no 'w'"),
+    ],
+)
+def test_bad_networks_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_repeats_add_up_or_merge_on_request():
+    added = Contacts.from_edges([0, 1, 1], [1, 0, 2], 3, repeats="add")
+    assert added.weight.tolist() == [2, 2, 1, 1]
+    merged = Contacts.from_edges([0, 1, 1], [1, 0, 2], 3, repeats="merge")
+    assert merged.weight is None
+    assert merged.target.tolist() == [1, 0, 2, 1]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e9])
+def test_messages_that_cannot_be_summed_exactly_are_refused(value):
+    contacts = random_contacts(10, 20, 6)
+    sent = torch.zeros(10)
+    sent[3] = value
+    with pytest.raises(ValueError, match="largest message"):
+        sum_over_contacts(contacts, sent)
+    with pytest.raises(ValueError, match="largest message"):
+        sum_over_contacts(contacts, sent, lambda x, y: x + y, torch.zeros(10))
+    if value == 1e9:
+        assert sum_over_contacts(contacts, sent, resolution=1.0).max() == 1e9
