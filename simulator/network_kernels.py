@@ -5,7 +5,6 @@ makes these memory-bound loops up to twice as fast.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numba
@@ -87,16 +86,16 @@ def row_fault(start: Array, target: Array, weight: Array, num_targets: int) -> A
 
 
 @compiled
-def push(start: Array, target: Array, weight: Array, change: Array, grid: float, out: Array) -> None:
+def push(start: Array, target: Array, weight: Array, change: Array, resolution: float, out: Array) -> None:
     """out[target] += change[source] (weight) along the contacts of the sources whose change is not 0."""
-    weighted = weight.shape[0] > 0
+    weighted, grid = weight.shape[0] > 0, 1 / resolution
     for i in range(change.shape[0]):
         sent = change[i]
         if sent == 0:
             continue
         if weighted:
             for e in range(start[i], start[i + 1]):
-                out[target[e]] += np.rint(np.float64(sent) * np.float64(weight[e]) * grid) / grid
+                out[target[e]] += np.rint(np.float64(sent) * np.float64(weight[e]) * grid) * resolution
         else:
             for e in range(start[i], start[i + 1]):
                 out[target[e]] += sent
@@ -104,10 +103,10 @@ def push(start: Array, target: Array, weight: Array, change: Array, grid: float,
 
 @compiled
 def push_difference(
-    start: Array, target: Array, weight: Array, sent: Array, before: Array, grid: float, out: Array
+    start: Array, target: Array, weight: Array, sent: Array, before: Array, resolution: float, out: Array
 ) -> None:
     """out[target] += message of sent - message of before, along the contacts of the sources that sent otherwise."""
-    weighted = weight.shape[0] > 0
+    weighted, grid = weight.shape[0] > 0, 1 / resolution
     for i in range(sent.shape[0]):
         new, old = np.float64(sent[i]), np.float64(before[i])
         if new == old:
@@ -115,21 +114,22 @@ def push_difference(
         if weighted:
             for e in range(start[i], start[i + 1]):
                 w = np.float64(weight[e])
-                out[target[e]] += (np.rint(new * w * grid) - np.rint(old * w * grid)) / grid
+                out[target[e]] += (np.rint(new * w * grid) - np.rint(old * w * grid)) * resolution
         else:
             for e in range(start[i], start[i + 1]):
                 out[target[e]] += new - old
 
 
 @compiled
-def pull(start: Array, source: Array, weight: Array, sent: Array, grid: float, out: Array) -> None:
+def pull(start: Array, source: Array, weight: Array, sent: Array, resolution: float, out: Array) -> None:
     """out[i] = sum of sent[source] (weight) over the contacts that reach i."""
+    grid = 1 / resolution
     if weight.shape[0] > 0:
         for i in range(out.shape[0]):
             total = 0.0
             for e in range(start[i], start[i + 1]):
                 total += np.rint(np.float64(sent[source[e]]) * np.float64(weight[e]) * grid)
-            out[i] = total / grid
+            out[i] = total * resolution
     else:
         for i in range(out.shape[0]):
             total = 0.0
@@ -139,44 +139,50 @@ def pull(start: Array, source: Array, weight: Array, sent: Array, grid: float, o
 
 
 @compiled
-def rounded(sent: Array, grid: float, out: Array) -> Any:
-    """out = sent rounded to multiples of 1 / grid; returns the largest |out| (NaN if any is) and the nonzeros."""
-    largest, nonzero = 0.0, 0
+def rounded(sent: Array, resolution: float, limit: float, out: Array) -> bool:
+    """out = sent in multiples of the resolution, a power of two; returns whether all are finite and within limit."""
+    grid, good = 1 / resolution, True
     for i in range(sent.shape[0]):
-        x = np.float64(sent[i])
-        if x == 0:
-            out[i] = 0
-            continue
-        x = np.rint(x * grid) / grid
+        x = np.rint(sent[i] * grid) * resolution
+        good &= abs(x) <= limit
         out[i] = x
-        largest = max(largest, abs(x)) if x == x else np.nan
-        if largest != largest:
-            return largest, nonzero
-        nonzero += x != 0
-    return largest, nonzero
+    return good
 
 
-@lru_cache(maxsize=64)
+_pulls: dict[Any, Any] = {}
+
+
 def pull_of(message: Callable[..., Any], num_sent: int, num_received: int, weighted: bool) -> Any:
     """A kernel that sums ``message(*sent_j, *received_i[, weight])`` over the contacts j that reach i.
 
-    Compiled for each message once a process (about a second).
+    Compiled once a process, in a fraction of a second, for its code and the constants that it closes over: a lambda
+    may stand where it is used.
     """
+    constants = tuple(cell.cell_contents for cell in message.__closure__ or ())
+    key = (message.__code__, message.__defaults__, constants, num_sent, num_received, weighted)
+    if key not in _pulls:
+        _pulls[key] = _compile_pull(message, num_sent, num_received, weighted)
+    return _pulls[key]
+
+
+def _compile_pull(message: Callable[..., Any], num_sent: int, num_received: int, weighted: bool) -> Any:
     function = numba.njit(message, error_model="numpy")
     ends = [f"sent[{k}][source[e]]" for k in range(num_sent)] + [f"here{k}" for k in range(num_received)]
     here = "".join(f"        here{k} = received[{k}][i]\n" for k in range(num_received))
     code = (
-        "def pull_message(start, source, weight, sent, received, grid, out):\n"
-        "    largest = 0.0\n"
+        "def pull_message(start, source, weight, sent, received, resolution, out):\n"
+        "    grid = 1 / resolution\n"
+        "    good = True\n"
         "    for i in range(out.shape[0]):\n"
         f"{here}"
-        "        total = 0.0\n"
+        "        total, absolute = 0.0, 0.0\n"
         "        for e in range(start[i], start[i + 1]):\n"
         f"            x = np.rint(function({', '.join(ends + ['weight[e]'] * weighted)}) * grid)\n"
         "            total += x\n"
-        "            largest = max(largest, abs(x)) if x == x else np.nan\n"
-        "        out[i] = total / grid\n"
-        "    return largest\n"
+        "            absolute += abs(x)\n"
+        "        good &= absolute < 2.0**53\n"  # not so for NaN either
+        "        out[i] = total * resolution\n"
+        "    return good\n"
     )
     scope: dict[str, Any] = {"function": function, "np": np}
     exec(code, scope)  # numba unrolls neither the tuples' indices nor a starred call in a loop

@@ -293,7 +293,7 @@ def sum_over_contacts(
     for messages that are not finite, or so large that a sum could reach 2^53 resolutions. Differentiable in ``sent``.
     """
     if message is not None:
-        return _sum_of_messages(contacts, message, _columns(sent), _columns(received), 1 / resolution)
+        return _sum_of_messages(contacts, message, _columns(sent), _columns(received), resolution)
     if not isinstance(sent, Tensor) or sent.shape != (contacts.num_people,):
         what = tuple(sent.shape) if isinstance(sent, Tensor) else type(sent).__name__
         raise ValueError(f"sent is {what}: expected a tensor ({contacts.num_people},), one message a person")
@@ -324,7 +324,7 @@ class ContactSum(NamedTuple):
             return ContactSum(message, _total(contacts, message, resolution))
         total = self.total.clone()
         before, arrays = self.sent.numpy(), contacts._arrays()
-        kernels.push_difference(*arrays, message.numpy(), before, 1 / resolution, total.numpy())
+        kernels.push_difference(*arrays, message.numpy(), before, resolution, total.numpy())
         return ContactSum(message, total)
 
 
@@ -335,20 +335,21 @@ def _columns(columns: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
 def _on_grid(contacts: Contacts, sent: Tensor, resolution: float) -> Tensor:
     """Messages as multiples of the resolution, small enough for their sums to be exact."""
     if sent.dtype == torch.bool:
-        return sent
+        return sent.view(torch.uint8)  # the same bytes; compiled code adds them up without a test for each
     if not sent.dtype.is_floating_point:
         sent = sent.to(torch.float64)
+    most, sent = 2.0**53 * resolution, sent.detach()
+    limit = most / max(contacts._most, 1e-300)
     if sent.is_cpu:
-        sent = sent.detach()
         out = torch.empty_like(sent)
-        largest, _ = kernels.rounded(sent.numpy(), 1 / resolution, out.numpy())
+        good = kernels.rounded(sent.numpy(), resolution, limit, out.numpy())
     else:
-        out = ((sent.detach().to(torch.float64) / resolution).round() * resolution).to(sent.dtype)
-        largest = float(out.abs().max())
-    if not largest * contacts._most < 2.0**53 * resolution:
+        out = ((sent.to(torch.float64) / resolution).round() * resolution).to(sent.dtype)
+        good = bool((out.abs() <= limit).all())
+    if not good:
         raise ValueError(
-            f"the largest message is {largest:g} and up to {contacts._most:g} of them meet: expected finite messages "
-            f"whose sums stay below {2.0**53 * resolution:g}; send smaller units, or pass a coarser resolution"
+            f"the largest message is {float(sent.abs().max()):g} and up to {contacts._most:g} of them meet: expected "
+            f"finite messages whose sums stay below {most:g}; send smaller units, or pass a coarser resolution"
         )
     return out
 
@@ -363,9 +364,9 @@ def _total(contacts: Contacts, sent: Tensor, resolution: float) -> Tensor:
         return total.index_add_(0, contacts.target, value)
     active = int(torch.count_nonzero(sent))
     if 3 * active < contacts.num_people:  # writing to scattered places costs about three times what reading does
-        kernels.push(*contacts._arrays(), sent.numpy(), 1 / resolution, total.numpy())
+        kernels.push(*contacts._arrays(), sent.numpy(), resolution, total.numpy())
     else:
-        kernels.pull(*contacts.reverse._arrays(), sent.numpy(), 1 / resolution, total.numpy())
+        kernels.pull(*contacts.reverse._arrays(), sent.numpy(), resolution, total.numpy())
     return total
 
 
@@ -390,7 +391,11 @@ class _Sum(torch.autograd.Function):
 
 
 def _sum_of_messages(
-    contacts: Contacts, message: Callable[..., Any], sent: tuple[Tensor, ...], received: tuple[Tensor, ...], grid: float
+    contacts: Contacts,
+    message: Callable[..., Any],
+    sent: tuple[Tensor, ...],
+    received: tuple[Tensor, ...],
+    resolution: float,
 ) -> Tensor:
     """``sum_over_contacts`` with a message of one's own."""
     n = contacts.num_people
@@ -401,17 +406,19 @@ def _sum_of_messages(
         reverse, total = contacts.reverse, torch.empty(n, dtype=torch.float64)
         kernel = kernels.pull_of(message, len(sent), len(received), contacts.weight is not None)
         arrays = [tuple(c.contiguous().numpy() for c in ends) for ends in (sent, received)]
-        largest = kernel(*reverse._arrays(), *arrays, grid, total.numpy()) / grid
+        good = kernel(*reverse._arrays(), *arrays, resolution, total.numpy())
     else:
         source, target = contacts.source, contacts.target.long()
         ends = [c[source] for c in sent] + [c[target] for c in received]
         value = message(*ends, *([] if contacts.weight is None else [contacts.weight])).to(torch.float64)
-        on_grid = value + ((value * grid).round() / grid - value).detach()  # rounding lets the gradient through
+        rounded = (value.detach() / resolution).round() * resolution
+        on_grid = value + (rounded - value).detach()  # the gradient passes the rounding by
         total = torch.zeros(n, dtype=torch.float64, device=value.device).index_add(0, target, on_grid)
-        largest = float(value.detach().abs().max()) if len(value) else 0.0
-    if not largest * float(contacts.reverse.degree.max()) < 2.0**53 / grid:
+        absolute = torch.zeros_like(total).index_add(0, target, rounded.abs())
+        good = bool((absolute < 2.0**53 * resolution).all())
+    if not good:
         raise ValueError(
-            f"the largest message is {largest:g}: expected finite messages whose sums stay below {2.0**53 / grid:g}; "
-            "send smaller units, or pass a coarser resolution"
+            f"messages are not finite, or those of one person sum to {2.0**53 * resolution:g} or more: send smaller "
+            "units, or pass a coarser resolution"
         )
     return total
