@@ -150,10 +150,19 @@ class _Abducting(Draws):
     evidence: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     revealed: dict[tuple[str, int], tuple[Tensor | None, Tensor]] = field(default_factory=dict)
 
-    def bernoulli(self, site: str, probability: Tensor, index: int | Tensor | None = None) -> Tensor:
+    def bernoulli(
+        self,
+        site: str,
+        probability: Tensor | float,
+        index: int | Tensor | None = None,
+        among: Tensor | None = None,
+    ) -> Tensor:
         if site not in self.evidence:
-            return super().bernoulli(site, probability, index)
+            return super().bernoulli(site, probability, index, among)
         outcome, known = (column[:, self.step] for column in self.evidence[site])
+        probability = torch.as_tensor(probability)
+        if among is not None:
+            probability = torch.where(among, probability, 0)
         self._check_possible(site, known & torch.where(outcome, probability <= 0, probability >= 1))
         prior, p = self.uniform(site, index), probability.to(torch.float64)
         posterior = torch.where(outcome, prior * p, p + prior * (1 - p))

@@ -124,13 +124,51 @@ class Draws:
             z = _mix(z.view(-1, *[1] * (index.dim() - 1)) + (index + 1) * _INCREMENT)
         return _unit((z >> 33) & (1 << 31) - 1)
 
-    def bernoulli(self, site: str, probability: Tensor, index: int | Tensor | None = None) -> Tensor:
+    def bernoulli(
+        self,
+        site: str,
+        probability: Tensor | float,
+        index: int | Tensor | None = None,
+        among: Tensor | None = None,
+    ) -> Tensor:
         """True with the given probability: ``uniform(site, index) < probability``, bool.
 
         probability: (n, …) in [0, 1], broadcast against the draws. A higher probability can only turn False into
-        True through the same draw.
+        True through the same draw. among: (n,) bool, for whom to draw where there is no index; False for the others,
+        who cost next to nothing.
         """
-        return self.uniform(site, index) < probability
+        if among is None:
+            return self.uniform(site, index) < probability
+        if index is not None or among.dtype != torch.bool or among.shape != self.ids.shape:
+            raise ValueError(
+                f"among of site '{site}' is {among.dtype} {tuple(among.shape)}: expected bool ({len(self.ids)},), and "
+                "no index with it"
+            )
+        if type(self) is not Draws or not self.ids.is_cpu:
+            return (self.uniform(site) < probability) & among
+        p, out = torch.as_tensor(probability).detach().expand(among.shape), torch.empty_like(among)
+        kernels.bernoulli_among(np.uint64(self.key(site)), self.ids.numpy(), p.numpy(), among.numpy(), out.numpy())
+        return out
+
+    def event(self, site: str, hazard: Tensor) -> Tensor:
+        """Whether something happens within the step that happens at a rate: True with probability 1 - exp(-hazard).
+
+        hazard: (n,) >= 0, the rate times the length of the step; where it is 0 nothing is drawn. Raises ValueError
+        for a hazard that is negative or NaN.
+        """
+        if hazard.shape != self.ids.shape:
+            raise ValueError(f"hazard of site '{site}' has shape {tuple(hazard.shape)}: expected ({len(self.ids)},)")
+        if type(self) is not Draws or not self.ids.is_cpu:
+            good = bool((hazard >= 0).all())
+            out = self.uniform(site) < -torch.expm1(-hazard.to(torch.float64))
+        else:
+            out = torch.empty_like(self.ids, dtype=torch.bool)
+            key = np.uint64(self.key(site))
+            good = kernels.event(key, self.ids.numpy(), hazard.detach().contiguous().numpy(), out.numpy())
+        if not good:
+            row = int((~(hazard >= 0)).nonzero()[0])
+            raise ValueError(f"hazard of site '{site}' is {hazard[row].item()} in row {row}: expected 0 or more")
+        return out
 
     def gumbel(self, site: str, index: int | Tensor | None = None) -> Tensor:
         """Standard Gumbel draws, float32: add them to log-probabilities; the argmax is one draw, the top k a slate."""

@@ -74,6 +74,28 @@ def uniform_index(key: np.uint64, ids: Array, index: Array, out: Array) -> None:
 
 
 @compiled
+def bernoulli_among(key: np.uint64, ids: Array, probability: Array, among: Array, out: Array) -> None:
+    """out = draw < probability where ``among`` holds, False elsewhere, without drawing; all (n,)."""
+    for i in range(out.shape[0]):
+        out[i] = among[i] and unit(mix(key + np.uint64(ids[i]) * _INCREMENT)) < probability[i]
+
+
+@compiled
+def event(key: np.uint64, ids: Array, hazard: Array, out: Array) -> bool:
+    """out = draw < 1 - exp(-hazard), without drawing where the hazard is 0; returns whether all hazards are >= 0."""
+    bad = 0
+    for i in range(out.shape[0]):
+        h = np.float64(hazard[i])
+        bad += not h >= 0  # NaN too
+        if h == 0:
+            out[i] = False
+            continue
+        u = np.float64(unit(mix(key + np.uint64(ids[i]) * _INCREMENT)))
+        out[i] = u < h and u < -np.expm1(-h)  # 1 - exp(-h) <= h: most are settled without it
+    return bad == 0
+
+
+@compiled
 def invert_cdf(uniform: Array, cumulative: Array, which: Array, out: Array) -> None:
     """How many entries of row ``which[i]`` of a cumulative table, its last left out, are <= ``uniform[i]``."""
     last = cumulative.shape[1] - 1

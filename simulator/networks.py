@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from . import network_kernels as kernels
+from .draws import Draws
 
 if TYPE_CHECKING:
     import networkx
@@ -200,6 +201,11 @@ class Contacts:
         return Contacts(first, source, None if self.weight is None else torch.from_numpy(weights))
 
     @cached_property
+    def strength(self) -> Tensor:
+        """(n,) float64 what reaches each person when everybody sends 1: the weights of their contacts."""
+        return sum_over_contacts(self, torch.ones(self.num_people, device=self.start.device))
+
+    @cached_property
     def _most(self) -> float:
         """The largest sum that a message of 1 from everybody can have."""
         if self.weight is None:
@@ -271,6 +277,15 @@ def _without_repeats(start: Array, other: Array, weight: Array, repeats: str) ->
     return kept[start], other[first], weight
 
 
+def check_rows(contacts: Contacts, draws: Draws) -> None:
+    """Raise ValueError where a population world is run with other rows than its contacts have people."""
+    if len(draws.ids) != contacts.num_people:
+        raise ValueError(
+            f"{len(draws.ids)} rows for the contacts of {contacts.num_people} people: expected a row for each; pass "
+            f"rows={contacts.num_people}"
+        )
+
+
 def sum_over_contacts(
     contacts: Contacts,
     sent: Tensor | Sequence[Tensor],
@@ -324,7 +339,7 @@ class ContactSum(NamedTuple):
             return ContactSum(message, _total(contacts, message, resolution))
         total = self.total.clone()
         before, arrays = self.sent.numpy(), contacts._arrays()
-        kernels.push_difference(*arrays, message.numpy(), before, resolution, total.numpy())
+        kernels.push(*arrays, message.numpy(), before, resolution, total.numpy())
         return ContactSum(message, total)
 
 
@@ -364,7 +379,8 @@ def _total(contacts: Contacts, sent: Tensor, resolution: float) -> Tensor:
         return total.index_add_(0, contacts.target, value)
     active = int(torch.count_nonzero(sent))
     if 3 * active < contacts.num_people:  # writing to scattered places costs about three times what reading does
-        kernels.push(*contacts._arrays(), sent.numpy(), resolution, total.numpy())
+        nothing = torch.zeros((), dtype=sent.dtype).expand(len(sent))
+        kernels.push(*contacts._arrays(), sent.numpy(), nothing.numpy(), resolution, total.numpy())
     else:
         kernels.pull(*contacts.reverse._arrays(), sent.numpy(), resolution, total.numpy())
     return total

@@ -1,6 +1,6 @@
 """The loop, the only one: a policy acts in a world, and a History comes out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -27,24 +27,27 @@ class Record:
 
     site: the name; "observation", "action" and "reward" too, whose full columns are then not kept.
     every: keep steps 0, every, 2 every, …
-    reduce: None keeps rows; "mean" or "sum" is taken over rows, in float64.
+    reduce: None keeps rows; "mean" or "sum" is taken over rows, in float64; a function of the value, such as one that
+        counts how many people are in each stage, gives the tensor to keep.
     by: (n,) int64, the group of each row, from 0.
     """
 
     site: str
     every: int = 1
-    reduce: str | None = None
+    reduce: str | Callable[[Any], Tensor] | None = None
     by: Tensor | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.every, int) or self.every < 1:
             raise ValueError(f"Record('{self.site}') has every={self.every}: expected an int, 1 or more")
-        if self.reduce not in (None, "mean", "sum"):
-            raise ValueError(f"Record('{self.site}') has reduce={self.reduce!r}: expected None, 'mean' or 'sum'")
+        if self.reduce not in (None, "mean", "sum") and not callable(self.reduce):
+            raise ValueError(
+                f"Record('{self.site}') has reduce={self.reduce!r}: expected None, 'mean', 'sum' or a function"
+            )
         if self.by is None:
             return
-        if self.reduce is None:
-            raise ValueError(f"Record('{self.site}') has by= without reduce=: add reduce='mean' or 'sum'")
+        if not isinstance(self.reduce, str):
+            raise ValueError(f"Record('{self.site}') has by= without reduce='mean' or 'sum': add one of them")
         good = isinstance(self.by, Tensor) and self.by.dtype == torch.int64 and self.by.dim() == 1
         if not good or (self.by < 0).any():
             what = f"{self.by.dtype} {tuple(self.by.shape)}" if isinstance(self.by, Tensor) else type(self.by).__name__
@@ -128,7 +131,7 @@ def rollout(
             _check_transition(world, len(ids), observation, reward, terminated)
         reward = site("reward", reward if all_alive else reward.where(alive, 0))
         length += 1 if all_alive else alive
-        if terminated.any():
+        if terminated.numpy().any() if terminated.is_cpu else terminated.any():  # NumPy stops looking at the first
             recorder.columns["terminated"][t] = terminated & alive
             alive = alive & ~terminated
             all_alive = False
@@ -266,16 +269,19 @@ def _write(buffer: Any, step: int, leaf: Any) -> None:
     buffer[step] = leaf
 
 
-def _reduced(how: Record, value: Tensor) -> Tensor:
-    """The mean or sum over rows, or over the rows of each group."""
+def _reduced(how: Record, value: Any) -> Tensor:
+    """The mean or sum over rows, or over the rows of each group, or what a function makes of them."""
+    if callable(how.reduce):
+        return torch.as_tensor(how.reduce(value))
     if not isinstance(value, Tensor):
         raise ValueError(
             f"Record('{how.site}') has reduce='{how.reduce}', but this site is a {type(value).__name__}: expected a "
             "tensor; leave reduce= out"
         )
-    value = value.to(torch.float64)
     if how.by is None:
-        return value.mean(0) if how.reduce == "mean" else value.sum(0)
+        total = value.sum(0, dtype=torch.float64)
+        return total / len(value) if how.reduce == "mean" else total
+    value = value.to(torch.float64)
     groups = int(how.by.max()) + 1
     total = torch.zeros((groups, *value.shape[1:]), dtype=torch.float64, device=value.device)
     total.index_add_(0, how.by, value)

@@ -203,3 +203,32 @@ def test_derived_ids_are_the_same_on_both_paths_and_do_not_collide():
     derived = derived_ids(ids, number)
     assert torch.equal(derived, _mix(_mix(ids * _INCREMENT) + (number + 1) * _INCREMENT))
     assert len(derived.unique()) == len(derived)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_draws_among_some_are_those_of_all(dtype):
+    draws = Draws(9, IDS[:5000])
+    p = torch.linspace(0, 1, 5000, dtype=dtype)
+    among = IDS[:5000] % 3 == 0
+    assert torch.equal(draws.bernoulli("x", p, among=among), draws.bernoulli("x", p) & among)
+    assert torch.equal(draws.bernoulli("x", 0.3, among=among), draws.bernoulli("x", torch.tensor(0.3)) & among)
+    with pytest.raises(ValueError, match="among of site 'x'"):
+        draws.bernoulli("x", p, among=among[:10])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_events_come_at_their_rate(dtype):
+    """The draw against 1 - exp(-hazard) row by row, and 2**20 draws at one hazard; false alarm 1e-4."""
+    draws = Draws(10, IDS[:5000])
+    hazard = torch.cat([torch.zeros(1000), torch.logspace(-9, 2, 4000)]).to(dtype)
+    happens = draws.event("x", hazard)
+    assert torch.equal(happens, draws.uniform("x").double() < -torch.expm1(-hazard.double()))
+    assert not happens[:1000].any()
+    hits = int(Draws(11, IDS).event("y", torch.full((N,), 0.5)).sum())
+    assert stats.binomtest(hits, N, 1 - np.exp(-0.5)).pvalue > FALSE_ALARM
+
+
+@pytest.mark.parametrize("bad", [-0.1, float("nan")])
+def test_a_hazard_that_is_none_is_refused(bad):
+    with pytest.raises(ValueError, match="in row 1: expected 0 or more"):
+        Draws(0, torch.arange(3)).event("x", torch.tensor([0.0, bad, 1.0]))

@@ -1,0 +1,89 @@
+"""A behaviour that spreads over a contact network: the small, readable population world."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from ethogram.simulator.draws import Draws
+from ethogram.simulator.networks import Contacts, check_rows, sum_over_contacts
+from ethogram.simulator.sites import Sites
+from ethogram.simulator.world import Transition
+
+
+class Adopters(NamedTuple):
+    """The state of ``Adoption``."""
+
+    adopted: Tensor  # (n,) bool
+    exposure: Tensor  # (n,) float32 share of contacts who have adopted
+
+
+@dataclass(frozen=True, eq=False)
+class Adoption:
+    """People adopt what their contacts have adopted, and give it up again: complex contagion with logistic choice.
+
+    Each day a person who has not adopted does so with log-odds ``intercept + peer_effect * exposure + nudge``; one
+    who has gives it up with probability ``churn``. exposure is the share of the person's contacts who have adopted,
+    weighted by how strong the contacts are; 0 without contacts. Designed here, after the binary choice with social
+    interactions of Brock & Durlauf (Review of Economic Studies 2001).
+
+    Rows are people: as many as the contacts have. Observation: (n, 2) float32, adopted (0 or 1) and exposure.
+    Action: nudge, (n,) float32, what a campaign adds to each person's log-odds that day; 0 is none. Reward: 1 a day
+    for each who has adopted. Never terminates.
+
+    Sites: "exposure" (n,), "propensity" (n,) probability to adopt today, "adopts" and "gives_up" (n,) bool what each
+    would do today, "adopted" (n,) bool what comes of it; at the start "initial" (n,) bool.
+    """
+
+    contacts: Contacts
+    intercept: float | Tensor = -4.0  # log-odds a day, for all or (n,) each
+    peer_effect: float | Tensor = 4.0  # log-odds when all contacts have adopted, against none
+    churn: float | Tensor = 0.05  # probability a day
+    initial: float | Tensor = 0.02  # probability of having adopted at the start
+
+    def __post_init__(self) -> None:
+        n = self.contacts.num_people
+        for name in ("intercept", "peer_effect", "churn", "initial"):
+            value = torch.as_tensor(getattr(self, name))
+            if tuple(value.shape) not in ((), (n,)) or not value.isfinite().all():
+                raise ValueError(
+                    f"{name} is {value}: expected a finite number, or a tensor ({n},), one for each person"
+                )
+            if name in ("churn", "initial") and not ((value >= 0) & (value <= 1)).all():
+                raise ValueError(f"{name} goes from {value.min():g} to {value.max():g}: expected probabilities")
+
+    @property
+    def observation_space(self) -> spaces.Box:
+        """Adopted, and the share of contacts who have."""
+        return spaces.Box(0, 1, (2,), np.float32)
+
+    @property
+    def action_space(self) -> spaces.Box:
+        """A nudge in log-odds."""
+        return spaces.Box(-10, 10, (), np.float32)
+
+    def reset(self, draws: Draws, site: Sites) -> tuple[Adopters, Tensor]:
+        """The first adopters."""
+        check_rows(self.contacts, draws)
+        return self._observed(site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial))))
+
+    def step(self, state: Adopters, nudge: Tensor, draws: Draws, site: Sites) -> Transition:
+        """One day. nudge: (n,) log-odds."""
+        exposure = site("exposure", state.exposure)  # (n,) share of contacts
+        log_odds = self.intercept + self.peer_effect * exposure + nudge
+        propensity = site("propensity", log_odds.sigmoid())  # (n,) probability a day
+        adopts = site("adopts", draws.bernoulli("adopts", propensity))  # (n,) bool
+        gives_up = site("gives_up", draws.bernoulli("gives_up", torch.as_tensor(self.churn)))  # (n,) bool
+        adopted = site("adopted", torch.where(state.adopted, ~gives_up, adopts))
+        state, observation = self._observed(adopted)
+        return Transition(state, observation, adopted.float(), torch.zeros_like(adopted))
+
+    def _observed(self, adopted: Tensor) -> tuple[Adopters, Tensor]:
+        """The state, and what each person sees of it."""
+        contacts = self.contacts
+        reached = sum_over_contacts(contacts, adopted)
+        exposure = (reached / contacts.strength.clamp(min=1e-30)).float()  # without contacts 0 / 1e-30
+        return Adopters(adopted, exposure), torch.stack([adopted.float(), exposure], 1)

@@ -1,0 +1,110 @@
+"""The textbook epidemic on a contact network: susceptible, exposed, infectious, recovered."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from ethogram.simulator.draws import Draws
+from ethogram.simulator.networks import Contacts, ContactSum, check_rows
+from ethogram.simulator.sites import Sites
+from ethogram.simulator.world import Transition
+
+from . import population_kernels as kernels
+
+SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED = range(4)
+
+
+class Infections(NamedTuple):
+    """The state of ``SEIR``."""
+
+    stage: Tensor  # (n,) int8
+    pressure: ContactSum  # what infectious contacts send
+
+
+@dataclass(frozen=True, eq=False)
+class SEIR:
+    """SEIR in steps of a day, each contact an independent chance of infection.
+
+    An infectious person infects a susceptible contact within a day with probability 1 - exp(-transmission w), w
+    being the contact's weight. The exposed become infectious, and the infectious recover, at constant rates: times in
+    a stage are geometric. All hazards of a person add up, and one draw a person decides: a person who meets more
+    infection cannot escape it with the same luck.
+
+    Rows are people: as many as the contacts have. Observation: (n,) int8, the stage, 0 S, 1 E, 2 I, 3 R. Action:
+    (n,) int64, 0 goes out, 1 stays at home, where one neither infects nor is infected. Reward: -1 on the day of
+    infection. Never terminates.
+
+    Sites: "sheds" (n,) bool who exposes their contacts, "hazard" (n,) float64 of infection a day, "infected", "onset"
+    and "recovers" (n,) bool; at the start "initial" (n,) bool, who is infectious.
+    """
+
+    contacts: Contacts
+    transmission: float = 0.02  # hazard a day and contact of weight 1
+    onset_rate: float = 0.25  # a day: 1 / mean time from infection to being infectious, roughly
+    recovery_rate: float = 0.1  # a day
+    initial: float | Tensor = 0.005  # probability of being infectious at the start, for all or (n,) each
+
+    def __post_init__(self) -> None:
+        for name in ("transmission", "onset_rate", "recovery_rate"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected a rate a day, 0 or more")
+        share = torch.as_tensor(self.initial)
+        if tuple(share.shape) not in ((), (self.contacts.num_people,)) or not ((share >= 0) & (share <= 1)).all():
+            raise ValueError(f"initial is {self.initial}: expected a probability, or one for each person")
+
+    @property
+    def observation_space(self) -> spaces.Box:
+        """The stage."""
+        return spaces.Box(0, 3, (), np.int8)
+
+    @property
+    def action_space(self) -> spaces.Discrete:
+        """0 goes out, 1 stays at home."""
+        return spaces.Discrete(2)
+
+    def reset(self, draws: Draws, site: Sites) -> tuple[Infections, Tensor]:
+        """The first infectious people."""
+        check_rows(self.contacts, draws)
+        initial = site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial)))
+        stage = initial.to(torch.int8) * INFECTIOUS
+        return Infections(stage, ContactSum.of(self.contacts, torch.zeros_like(initial))), stage
+
+    def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
+        """One day. action: (n,) int64."""
+        stage, out = state.stage, action == 0
+        sheds = site("sheds", (stage == INFECTIOUS) & out)  # (n,) bool
+        pressure = state.pressure.next(self.contacts, sheds)
+        if type(draws) is Draws and stage.is_cpu and site.unwatched("hazard", "infected", "onset", "recovers"):
+            return self._step_compiled(stage, out, pressure, draws)
+        hazard = self.transmission * pressure.total * ((stage == SUSCEPTIBLE) & out)
+        hazard = site("hazard", hazard)  # (n,) float64 a day
+        infected = site("infected", draws.event("infected", hazard))  # (n,) bool
+        onset = site("onset", draws.bernoulli("onset", _within_a_day(self.onset_rate), among=stage == EXPOSED))
+        recovers = site(
+            "recovers", draws.bernoulli("recovers", _within_a_day(self.recovery_rate), among=stage == INFECTIOUS)
+        )
+        stage = stage + (infected | onset | recovers)  # each happens in one stage only, and leads to the next
+        return Transition(Infections(stage, pressure), stage, -infected.float(), torch.zeros_like(infected))
+
+    def _step_compiled(self, stage: Tensor, out: Tensor, pressure: ContactSum, draws: Draws) -> Transition:
+        """The same bits in one pass, for when nobody looks in between."""
+        after, reward = stage.clone(), torch.zeros(len(stage))
+        kernels.seir_day(
+            np.array([draws.key(name) for name in ("infected", "onset", "recovers")], np.uint64),
+            np.array([0, _within_a_day(self.onset_rate), _within_a_day(self.recovery_rate)], np.float32),
+            *(tensor.numpy() for tensor in (draws.ids, stage, out, pressure.total)),
+            self.transmission,
+            after.numpy(),
+            reward.numpy(),
+        )
+        return Transition(Infections(after, pressure), after, reward, torch.zeros_like(out))
+
+
+def _within_a_day(rate: float) -> float:
+    """The probability that something happens within a day that happens at a rate."""
+    return -math.expm1(-rate)
