@@ -6,7 +6,7 @@ acts; there is no bookkeeping, because chance is a function (see ``draws.py``).
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -127,6 +127,11 @@ class Given(Draws):
     """
 
     revealed: Mapping[tuple[str, int], tuple[Tensor | None, Tensor]] = field(default_factory=dict)
+
+    def of(self, rows: Tensor) -> Self:
+        """As ``Draws.of``, with what the history revealed of these rows."""
+        cut = {key: (None if a is None else a[rows], value[rows]) for key, (a, value) in self.revealed.items()}
+        return self._but(ids=self.ids[rows], revealed=cut)
 
     def uniform(self, site: str, index: int | Tensor | None = None) -> Tensor:
         """As ``Draws.uniform``, with what the history revealed in place of fresh draws."""

@@ -74,6 +74,10 @@ class Draws:
         """The same rows' draws for another party, such as the policy."""
         return self._but(scope=scope)
 
+    def of(self, rows: Tensor) -> Self:
+        """The draws of some rows, (k,) int64 positions: those that the rows have among all."""
+        return self._but(ids=self.ids[rows])
+
     def _but(self, **changes: Any) -> Self:
         # dataclasses.replace would check the ids again: ten times slower, and this is done twice a step
         other = object.__new__(type(self))

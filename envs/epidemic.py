@@ -1,0 +1,427 @@
+"""Infection, isolation and work in a city, after Chopra et al., "On the limits of agency in agent-based models" (2024).
+
+What is the paper's, as read in the released code of its model (AgentTorch's ``models/covid``): the stages, the hazard
+of a contact, age-stratified susceptibility, infectiousness by stage and by time since infection, and a citizen who
+decides each period whether to isolate and whether to work. What is designed here, because the paper's labour market
+needs data and a language model that it does not ship: testing, vaccination, and a labour market in which jobs follow
+demand and closures. Parameters that were recalled rather than read again say so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from ethogram.simulator.draws import Draws
+from ethogram.simulator.history import Column
+from ethogram.simulator.networks import Contacts, check_rows, sum_over_contacts
+from ethogram.simulator.sites import Sites
+from ethogram.simulator.world import Transition
+
+SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED, DEAD = range(5)
+STAGES = ("susceptible", "exposed", "infectious", "recovered", "dead")
+AGE_BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80+")
+NEVER = -1000  # the day of what has not happened
+
+
+def gamma_days(mean: float, sd: float, days: int) -> tuple[float, ...]:
+    """The probabilities that a gamma-distributed time ends on day 1, 2, …, ``days``; the rest is on the last."""
+    shape, rate = (mean / sd) ** 2, mean / sd**2
+    cdf = torch.special.gammainc(torch.tensor(shape, dtype=torch.float64), rate * torch.arange(days + 1.0).double())
+    cdf[-1] = 1
+    return tuple(cdf.diff().tolist())
+
+
+@dataclass(frozen=True)
+class Disease:
+    """How an infection spreads and ends. By age: in AGE_BANDS, bands of ten years."""
+
+    reproduction: float = 2.6  # mean infections by an early case whose contacts are all of susceptibility 1
+    susceptibility: tuple[float, ...] = (0.35, 0.69, 1.03, 1.03, 1.03, 1.03, 1.27, 1.52, 1.52)  # the released code's
+    infectiousness: tuple[float, float] = (0.33, 0.72)  # of the exposed and the infectious, the released code's
+    # Share of a case's infectiousness by day since infection. The released code names 5.5 and 2.4 scale and rate; with
+    # these as mean and standard deviation, in days, they are the generation time of early COVID-19.
+    generation: tuple[float, ...] = gamma_days(5.5, 2.4, 30)
+    exposed_days: tuple[float, ...] = (0, 0, 0, 0, 1)  # probabilities of 1, 2, … days; the released code: always 5
+    infectious_days: tuple[float, ...] = (0, 0, 0, 0, 1)
+    # Deaths a case, recalled from Verity et al. (Lancet Infectious Diseases 2020), so "about".
+    fatality: tuple[float, ...] = (2e-5, 7e-5, 3e-4, 8e-4, 0.0016, 0.006, 0.019, 0.043, 0.078)
+    importation: float = 0.0  # hazard a day of infection from outside the city
+
+    def __post_init__(self) -> None:
+        for name in ("susceptibility", "fatality"):
+            values = getattr(self, name)
+            if len(values) != len(AGE_BANDS) or not all(v >= 0 for v in values):
+                raise ValueError(f"{name} is {values}: expected {len(AGE_BANDS)} numbers >= 0, one for each age band")
+        for name in ("generation", "exposed_days", "infectious_days"):
+            values = getattr(self, name)
+            if not all(v >= 0 for v in values) or abs(sum(values) - 1) > 1e-6:
+                raise ValueError(f"{name} sums to {sum(values):g}: expected probabilities of day 1, 2, … that sum to 1")
+        if max(self.fatality) > 1 or not self.reproduction >= 0 or not self.importation >= 0:
+            raise ValueError("fatality above 1, or a negative reproduction or importation: expected none of these")
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Vaccines, tests and quarantine. Designed here; orders of magnitude of COVID-19 in 2020 and 2021."""
+
+    vaccination: float = 0.0  # probability a day for each who has not had it
+    vaccine_delay: int = 14  # days until it protects
+    vaccine_against_infection: float = 0.7  # less hazard
+    vaccine_against_death: float = 0.9
+    confirmation: float = 0.15  # probability a day that an infectious person is tested and confirmed
+    quarantine_days: int = 10  # a confirmed person stays away from all layers but the household
+    announced: int = 7  # days between updates of the figures that people see
+
+    def __post_init__(self) -> None:
+        for name in ("vaccination", "vaccine_against_infection", "vaccine_against_death", "confirmation"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 to 1")
+        for name in ("vaccine_delay", "quarantine_days", "announced"):
+            if not 0 <= getattr(self, name) < 500 or (name == "announced" and self.announced < 1):
+                raise ValueError(f"{name} is {getattr(self, name)}: expected days, below 500")
+
+
+@dataclass(frozen=True)
+class Economy:
+    """A labour market that moves once a week. Money is in weekly wages. Designed here.
+
+    People spend less when they isolate or have no job; a fall of demand below normal, or a closed workplace, costs
+    jobs; those who look for work find it faster when demand is high. Stimulus keeps the spending of the jobless up.
+    """
+
+    working_age: tuple[int, int] = (18, 65)
+    unemployed_at_start: float = 0.04
+    separation: float = 0.004  # probability a week of losing a job in normal times
+    separation_by_demand: float = 0.3  # more, for each unit that demand falls short
+    separation_by_closure: float = 0.06  # more, where the workplace is closed
+    hiring: float = 0.12  # probability a week of finding a job, at normal demand
+    isolated_spend_less: float = 0.35  # share of spending
+    jobless_spend_less: float = 0.4
+    benefit: float = 0.4  # of a weekly wage, without a job
+    spending: float = 0.9  # of a weekly wage
+
+
+class City(NamedTuple):
+    """The state of ``Epidemic``: people first, but for ``announced``, which has areas first."""
+
+    stage: Tensor  # (n,) int8
+    infected_on: Tensor  # (n,) int16 day
+    until: Tensor  # (n,) int16 day on which the stage ends
+    vaccinated_on: Tensor  # (n,) int16
+    confirmed_on: Tensor  # (n,) int16
+    employed: Tensor  # (n,) bool
+    savings: Tensor  # (n,) float32 weekly wages
+    announced: Tensor  # (areas, 5) float32 confirmed cases per 1,000 people: this period's so far, and the last four
+
+
+@dataclass(frozen=True, eq=False)
+class Epidemic:
+    """A city in days: people meet in layers of contacts, fall ill, decide whether to stay at home and to work.
+
+    layers: name -> contacts. Those who isolate or are in quarantine keep the contacts of the layer "household" only;
+    the layer "workplace" is for those who have a job. Weights within a layer are the contacts'; layer_weight
+    multiplies a whole layer. age: (n,) int64 years. area: (n,) int64 codes from 0.
+
+    The hazard of infection of person i on day t is that of the paper's released code, with the contacts' average
+    strength in place of its three counts by age, and scaled so that ``reproduction`` is what it says,
+
+        reproduction S[age_i] / (strength shed) * sum over contacts j of w_ij F[stage_j] L[t - infected_on_j]
+
+    where shed is the sum of F L over an average case; one draw a person decides. Durations are drawn at infection and
+    at onset.
+
+    Rows are people. Observation, a Dict of (n,): "age" years, "area", "ill" 0/1 (infectious, and knows it),
+    "quarantined" 0/1, "cases" confirmed cases per 1,000 people of the area in the last announced period, "change"
+    against the mean of the three before (cases per 1,000), "employed" 0/1, "savings" in weekly wages.
+    Action: (n, 2) int8, [isolate, work]: stay away from all but the household today; want a job.
+    Reward a day: -1 when infected, -100 when dying, -0.02 when isolating, -0.03 without a job when wanting one.
+    Never terminates; the dead stay in their rows, and do and count nothing.
+
+    Sites, (n,) each: "isolates" bool; "attends_<layer>" float32 in [0, 1], how much of their contacts there a person
+    keeps (0 closes it for them); "hazard" float64 a day; "infected", "onset", "died", "recovered", "confirmed",
+    "vaccinated" bool; "vaccination" and "confirmation" float32 probability a day; "stimulus" float32 weekly wages
+    paid; "employed" bool; "jobless" bool, wants a job and has none. "demand" (1,) float64 of the city, 1 in normal
+    times; demand, jobs and money move on days 0, 7, 14, …. At the start "initial" (n,) bool.
+    """
+
+    layers: Mapping[str, Contacts]
+    age: Tensor
+    area: Tensor
+    disease: Disease = Disease()
+    measures: Measures = Measures()
+    economy: Economy = Economy()
+    layer_weight: Mapping[str, float] = field(default_factory=dict)
+    initial: float | Tensor = 0.001  # probability of being exposed at the start, for all or (n,) each
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise ValueError("layers is empty: expected at least one, such as {'community': contacts}")
+        if unknown := sorted(set(self.layer_weight) - set(self.layers)):
+            raise ValueError(f"layer_weight names {unknown}: expected layers, of which there are {sorted(self.layers)}")
+        n = self.num_people
+        for name, layer in self.layers.items():
+            if layer.num_people != n:
+                raise ValueError(f"layer '{name}' has {layer.num_people} people: expected {n}, as the others")
+        for name, top in (("age", 120), ("area", 10_000)):
+            column = getattr(self, name)
+            if not isinstance(column, Tensor) or column.dtype != torch.int64 or tuple(column.shape) != (n,):
+                what = f"{column.dtype} {tuple(column.shape)}" if isinstance(column, Tensor) else type(column).__name__
+                raise ValueError(f"{name} is {what}: expected an int64 tensor ({n},), one for each person")
+            if (wrong := (column < 0) | (column > top)).any():
+                row = int(wrong.nonzero()[0])
+                raise ValueError(f"{name} of person {row} is {int(column[row])}: expected 0 to {top}")
+        share = torch.as_tensor(self.initial)
+        if tuple(share.shape) not in ((), (n,)) or not ((share >= 0) & (share <= 1)).all():
+            raise ValueError(f"initial is {self.initial}: expected a probability, or one for each person")
+
+    @property
+    def num_people(self) -> int:
+        """How many people live in the city."""
+        return next(iter(self.layers.values())).num_people
+
+    @property
+    def observation_space(self) -> spaces.Dict:
+        """What a citizen sees; see the class."""
+        flag = spaces.Box(0, 1, (), np.int8)
+        amount = spaces.Box(-np.inf, np.inf, (), np.float32)
+        return spaces.Dict(
+            {
+                "age": spaces.Box(0, 120, (), np.int64),
+                "area": spaces.Box(0, 10_000, (), np.int64),
+                "ill": flag,
+                "quarantined": flag,
+                "cases": amount,
+                "change": amount,
+                "employed": flag,
+                "savings": amount,
+            }
+        )
+
+    @property
+    def action_space(self) -> spaces.MultiDiscrete:
+        """[isolate, work]."""
+        return spaces.MultiDiscrete([2, 2], dtype=np.int8)  # type: ignore[arg-type]
+
+    @cached_property
+    def age_band(self) -> Tensor:
+        """(n,) int64 in [0, 9), the AGE_BANDS."""
+        return (self.age // 10).clamp(max=len(AGE_BANDS) - 1)
+
+    @cached_property
+    def num_areas(self) -> int:
+        """Area codes are below this."""
+        return int(self.area.max()) + 1
+
+    @cached_property
+    def strength(self) -> float:
+        """What an average person's contacts in all layers weigh."""
+        total = sum(self._weight(name) * layer.strength.sum().item() for name, layer in self.layers.items())
+        return max(total / self.num_people, 1e-30)
+
+    @cached_property
+    def _adult(self) -> Tensor:
+        low, high = self.economy.working_age
+        return (self.age >= low) & (self.age < high)
+
+    @cached_property
+    def _susceptibility(self) -> Tensor:
+        table = torch.tensor(self.disease.susceptibility, device=self.age.device)
+        scale = self.disease.reproduction / (self.strength * self._shed_by_case)
+        return table[self.age_band] * scale  # (n,) float32
+
+    @cached_property
+    def _fatality(self) -> Tensor:
+        return torch.tensor(self.disease.fatality, device=self.age.device)[self.age_band]  # (n,) float32
+
+    @cached_property
+    def _shedding(self) -> Tensor:
+        """(5, days) float32: F[stage] L[days since infection]."""
+        by_stage = torch.tensor([0, *self.disease.infectiousness, 0, 0])
+        return (by_stage[:, None] * torch.tensor([0, *self.disease.generation])).to(self.age.device)
+
+    @cached_property
+    def _shed_by_case(self) -> float:
+        """What a case sheds on average from infection to the end."""
+        disease, days = self.disease, torch.arange(1, self._shedding.shape[1])[:, None]
+        exposed, ill = (
+            torch.tensor([0.0, *p], dtype=torch.float64) for p in (disease.exposed_days, disease.infectious_days)
+        )
+        ends = torch.arange(len(exposed)), torch.arange(len(exposed) + len(ill) - 1)
+        in_e = (exposed * (ends[0] >= days)).sum(1)  # (days,) probability of still being exposed
+        over = torch.zeros(len(ends[1]), dtype=torch.float64)
+        for k, p in enumerate(exposed.tolist()):
+            over[k : k + len(ill)] += p * ill
+        in_i = (over * (ends[1] >= days)).sum(1) - in_e
+        by_day = self._shedding.cpu().double()[:, 1:]
+        return float(in_e @ by_day[EXPOSED] + in_i @ by_day[INFECTIOUS])
+
+    @cached_property
+    def _residents(self) -> Tensor:
+        """(areas,) float32 people an area."""
+        return self.area.bincount(minlength=self.num_areas).float()
+
+    def _weight(self, layer: str) -> float:
+        return self.layer_weight.get(layer, 1.0)
+
+    def reset(self, draws: Draws, site: Sites) -> tuple[City, Column]:
+        """The first exposed people, infected on the day before the first; and who has a job."""
+        check_rows(next(iter(self.layers.values())), draws)
+        initial = site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial)))
+        never = torch.full_like(self.age, NEVER, dtype=torch.int16)
+        until = self._days(never, initial, -1, "exposed_days", draws)
+        idle = draws.bernoulli("idle", self.economy.unemployed_at_start, among=self._adult)
+        announced = torch.zeros(self.num_areas, 5, device=self.age.device)
+        state = City(
+            initial.to(torch.int8),
+            torch.where(initial, -1, never),
+            until,
+            never,
+            never,
+            self._adult & ~idle,
+            torch.zeros_like(self._fatality),
+            announced,
+        )
+        return state, self._observation(state, 0)
+
+    def step(self, state: City, action: Tensor, draws: Draws, site: Sites) -> Transition:
+        """One day. action: (n, 2) [isolate, work]."""
+        day, alive = draws.step, state.stage != DEAD
+        isolates = site("isolates", (action[:, 0] != 0) & alive)  # (n,) bool
+        away = isolates | (day - state.confirmed_on <= self.measures.quarantine_days)  # (n,) bool
+        attends = self._attends(state, away, alive, site)
+
+        hazard = site("hazard", self._hazard(state, attends, day))  # (n,) float64 a day
+        infected = site("infected", draws.event("infected", hazard * (state.stage == SUSCEPTIBLE)))
+        due = state.until <= day  # (n,) bool: the stage ends today
+        onset = site("onset", (state.stage == EXPOSED) & due)
+        ends = (state.stage == INFECTIOUS) & due
+        protected = day - state.vaccinated_on >= self.measures.vaccine_delay
+        protected &= state.vaccinated_on != NEVER
+        risk = torch.where(protected, self._fatality * (1 - self.measures.vaccine_against_death), self._fatality)
+        died = site("died", draws.bernoulli("died", risk, among=ends))
+        recovered = site("recovered", ends & ~died)
+        stage = state.stage + infected + onset + recovered + 2 * died.to(torch.int8)  # one of them at most
+
+        rate = site("confirmation", self._constant(self.measures.confirmation))  # (n,) probability a day
+        untested = (state.stage == INFECTIOUS) & (state.confirmed_on < state.infected_on)
+        confirmed = site("confirmed", draws.bernoulli("confirmed", rate, among=untested))
+        rate = site("vaccination", self._constant(self.measures.vaccination))  # (n,) probability a day
+        waiting = alive & (state.vaccinated_on == NEVER)
+        vaccinated = site("vaccinated", draws.bernoulli("vaccinated", rate, among=waiting))
+
+        until = self._days(state.until, infected, day, "exposed_days", draws)
+        until = self._days(until, onset, day, "infectious_days", draws)
+        employed, savings, jobless = self._work(state, action, isolates, attends, draws, site)
+        state = City(
+            stage,
+            torch.where(infected, day, state.infected_on),
+            until,
+            torch.where(vaccinated, day, state.vaccinated_on),
+            torch.where(confirmed, day, state.confirmed_on),
+            employed,
+            savings,
+            self._announce(state.announced, confirmed, day),
+        )
+        reward = -(infected.float() + 100 * died + 0.02 * isolates + 0.03 * jobless)  # (n,)
+        return Transition(state, self._observation(state, day + 1), reward, torch.zeros_like(infected))
+
+    def _attends(self, state: City, away: Tensor, alive: Tensor, site: Sites) -> dict[str, Tensor]:
+        """Layer -> (n,) float32, how much of their contacts there each person keeps today."""
+        out = (alive & ~away).float()
+        present = dict.fromkeys(self.layers, out)
+        if "household" in present:
+            present["household"] = alive.float()
+        if "workplace" in present:
+            present["workplace"] = out * state.employed
+        return {name: site(f"attends_{name}", value) for name, value in present.items()}
+
+    def _hazard(self, state: City, attends: Mapping[str, Tensor], day: int) -> Tensor:
+        """(n,) float64 of infection on this day, were everybody susceptible."""
+        infected = ((state.stage == EXPOSED) | (state.stage == INFECTIOUS)).nonzero()[:, 0]  # few: the rest sheds 0
+        days = (day - state.infected_on[infected]).long().clamp(max=self._shedding.shape[1] - 1)
+        sheds = torch.zeros_like(self._fatality)
+        sheds[infected] = self._shedding[state.stage[infected].long(), days]
+        pressure = torch.zeros_like(sheds, dtype=torch.float64)
+        for name, layer in self.layers.items():
+            reaches = sum_over_contacts(layer, sheds * attends[name])
+            pressure = pressure.addcmul(reaches, attends[name], value=self._weight(name))
+        protected = day - state.vaccinated_on >= self.measures.vaccine_delay
+        protected &= state.vaccinated_on != NEVER
+        less = torch.where(protected, 1 - self.measures.vaccine_against_infection, 1.0)
+        return (pressure * self._susceptibility + self.disease.importation) * less
+
+    def _days(self, until: Tensor, who: Tensor, day: int, duration: str, draws: Draws) -> Tensor:
+        """``until`` with the end of a stage that begins today for some: a number of days drawn for each of them."""
+        rows = who.nonzero()[:, 0]
+        probability = torch.tensor([getattr(self.disease, duration)], dtype=torch.float64, device=until.device)
+        some = draws.of(rows)
+        days = some.categorical(duration, probability, which=torch.zeros_like(rows)) + 1
+        return until.index_put((rows,), (day + days).to(until.dtype))
+
+    def _work(
+        self, state: City, action: Tensor, isolates: Tensor, attends: Mapping[str, Tensor], draws: Draws, site: Sites
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Jobs and money, which move once a week: (employed (n,) bool, savings (n,) float32, jobless (n,) bool)."""
+        economy, alive = self.economy, state.stage != DEAD
+        stimulus = site("stimulus", self._constant(0.0))  # (n,) weekly wages
+        force = self._adult & alive & (action[:, 1] != 0)  # (n,) bool, wants a job
+        idle = force & ~state.employed
+        demand = site("demand", self._demand(alive, isolates, idle & (stimulus <= 0)))  # (1,) of the city
+        if draws.step % 7:
+            employed = site("employed", state.employed & alive)
+            return employed, state.savings, site("jobless", force & ~employed)
+        closed = self._constant(0.0)
+        if "workplace" in attends:
+            closed = (state.employed & ~isolates).float() - attends["workplace"]  # (n,) in [0, 1]
+        loss = economy.separation + economy.separation_by_demand * float((1 - demand).clamp(min=0))
+        separated = draws.bernoulli("separated", loss + economy.separation_by_closure * closed, among=state.employed)
+        hired = draws.bernoulli("hired", economy.hiring * float(demand.clamp(min=0)), among=idle)
+        employed = site("employed", ((state.employed & ~separated) | hired) & force)
+        income = torch.where(employed, 1.0, economy.benefit) - economy.spending + stimulus
+        savings = state.savings + income * (self._adult & alive)
+        return employed, savings, site("jobless", force & ~employed)
+
+    def _demand(self, alive: Tensor, isolates: Tensor, poor: Tensor) -> Tensor:
+        """(1,) float64: what the city spends, as a share of normal times."""
+        economy, people = self.economy, max(self._count(alive), 1)
+        less = economy.isolated_spend_less * self._count(isolates) + economy.jobless_spend_less * self._count(poor)
+        usual = economy.jobless_spend_less * economy.unemployed_at_start * self._count(self._adult) / self.num_people
+        return torch.tensor([1 - less / people + usual], dtype=torch.float64, device=self.age.device)
+
+    def _announce(self, announced: Tensor, confirmed: Tensor, day: int) -> Tensor:
+        """The confirmed cases that people know of, with today's; a new period begins every so many days."""
+        today = self._count(confirmed, by=self.area, groups=self.num_areas)
+        now = announced[:, :1] + (1000 * today / self._residents.clamp(min=1))[:, None].float()
+        if (day + 1) % self.measures.announced:
+            return torch.cat([now, announced[:, 1:]], 1)
+        return torch.cat([torch.zeros_like(now), now, announced[:, 1:-1]], 1)
+
+    def _observation(self, state: City, day: int) -> Column:
+        cases = state.announced[:, 1]
+        change = cases - state.announced[:, 2:].mean(1)
+        return {
+            "age": self.age,
+            "area": self.area,
+            "ill": (state.stage == INFECTIOUS).to(torch.int8),
+            "quarantined": (day - state.confirmed_on <= self.measures.quarantine_days).to(torch.int8),
+            "cases": cases[self.area],
+            "change": change[self.area],
+            "employed": state.employed.to(torch.int8),
+            "savings": state.savings,
+        }
+
+    def _constant(self, value: float) -> Tensor:
+        """(n,) float32, the same for all; takes no memory."""
+        return torch.tensor(value, device=self.age.device).expand(self.num_people)
+
+    def _count(self, who: Tensor, by: Tensor | None = None, groups: int = 1) -> Any:
+        """How many people; or (groups,) of each group."""
+        if by is None:
+            return int(who.sum())
+        return by[who].bincount(minlength=groups)
