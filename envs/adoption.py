@@ -62,8 +62,8 @@ class Adoption:
 
     @property
     def action_space(self) -> spaces.Box:
-        """A nudge in log-odds."""
-        return spaces.Box(-10, 10, (), np.float32)
+        """A nudge in log-odds; learners draw from these bounds, the model holds for any number."""
+        return spaces.Box(-1, 1, (), np.float32)
 
     def reset(self, draws: Draws, site: Sites) -> tuple[Adopters, Tensor]:
         """The first adopters."""

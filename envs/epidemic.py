@@ -189,17 +189,17 @@ class Epidemic:
     def observation_space(self) -> spaces.Dict:
         """What a citizen sees; see the class."""
         flag = spaces.Box(0, 1, (), np.int8)
-        amount = spaces.Box(-np.inf, np.inf, (), np.float32)
+        per_1000, wages = spaces.Box(-1000, 1000, (), np.float32), spaces.Box(-1e4, 1e4, (), np.float32)
         return spaces.Dict(
             {
                 "age": spaces.Box(0, 120, (), np.int64),
                 "area": spaces.Box(0, 10_000, (), np.int64),
                 "ill": flag,
                 "quarantined": flag,
-                "cases": amount,
-                "change": amount,
+                "cases": per_1000,
+                "change": per_1000,
                 "employed": flag,
-                "savings": amount,
+                "savings": wages,
             }
         )
 

@@ -53,6 +53,27 @@ class Record:
             what = f"{self.by.dtype} {tuple(self.by.shape)}" if isinstance(self.by, Tensor) else type(self.by).__name__
             raise ValueError(f"by of Record('{self.site}') is {what}: expected an int64 tensor (n,), groups from 0")
 
+    def reduced(self, value: Any) -> Any:
+        """What is kept of a step's value: the value, its mean or sum over rows or groups, or what a function makes."""
+        if self.reduce is None:
+            return value
+        if not isinstance(self.reduce, str):
+            return torch.as_tensor(self.reduce(value))
+        if not isinstance(value, Tensor):
+            raise ValueError(
+                f"Record('{self.site}') has reduce='{self.reduce}', but this site is a {type(value).__name__}: "
+                "expected a tensor; leave reduce= out"
+            )
+        if self.by is None:
+            total = value.sum(0, dtype=torch.float64)
+            return total / len(value) if self.reduce == "mean" else total
+        groups = int(self.by.max()) + 1
+        total = torch.zeros((groups, *value.shape[1:]), dtype=torch.float64, device=value.device)
+        total.index_add_(0, self.by, value.to(torch.float64))
+        if self.reduce == "sum":
+            return total
+        return total / self.by.bincount(minlength=groups).view(-1, *[1] * (value.dim() - 1))
+
 
 def rollout(
     world: World,
@@ -217,8 +238,7 @@ class _Recorder:
         if step % how.every:
             return
         thinned = how.every > 1 or how.reduce is not None
-        if how.reduce is not None:
-            value = _reduced(how, value)
+        value = how.reduced(value)
         kept = self.series if thinned else self.columns
         if name not in kept:
             steps = -(-(self.horizon + (name == "observation")) // how.every)
@@ -267,27 +287,6 @@ def _buffer(steps: int, leaf: Any) -> Any:
 
 def _write(buffer: Any, step: int, leaf: Any) -> None:
     buffer[step] = leaf
-
-
-def _reduced(how: Record, value: Any) -> Tensor:
-    """The mean or sum over rows, or over the rows of each group, or what a function makes of them."""
-    if callable(how.reduce):
-        return torch.as_tensor(how.reduce(value))
-    if not isinstance(value, Tensor):
-        raise ValueError(
-            f"Record('{how.site}') has reduce='{how.reduce}', but this site is a {type(value).__name__}: expected a "
-            "tensor; leave reduce= out"
-        )
-    if how.by is None:
-        total = value.sum(0, dtype=torch.float64)
-        return total / len(value) if how.reduce == "mean" else total
-    value = value.to(torch.float64)
-    groups = int(how.by.max()) + 1
-    total = torch.zeros((groups, *value.shape[1:]), dtype=torch.float64, device=value.device)
-    total.index_add_(0, how.by, value)
-    if how.reduce == "sum":
-        return total
-    return total / how.by.bincount(minlength=groups).view(-1, *[1] * (value.dim() - 1))
 
 
 def _check_transition(world: World, n: int, observation: Any, reward: Tensor, terminated: Tensor) -> None:
