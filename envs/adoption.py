@@ -9,7 +9,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator.draws import Draws
-from ethogram.simulator.networks import Contacts, check_rows, sum_over_contacts
+from ethogram.simulator.networks import Network, check_rows, sum_over_contacts
 from ethogram.simulator.sites import Sites
 from ethogram.simulator.world import Transition
 
@@ -38,7 +38,7 @@ class Adoption:
     would do today, "adopted" (n,) bool what comes of it; at the start "initial" (n,) bool.
     """
 
-    contacts: Contacts
+    contacts: Network
     intercept: float | Tensor = -4.0  # log-odds a day, for all or (n,) each
     peer_effect: float | Tensor = 4.0  # log-odds when all contacts have adopted, against none
     churn: float | Tensor = 0.05  # probability a day
@@ -68,7 +68,7 @@ class Adoption:
     def reset(self, draws: Draws, site: Sites) -> tuple[Adopters, Tensor]:
         """The first adopters."""
         check_rows(self.contacts, draws)
-        return self._observed(site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial))))
+        return self._observed(site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial))), draws)
 
     def step(self, state: Adopters, nudge: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. nudge: (n,) log-odds."""
@@ -78,12 +78,12 @@ class Adoption:
         adopts = site("adopts", draws.bernoulli("adopts", propensity))  # (n,) bool
         gives_up = site("gives_up", draws.bernoulli("gives_up", torch.as_tensor(self.churn)))  # (n,) bool
         adopted = site("adopted", torch.where(state.adopted, ~gives_up, adopts))
-        state, observation = self._observed(adopted)
+        state, observation = self._observed(adopted, draws)
         return Transition(state, observation, adopted.float(), torch.zeros_like(adopted))
 
-    def _observed(self, adopted: Tensor) -> tuple[Adopters, Tensor]:
+    def _observed(self, adopted: Tensor, draws: Draws) -> tuple[Adopters, Tensor]:
         """The state, and what each person sees of it."""
-        contacts = self.contacts
+        contacts = self.contacts.at(draws)
         reached = sum_over_contacts(contacts, adopted)
         exposure = (reached / contacts.strength.clamp(min=1e-30)).float()  # without contacts 0 / 1e-30
         return Adopters(adopted, exposure), torch.stack([adopted.float(), exposure], 1)

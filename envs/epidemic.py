@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.history import Column
-from ethogram.simulator.networks import Contacts, check_rows, sum_over_contacts
+from ethogram.simulator.networks import Network, check_rows, sum_over_contacts
 from ethogram.simulator.sites import Sites
 from ethogram.simulator.world import Transition
 
@@ -150,7 +150,7 @@ class Epidemic:
     times; demand, jobs and money move on days 0, 7, 14, …. At the start "initial" (n,) bool.
     """
 
-    layers: Mapping[str, Contacts]
+    layers: Mapping[str, Network]
     age: Tensor
     area: Tensor
     disease: Disease = Disease()
@@ -296,7 +296,7 @@ class Epidemic:
         away = isolates | (day - state.confirmed_on <= self.measures.quarantine_days)  # (n,) bool
         attends = self._attends(state, away, alive, site)
 
-        hazard = site("hazard", self._hazard(state, attends, day))  # (n,) float64 a day
+        hazard = site("hazard", self._hazard(state, attends, draws))  # (n,) float64 a day
         infected = site("infected", draws.event("infected", hazard * (state.stage == SUSCEPTIBLE)))
         due = state.until <= day  # (n,) bool: the stage ends today
         onset = site("onset", (state.stage == EXPOSED) & due)
@@ -341,15 +341,16 @@ class Epidemic:
             present["workplace"] = out * state.employed
         return {name: site(f"attends_{name}", value) for name, value in present.items()}
 
-    def _hazard(self, state: City, attends: Mapping[str, Tensor], day: int) -> Tensor:
+    def _hazard(self, state: City, attends: Mapping[str, Tensor], draws: Draws) -> Tensor:
         """(n,) float64 of infection on this day, were everybody susceptible."""
+        day = draws.step
         infected = ((state.stage == EXPOSED) | (state.stage == INFECTIOUS)).nonzero()[:, 0]  # few: the rest sheds 0
         days = (day - state.infected_on[infected]).long().clamp(max=self._shedding.shape[1] - 1)
         sheds = torch.zeros_like(self._fatality)
         sheds[infected] = self._shedding[state.stage[infected].long(), days]
         pressure = torch.zeros_like(sheds, dtype=torch.float64)
         for name, layer in self.layers.items():
-            reaches = sum_over_contacts(layer, sheds * attends[name])
+            reaches = sum_over_contacts(layer.at(draws), sheds * attends[name])
             pressure = pressure.addcmul(reaches, attends[name], value=self._weight(name))
         protected = day - state.vaccinated_on >= self.measures.vaccine_delay
         protected &= state.vaccinated_on != NEVER

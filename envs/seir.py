@@ -10,7 +10,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator.draws import Draws
-from ethogram.simulator.networks import Contacts, ContactSum, check_rows
+from ethogram.simulator.networks import ContactSum, Network, check_rows
 from ethogram.simulator.sites import Sites
 from ethogram.simulator.world import Transition
 
@@ -43,7 +43,7 @@ class SEIR:
     and "recovers" (n,) bool; at the start "initial" (n,) bool, who is infectious.
     """
 
-    contacts: Contacts
+    contacts: Network
     transmission: float = 0.02  # hazard a day and contact of weight 1
     onset_rate: float = 0.25  # a day: 1 / mean time from infection to being infectious, roughly
     recovery_rate: float = 0.1  # a day
@@ -72,13 +72,15 @@ class SEIR:
         check_rows(self.contacts, draws)
         initial = site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial)))
         stage = initial.to(torch.int8) * INFECTIOUS
-        return Infections(stage, ContactSum.of(self.contacts, torch.zeros_like(initial))), stage
+        return Infections(stage, ContactSum.of(self.contacts.at(draws), torch.zeros_like(initial))), stage
 
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
         stage, out = state.stage, action == 0
         sheds = site("sheds", (stage == INFECTIOUS) & out)  # (n,) bool
-        pressure = state.pressure.next(self.contacts, sheds)
+        contacts = self.contacts.at(draws)
+        same = contacts is self.contacts
+        pressure = state.pressure.next(contacts, sheds) if same else ContactSum.of(contacts, sheds)
         if type(draws) is Draws and stage.is_cpu and site.unwatched("hazard", "infected", "onset", "recovers"):
             return self._step_compiled(stage, out, pressure, draws)
         hazard = self.transmission * pressure.total * ((stage == SUSCEPTIBLE) & out)

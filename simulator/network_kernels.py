@@ -191,3 +191,46 @@ def _compile_pull(message: Callable[..., Any], num_sent: int, num_received: int,
     exec(code, scope)  # numba unrolls neither the tuples' indices nor a starred call in a loop
     # Exact sums may be reordered: two at a time give the same bits.
     return numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc"})(scope["pull_message"])
+
+
+@numba.njit(inline="always")
+def _bend(key: np.uint64, half: np.uint64, mask: np.uint64) -> np.uint64:
+    return (mix(key + half * _INCREMENT) >> np.uint64(20)) & mask
+
+
+@compiled
+def shuffled(i: np.uint64, keys: Array, low: np.uint64, masks: Array, num_people: np.uint64, forth: bool) -> np.uint64:
+    """Where a person stands in a random order of all, or (``forth`` False) who stands there.
+
+    A Feistel network over the power of two above the number of people, walked until it falls among them (Black &
+    Rogaway, CT-RSA 2002).
+    """
+    rounds = keys.shape[0]
+    while True:
+        right, left = i & masks[0], i >> low
+        for r in range(rounds):
+            k = r if forth else rounds - 1 - r
+            if k % 2 == 0:
+                left ^= _bend(keys[k], right, masks[1])
+            else:
+                right ^= _bend(keys[k], left, masks[0])
+        i = (left << low) | right
+        if i < num_people:
+            return i
+
+
+@compiled
+def push_meetings(key: np.uint64, degree: int, bits: int, rounds: int, sent: Array, out: Array) -> None:
+    """out[whom i meets] += sent[i] in each of ``degree`` random matchings; bits: that hold the number of people."""
+    n, one, low = np.uint64(sent.shape[0]), np.uint64(1), np.uint64(bits // 2)
+    masks = np.array([(one << low) - one, (one << (np.uint64(bits) - low)) - one], np.uint64)
+    keys = np.empty(rounds, np.uint64)
+    for k in range(degree):
+        own = mix(key + np.uint64(k + 1) * _INCREMENT)
+        for r in range(rounds):
+            keys[r] = mix(own + np.uint64(r) * _INCREMENT)
+        for i in range(sent.shape[0]):
+            if sent[i] != 0:
+                place = shuffled(np.uint64(i), keys, low, masks, n, True) ^ one
+                if place < n:
+                    out[shuffled(place, keys, low, masks, n, False)] += sent[i]

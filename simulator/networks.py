@@ -8,7 +8,7 @@ or against them, in one process or in shards, on any device, all at once or by a
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import torch
@@ -24,6 +24,37 @@ RESOLUTION = 2.0**-32  # half of what a draw can tell apart; sums stay exact up 
 _NO_WEIGHT = np.zeros(0, np.float32)
 
 Array = np.ndarray[Any, Any]
+
+
+class Network(Protocol):
+    """What a population world needs of its contacts; ``meetings`` has some that are not stored."""
+
+    @property
+    def num_people(self) -> int:
+        """How many people there are."""
+        ...
+
+    @property
+    def strength(self) -> Tensor:
+        """(n,) float64 what reaches each person when everybody sends 1, in an average step."""
+        ...
+
+    def at(self, draws: Draws) -> "Network":
+        """The contacts of a step, for ``sum_over_contacts``."""
+        ...
+
+
+class Reaching(Network, Protocol):
+    """A network that sums by itself."""
+
+    @property
+    def most(self) -> float:
+        """The largest sum that a message of 1 from everybody can have on the way."""
+        ...
+
+    def reached(self, sent: Tensor) -> Tensor:
+        """(n,) float64, differentiable: the sums of messages (n,) that are multiples of the resolution."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,8 +236,12 @@ class Contacts:
         """(n,) float64 what reaches each person when everybody sends 1: the weights of their contacts."""
         return sum_over_contacts(self, torch.ones(self.num_people, device=self.start.device))
 
+    def at(self, draws: Draws) -> "Contacts":
+        """Itself: stored contacts are the same every step."""
+        return self
+
     @cached_property
-    def _most(self) -> float:
+    def most(self) -> float:
         """The largest sum that a message of 1 from everybody can have."""
         if self.weight is None:
             return float(self.reverse.degree.max()) if self.num_people else 0.0
@@ -277,7 +312,7 @@ def _without_repeats(start: Array, other: Array, weight: Array, repeats: str) ->
     return kept[start], other[first], weight
 
 
-def check_rows(contacts: Contacts, draws: Draws) -> None:
+def check_rows(contacts: Network, draws: Draws) -> None:
     """Raise ValueError where a population world is run with other rows than its contacts have people."""
     if len(draws.ids) != contacts.num_people:
         raise ValueError(
@@ -287,7 +322,7 @@ def check_rows(contacts: Contacts, draws: Draws) -> None:
 
 
 def sum_over_contacts(
-    contacts: Contacts,
+    contacts: Network,
     sent: Tensor | Sequence[Tensor],
     message: Callable[..., Any] | None = None,
     received: Tensor | Sequence[Tensor] = (),
@@ -296,6 +331,7 @@ def sum_over_contacts(
 ) -> Tensor:
     """What reaches each person along their contacts, (n,) float64: the sum over contacts j to i of the messages.
 
+    contacts: ``Contacts``, or what another network's ``at(draws)`` says.
     sent: (n,), what each person sends to all their contacts: bool, an int, or a float. The message is
     ``sent[j] * weight[ji]``. Persons who send 0 cost next to nothing.
 
@@ -308,13 +344,23 @@ def sum_over_contacts(
     for messages that are not finite, or so large that a sum could reach 2^53 resolutions. Differentiable in ``sent``.
     """
     if message is not None:
+        if not isinstance(contacts, Contacts):
+            raise TypeError(f"a message of one's own over {type(contacts).__name__}: expected stored Contacts")
         return _sum_of_messages(contacts, message, _columns(sent), _columns(received), resolution)
     if not isinstance(sent, Tensor) or sent.shape != (contacts.num_people,):
         what = tuple(sent.shape) if isinstance(sent, Tensor) else type(sent).__name__
         raise ValueError(f"sent is {what}: expected a tensor ({contacts.num_people},), one message a person")
-    if sent.requires_grad:
+    if not sent.requires_grad:
+        return _total(contacts, _on_grid(contacts, sent, resolution), resolution)
+    if isinstance(contacts, Contacts):
         return _Sum.apply(sent, contacts, resolution)  # type: ignore[no-untyped-call]
-    return _total(contacts, _on_grid(contacts, sent, resolution), resolution)
+    return _reaching(contacts).reached(sent + (_on_grid(contacts, sent, resolution) - sent).detach())
+
+
+def _reaching(network: Network) -> Reaching:
+    if not hasattr(network, "reached"):
+        raise TypeError(f"a sum over {type(network).__name__}: expected the contacts of a step, network.at(draws)")
+    return network  # type: ignore[return-value]
 
 
 class ContactSum(NamedTuple):
@@ -327,15 +373,15 @@ class ContactSum(NamedTuple):
     total: Tensor  # (n,) float64
 
     @classmethod
-    def of(cls, contacts: Contacts, sent: Tensor, resolution: float = RESOLUTION) -> "ContactSum":
+    def of(cls, contacts: Network, sent: Tensor, resolution: float = RESOLUTION) -> "ContactSum":
         """The first one."""
         message = _on_grid(contacts, sent, resolution)
         return cls(message, _total(contacts, message, resolution))
 
-    def next(self, contacts: Contacts, sent: Tensor, resolution: float = RESOLUTION) -> "ContactSum":
-        """What it is when people send ``sent``, over the same contacts."""
+    def next(self, contacts: Network, sent: Tensor, resolution: float = RESOLUTION) -> "ContactSum":
+        """What it is when people send ``sent``, over the same contacts (where they differ, begin anew with ``of``)."""
         message = _on_grid(contacts, sent, resolution)
-        if not message.is_cpu:
+        if not message.is_cpu or not isinstance(contacts, Contacts):
             return ContactSum(message, _total(contacts, message, resolution))
         total = self.total.clone()
         before, arrays = self.sent.numpy(), contacts._arrays()
@@ -347,14 +393,15 @@ def _columns(columns: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
     return (columns,) if isinstance(columns, Tensor) else tuple(columns)
 
 
-def _on_grid(contacts: Contacts, sent: Tensor, resolution: float) -> Tensor:
+def _on_grid(contacts: Network, sent: Tensor, resolution: float) -> Tensor:
     """Messages as multiples of the resolution, small enough for their sums to be exact."""
     if sent.dtype == torch.bool:
         return sent.view(torch.uint8)  # the same bytes; compiled code adds them up without a test for each
     if not sent.dtype.is_floating_point:
         sent = sent.to(torch.float64)
+    meet = contacts.most if isinstance(contacts, Contacts) else _reaching(contacts).most
     most, sent = 2.0**53 * resolution, sent.detach()
-    limit = most / max(contacts._most, 1e-300)
+    limit = most / max(meet, 1e-300)
     if sent.is_cpu:
         out = torch.empty_like(sent)
         good = kernels.rounded(sent.numpy(), resolution, limit, out.numpy())
@@ -363,14 +410,16 @@ def _on_grid(contacts: Contacts, sent: Tensor, resolution: float) -> Tensor:
         good = bool((out.abs() <= limit).all())
     if not good:
         raise ValueError(
-            f"the largest message is {float(sent.abs().max()):g} and up to {contacts._most:g} of them meet: expected "
+            f"the largest message is {float(sent.abs().max()):g} and up to {meet:g} of them meet: expected "
             f"finite messages whose sums stay below {most:g}; send smaller units, or pass a coarser resolution"
         )
     return out
 
 
-def _total(contacts: Contacts, sent: Tensor, resolution: float) -> Tensor:
+def _total(contacts: Network, sent: Tensor, resolution: float) -> Tensor:
     """The sum of messages that are on the grid already."""
+    if not isinstance(contacts, Contacts):
+        return _reaching(contacts).reached(sent)
     total = torch.zeros(contacts.num_people, dtype=torch.float64, device=sent.device)
     if not sent.is_cpu:
         value = sent.to(torch.float64)[contacts.source]

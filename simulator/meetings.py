@@ -1,0 +1,201 @@
+"""Contacts that are not stored: fresh meetings each step, everybody with everybody, and a timetable of networks.
+
+They stand where ``Contacts`` may stand in a world (``SEIR(RandomMeetings(n, 8))``), with the same exact sums.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import network_kernels as kernels
+from .draws import Draws, _mix, _signed  # the integer arithmetic of draws, in torch
+from .kernels import INCREMENT
+from .networks import Contacts, Network
+
+
+def _rounds(bits: int) -> int:
+    """Of the Feistel network that shuffles people; short halves need more of them to mix."""
+    return 6 if bits >= 16 else 24
+
+
+@dataclass(frozen=True)
+class RandomMeetings:
+    """Each step everybody meets ``degree`` people at random: that many perfect matchings, new every time.
+
+    In each matching a person meets one other (with an odd number of people one meets nobody); who meets whom is a
+    function of the seed, the step and ``site``, computed for those who have something to send, and never stored. Two
+    layers of meetings need different sites. Meeting the same person twice counts twice.
+    """
+
+    num_people: int
+    degree: int
+    site: str = "meetings"
+
+    def __post_init__(self) -> None:
+        if self.num_people < 2 or self.degree < 0:
+            raise ValueError(
+                f"{self.num_people} people and degree {self.degree}: expected 2 people and 0 meetings, or more"
+            )
+
+    @property
+    def strength(self) -> Tensor:
+        """(n,) float64 meetings a step; with an odd number of people their mean is a little lower."""
+        return torch.full((self.num_people,), float(self.degree), dtype=torch.float64)
+
+    def at(self, draws: Draws) -> "Met":
+        """The meetings of a step."""
+        return Met(self.num_people, self.degree, draws.key(self.site))
+
+
+@dataclass(frozen=True)
+class Met:
+    """The meetings of one step; made by ``RandomMeetings.at``."""
+
+    num_people: int
+    degree: int
+    key: int  # 64 bits
+
+    @property
+    def most(self) -> float:
+        """Everybody is met ``degree`` times."""
+        return float(self.degree)
+
+    @property
+    def strength(self) -> Tensor:
+        """(n,) float64 how many each person meets."""
+        if self.num_people % 2 == 0:
+            return torch.full((self.num_people,), float(self.degree), dtype=torch.float64)
+        return self.reached(torch.ones(self.num_people, dtype=torch.float64))
+
+    def at(self, draws: Draws) -> "Met":
+        """Itself: these meetings have been."""
+        return self
+
+    def reached(self, sent: Tensor) -> Tensor:
+        """(n,) float64: the sum of what those send whom each person meets; sent: (n,), on the grid."""
+        if sent.is_cpu and not sent.requires_grad:
+            total = torch.zeros(self.num_people, dtype=torch.float64)
+            bits = (self.num_people - 1).bit_length()
+            kernels.push_meetings(np.uint64(self.key), self.degree, bits, _rounds(bits), sent.numpy(), total.numpy())
+            return total
+        people = torch.arange(self.num_people, device=sent.device)
+        total = torch.zeros(self.num_people, dtype=torch.float64, device=sent.device)
+        for k in range(self.degree):
+            other = self.partner(people, k)
+            total = total + torch.where(other >= 0, sent[other.clamp(min=0)].to(torch.float64), 0)
+        return total
+
+    def partner(self, people: Tensor, k: int) -> Tensor:
+        """(m,) int64: whom each of these people meets in the ``k``-th matching; -1: nobody."""
+        place = self._shuffled(people, k, forth=True)
+        other = place ^ 1
+        nobody = other >= self.num_people
+        return torch.where(nobody, -1, self._shuffled(other.where(~nobody, place), k, forth=False))
+
+    def _shuffled(self, people: Tensor, k: int, *, forth: bool) -> Tensor:
+        """Where people stand in a random order of all, or (``forth`` False) who stands there: ``kernels.shuffled``."""
+        bits = (self.num_people - 1).bit_length()
+        low, order = bits // 2, range(_rounds(bits))
+        own = torch.tensor([_signed((self.key + (k + 1) * INCREMENT) % 2**64)])
+        keys = _mix(_mix(own) + torch.arange(len(order)) * _signed(INCREMENT)).to(people.device)
+        masks = ((1 << low) - 1, (1 << (bits - low)) - 1)
+        out, inside = people.clone(), torch.zeros_like(people, dtype=torch.bool)
+        while not inside.all():
+            right, left = out & masks[0], out >> low
+            for r in order if forth else reversed(order):
+                source, mask = (right, masks[1]) if r % 2 == 0 else (left, masks[0])
+                bent = (_mix(keys[r] + source * _signed(INCREMENT)) >> 20) & mask
+                left, right = (left ^ bent, right) if r % 2 == 0 else (left, right ^ bent)
+            out = torch.where(inside, out, (left << low) | right)
+            inside = out < self.num_people
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class MeanField:
+    """Everybody meets everybody of each group a little: no network, but rates between groups.
+
+    group: (n,) int64 codes from 0. rates: (G, G) float64 >= 0; rates[g, h] is how many contacts a person of group g
+    has with people of group h in a step. What reaches a person of g is the sum over h of rates[g, h] times the mean
+    of what group h sends (one's own part of it included).
+    """
+
+    group: Tensor
+    rates: Tensor
+
+    def __post_init__(self) -> None:
+        if self.group.dtype != torch.int64 or self.group.dim() != 1 or not len(self.group) or int(self.group.min()) < 0:
+            raise ValueError(f"group is {self.group.dtype} {tuple(self.group.shape)}: expected int64 (n,), from 0")
+        groups = int(self.group.max()) + 1
+        shape = tuple(self.rates.shape)
+        if len(shape) != 2 or shape[0] != shape[1] or shape[0] < groups or self.rates.dtype != torch.float64:
+            raise ValueError(f"rates is {self.rates.dtype} {shape}: expected float64 (G, G) for {groups} groups")
+        if not ((self.rates >= 0) & self.rates.isfinite()).all():
+            raise ValueError("rates has an entry below 0 or not finite: expected contacts a step, 0 or more")
+
+    @classmethod
+    def well_mixed(cls, num_people: int, contacts: float) -> "MeanField":
+        """One group, in which everybody has so many contacts a step."""
+        return cls(torch.zeros(num_people, dtype=torch.int64), torch.tensor([[contacts]], dtype=torch.float64))
+
+    @property
+    def num_people(self) -> int:
+        """How many people there are."""
+        return len(self.group)
+
+    @property
+    def most(self) -> float:
+        """Sums over a group are exact: everybody's messages may meet."""
+        return float(self.num_people)
+
+    @cached_property
+    def strength(self) -> Tensor:
+        """(n,) float64 contacts a step."""
+        there = (self._size > 0).to(torch.float64)
+        return (self.rates * there).sum(1)[self.group]
+
+    @cached_property
+    def _size(self) -> Tensor:
+        return self.group.bincount(minlength=len(self.rates)).to(torch.float64)
+
+    def at(self, draws: Draws) -> "MeanField":
+        """Itself: it is the same every step."""
+        return self
+
+    def reached(self, sent: Tensor) -> Tensor:
+        """(n,) float64: what reaches each person; sent: (n,), on the grid."""
+        zero = torch.zeros(len(self.rates), dtype=torch.float64, device=sent.device)
+        mean = zero.index_add(0, self.group, sent.to(torch.float64)) / self._size.clamp(min=1)
+        return (self.rates * mean).sum(1)[self.group]
+
+
+@dataclass(frozen=True, eq=False)
+class Timetable:
+    """Networks that take turns, such as five school days and two without: ``networks[t % len(networks)]`` at step t."""
+
+    networks: Sequence[Network]
+
+    def __post_init__(self) -> None:
+        if not self.networks or len({network.num_people for network in self.networks}) > 1:
+            raise ValueError(
+                f"networks of {[network.num_people for network in self.networks]} people: expected at least one, and "
+                "the same number in each"
+            )
+
+    @property
+    def num_people(self) -> int:
+        """How many people there are."""
+        return self.networks[0].num_people
+
+    @cached_property
+    def strength(self) -> Tensor:
+        """(n,) float64 the average over a round."""
+        return torch.stack([network.strength for network in self.networks]).mean(0)
+
+    def at(self, draws: Draws) -> "Contacts | Network":
+        """The network of a step."""
+        return self.networks[draws.step % len(self.networks)].at(draws)
