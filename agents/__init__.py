@@ -16,12 +16,16 @@ from .bandits import (
     TSCascade,
 )
 from .cascading import AdaptVI, CascadingBPI, CascadingVI
+from .citizen_fits import Logits, Network
+from .citizens import Answers, Archetypes, Heuristic, Routine, decide
 from .oracle import best_permutation, myopic_policy, optimal_values, policy_value, state_free_policy
 from .simple import Fixed, PlackettLuce, Replay, Table, UniformSlates
 
 __all__ = [
     "CTS",
     "AdaptVI",
+    "Answers",
+    "Archetypes",
     "CascadeBandit",
     "CascadeKLUCB",
     "CascadeLinTS",
@@ -31,14 +35,19 @@ __all__ = [
     "CascadingBPI",
     "CascadingVI",
     "Fixed",
+    "Heuristic",
     "LinTSCascade",
     "LinearBandit",
+    "Logits",
+    "Network",
     "PlackettLuce",
     "Replay",
+    "Routine",
     "TSCascade",
     "Table",
     "UniformSlates",
     "best_permutation",
+    "decide",
     "myopic_policy",
     "optimal_values",
     "policy_value",

@@ -2,12 +2,15 @@
 
 import gymnasium
 
-for _id, _one, _many in (
-    ("CascadingSession-v0", "cascading_session", "cascading_sessions"),
-    ("MovieLensSession-v0", "movielens_session", "movielens_sessions"),
+for _id, _module, _one, _many in (
+    ("CascadingSession-v0", "sessions", "cascading_session", "cascading_sessions"),
+    ("MovieLensSession-v0", "sessions", "movielens_session", "movielens_sessions"),
+    ("Adoption-v0", "populations", "adoption", "adoptions"),
+    ("Epidemic-v0", "populations", "epidemic", "epidemics"),
+    ("EpidemicPlanner-v0", "populations", "epidemic_planner", "epidemic_planners"),
 ):
     gymnasium.register(
         id=f"ethogram/{_id}",
-        entry_point=f"ethogram.envs.sessions:{_one}",
-        vector_entry_point=f"ethogram.envs.sessions:{_many}",
+        entry_point=f"ethogram.envs.{_module}:{_one}",
+        vector_entry_point=f"ethogram.envs.{_module}:{_many}",
     )

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -50,6 +51,8 @@ def fingerprint(value: Any) -> str:
         elif isinstance(value, FunctionType):
             add(value.__code__)
             add([cell.cell_contents for cell in value.__closure__ or ()] + [value.__defaults__], inside)
+        elif isinstance(value, partial):
+            add([value.func, value.args, value.keywords], inside)
         elif isinstance(value, CodeType):
             digest.update(value.co_code)
             add([value.co_names, *value.co_consts])

@@ -80,8 +80,9 @@ class Planner:
     world, num_people: the population. citizens: the policy by which people act; it sees their observations, and no
     history. action_space: the planner's. levers: one action, a tensor of its space, to the interventions in force for
     the period. observe: Records of the world's sites, each reduced; what the planner sees is their means over the days
-    of the last period, in this order, and at last the number of periods so far. reward: (name of a record -> its
-    values by day, (period, …); the action) to a number, the planner's reward for the period.
+    of the last period, in this order, and at last the number of periods so far. unseen: more Records, for the reward
+    only. reward: (name of a record -> its values by day, (period, …); the action) to a number, the planner's reward
+    for the period.
 
     Rows are populations. Observation: (r, k) float32; before the first period zeros. Reward: (r,). Never terminates.
     Sites: those of rollout only.
@@ -94,14 +95,15 @@ class Planner:
     levers: Callable[[Tensor], Sequence[Do]]
     observe: Sequence[Record]
     reward: Callable[[Mapping[str, Tensor], Tensor], Any]
+    unseen: Sequence[Record] = ()
     period: int = 7  # days
     interventions: Sequence[Do] = ()  # besides the levers, in each population
 
     def __post_init__(self) -> None:
         if self.period < 1:
             raise ValueError(f"period is {self.period}: expected at least 1 step")
-        if kept := [r.site for r in self.observe if r.reduce is None]:
-            raise ValueError(f"observe keeps all rows of {kept}: expected Records with reduce=, such as 'mean'")
+        if kept := [r.site for r in (*self.observe, *self.unseen) if r.reduce is None]:
+            raise ValueError(f"Records of {kept} keep all rows: expected reduce=, such as 'mean'")
 
     @cached_property
     def observation_space(self) -> gymnasium.spaces.Box:
@@ -135,8 +137,8 @@ class Planner:
         self, life: tuple[Any, Any], interventions: Sequence[Do], days: Sequence[Draws]
     ) -> tuple[dict[str, Tensor], tuple[Any, Any]]:
         """Some days of one population: (record's site -> its values by day, (state, observation) after them)."""
-        found: dict[str, list[Tensor]] = {record.site: [] for record in self.observe}
-        records = {record.site: record for record in self.observe}
+        records = {record.site: record for record in (*self.observe, *self.unseen)}
+        found: dict[str, list[Tensor]] = {name: [] for name in records}
 
         def keep(name: str, step: int, value: Any) -> None:
             if name in records:

@@ -15,12 +15,18 @@ from ethogram.agents.bandits import CTS, CascadeKLUCB, CascadeLinTS, CascadeUCB1
 from ethogram.agents.cascading import AdaptVI, CascadingBPI, CascadingVI
 from ethogram.agents.oracle import myopic_policy, optimal_values
 from ethogram.agents.simple import Fixed, Replay, Table, UniformSlates
+from ethogram.envs.adoption import Adoption
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.clicks import PBM, CascadeModel
 from ethogram.envs.mdp import good_medium_bad, movielens_formula, trap
+from ethogram.envs.populations import epidemic_planner_world, small_city
+from ethogram.envs.seir import SEIR
 from ethogram.envs.sessions import FlatSlates
 from ethogram.simulator.checks import check_policy, check_world
+from ethogram.simulator.generators import small_world
+from ethogram.simulator.meetings import RandomMeetings
 from ethogram.simulator.rollout import episodes, rollout
+from ethogram.simulator.seats import Citizens
 from ethogram.simulator.world import Transition
 
 
@@ -64,6 +70,11 @@ WORLDS = {
     },
     "flat slates": lambda: {"world": FlatSlates(SESSION)},
     "fixed slates": lambda: {"world": SESSION, "policy": Fixed([0, 3])},
+    # of a population's people each lives among the others: the contract's rows are whole populations
+    "everybody's seat, adoption": lambda: {"world": Citizens(Adoption(small_world(60, 4, 0.1)), 60), "rows": 5},
+    "everybody's seat, SEIR": lambda: {"world": Citizens(SEIR(RandomMeetings(60, 4), 0.1, initial=0.1), 60), "rows": 5},
+    "everybody's seat, a city": lambda: {"world": Citizens(small_city(200), 200), "rows": 4},
+    "a planner's seat": lambda: {"world": epidemic_planner_world(200), "rows": 4},
 }
 
 POLICIES = {

@@ -23,7 +23,7 @@ HOMES = {  # the only files that may import a library
     "openai": ["agents/llm*.py"],
     "stable_baselines3": ["agents/sb3.py"],
 }
-DEFERRED = {"pandas", "pyarrow", "minari"}  # imported inside the functions that need them
+DEFERRED = {"pandas", "pyarrow", "minari", "ray", "loky", "cloudpickle"}  # imported inside the functions that need them
 
 
 class Import(NamedTuple):

@@ -118,7 +118,7 @@ def test_seir_on_a_timetable_sums_anew_each_day():
 
 
 def test_bad_meetings_are_refused():
-    with pytest.raises(ValueError, match="two people"):
+    with pytest.raises(ValueError, match="expected 2 people"):
         RandomMeetings(1, 3)
     with pytest.raises(ValueError, match="same number"):
         Timetable([RandomMeetings(4, 1), RandomMeetings(6, 1)])

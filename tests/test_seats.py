@@ -124,7 +124,7 @@ def test_an_episode_in_gymnasium_can_be_replayed_with_an_intervention():
     ("changes", "error", "message"),
     [
         ({"period": 0}, ValueError, "period is 0"),
-        ({"observe": [Record("infected")]}, ValueError, r"observe keeps all rows of \['infected'\]"),
+        ({"observe": [Record("infected")]}, ValueError, r"Records of \['infected'\] keep all rows"),
         ({"observe": [Record("infekted", reduce="mean")]}, LookupError, "infekted"),
         ({"interventions": [Do("hazzard", 0.0)]}, LookupError, "hazzard"),
     ],

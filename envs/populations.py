@@ -1,0 +1,185 @@
+"""Population worlds as Gymnasium environments: what the ids in ``envs/__init__.py`` make."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import mul
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from ethogram.simulator.draws import Draws
+from ethogram.simulator.generators import small_world
+from ethogram.simulator.gym import WorldEnv, WorldVectorEnv
+from ethogram.simulator.history import History
+from ethogram.simulator.rollout import Record
+from ethogram.simulator.seats import Citizens, Planner
+from ethogram.simulator.sites import Do
+from ethogram.simulator.world import Policy
+
+from .adoption import Adoption
+from .city import city_layers, synthetic_city
+from .epidemic import Disease, Epidemic
+
+LEVERS = ("close schools", "send workers home", "close the community", "pay a stimulus")
+CLOSED_WORK, CLOSED_COMMUNITY = 0.4, 0.2  # how much of the contacts there a closure leaves
+STIMULUS = 0.2  # weekly wages a person
+# What the planner's reward counts, in weekly wages. Designed here: a society may value them otherwise, and a user may
+# pass a Planner of their own.
+INFECTION, DEATH, IDLE_WEEK = 5.0, 1000.0, 1.0
+PUPIL_AT_HOME, WORKER_AT_HOME, RESIDENT_AT_HOME = 0.3, 0.3, 0.1  # a week, on average over all who are kept away
+
+
+@dataclass(frozen=True)
+class Careful:
+    """Citizens who stay at home when they are ill, or when confirmed cases are many, and who want to work.
+
+    ill: probability a day of isolating when ill. wary: the announced cases per 1,000 people and week at which a
+    healthy person isolates with probability 1/2 of ``most``. Designed here, so that a planner has people to plan for;
+    ``ethogram.agents`` has others.
+    """
+
+    ill: float = 0.7
+    wary: float = 20.0
+    most: float = 0.4
+
+    def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
+        """(n, 2) int8, [isolate, work]."""
+        cases = observation["cases"].clamp(min=0)
+        healthy = self.most * cases / (cases + self.wary)
+        isolates = draws.bernoulli("isolates", torch.where(observation["ill"] == 1, self.ill, healthy))
+        return torch.stack([isolates, torch.ones_like(isolates)], 1).to(torch.int8)
+
+
+def adoption(num_people: int = 1000, horizon: int = 100, world: Adoption | None = None) -> WorldEnv:
+    """``ethogram/Adoption-v0``: everybody's seat; a nudge in log-odds for each person and day.
+
+    num_people: of a small world (degree 6, a tenth rewired), if no world is given. horizon: days.
+    """
+    return WorldEnv(_adoption(num_people, world), horizon)
+
+
+def adoptions(
+    num_envs: int = 1, num_people: int = 1000, horizon: int = 100, world: Adoption | None = None
+) -> WorldVectorEnv:
+    """The same, many populations."""
+    return WorldVectorEnv(_adoption(num_people, world), num_envs, horizon)
+
+
+def _adoption(num_people: int, world: Adoption | None) -> Citizens:
+    world = world or Adoption(small_world(num_people, 6, 0.1))
+    return Citizens(world, world.contacts.num_people)
+
+
+def epidemic(
+    num_people: int = 1000, horizon: int = 180, world: Epidemic | None = None, interventions: Sequence[Do] = ()
+) -> WorldEnv:
+    """``ethogram/Epidemic-v0``: everybody's seat in a city; [isolate, work] for each person and day.
+
+    num_people: of a synthetic city, if no world is given. horizon: days. interventions: on the world's sites.
+    """
+    return WorldEnv(_epidemic(num_people, world, interventions), horizon)
+
+
+def epidemics(
+    num_envs: int = 1,
+    num_people: int = 1000,
+    horizon: int = 180,
+    world: Epidemic | None = None,
+    interventions: Sequence[Do] = (),
+) -> WorldVectorEnv:
+    """The same, many cities with the same people and other luck."""
+    return WorldVectorEnv(_epidemic(num_people, world, interventions), num_envs, horizon)
+
+
+def _epidemic(num_people: int, world: Epidemic | None, interventions: Sequence[Do]) -> Citizens:
+    world = world or small_city(num_people)
+    return Citizens(world, world.num_people, interventions)
+
+
+def small_city(num_people: int = 1000, seed: int = 0) -> Epidemic:
+    """A synthetic city with an epidemic that begins with 5 in 1,000 people and is brought in again now and then."""
+    people = synthetic_city(num_people, seed=seed)
+    disease = Disease(importation=1 / (60 * 1000))  # one a day among 60,000 people
+    return Epidemic(city_layers(people, seed=seed), people["age"], people["area"], disease, initial=0.005)
+
+
+def epidemic_planner(
+    num_people: int = 1000,
+    horizon: int = 26,
+    world: Epidemic | None = None,
+    citizens: Policy | None = None,
+) -> WorldEnv:
+    """``ethogram/EpidemicPlanner-v0``: the planner's seat in a city; see ``epidemic_planner_world``. horizon: weeks."""
+    return WorldEnv(epidemic_planner_world(num_people, world, citizens), horizon)
+
+
+def epidemic_planners(
+    num_envs: int = 1,
+    num_people: int = 1000,
+    horizon: int = 26,
+    world: Epidemic | None = None,
+    citizens: Policy | None = None,
+) -> WorldVectorEnv:
+    """The same, many cities with the same people and other luck."""
+    return WorldVectorEnv(epidemic_planner_world(num_people, world, citizens), num_envs, horizon)
+
+
+def epidemic_planner_world(
+    num_people: int = 1000, world: Epidemic | None = None, citizens: Policy | None = None
+) -> Planner:
+    """A planner who sets four levers for each week of an epidemic.
+
+    Action: (r, 4) int8 of 0 or 1, the LEVERS. Observation: (r, 5) float32, of the last week: confirmed cases, deaths,
+    people isolating and jobless people, each per 1,000 people on an average day, and the number of weeks so far.
+    Reward: minus what the week costs in weekly wages per person: 5 an infection, 1,000 a death, 1 a week without a job
+    for each who wants one, and what closures cost those whom they keep away: 0.3 for each pupil and worker, 0.1 for
+    each resident; a stimulus costs what it pays (0.2 a person).
+    """
+    world = world or small_city(num_people)
+    return Planner(
+        world,
+        world.num_people,
+        citizens or Careful(),
+        spaces.MultiDiscrete([2, 2, 2, 2], dtype=np.int8),
+        partial(_pulled, levers(world)),
+        [Record(name, reduce=per_1000) for name in ("confirmed", "died", "isolates", "jobless")],
+        partial(_minus_cost, _share(world, "school"), _share(world, "workplace")),
+        [Record("infected", reduce=per_1000)],
+    )
+
+
+def per_1000(value: Tensor) -> Tensor:
+    """How many of 1,000 people, float64."""
+    return 1000 * value.to(torch.float64).mean()
+
+
+def _minus_cost(pupils: float, workers: float, found: Mapping[str, Tensor], action: Tensor) -> Tensor:
+    school, work, community, stimulus = action.to(torch.float64)
+    kept_away = school * pupils * PUPIL_AT_HOME + work * workers * WORKER_AT_HOME + community * RESIDENT_AT_HOME
+    events = INFECTION * found["infected"].sum() + DEATH * found["died"].sum()
+    return -(events / 1000 + IDLE_WEEK * found["jobless"].mean() / 1000 + kept_away + stimulus * STIMULUS)
+
+
+def _pulled(levers: Sequence[Sequence[Do]], action: Tensor) -> list[Do]:
+    return [do for lever, on in zip(levers, action.tolist(), strict=True) if on for do in lever]
+
+
+def levers(world: Epidemic) -> list[list[Do]]:
+    """The interventions of each of the LEVERS, as far as the world has the layers."""
+    closures = {"school": 0.0, "workplace": CLOSED_WORK, "community": CLOSED_COMMUNITY, "city": CLOSED_COMMUNITY}
+    close = {
+        name: Do(f"attends_{name}", partial(mul, left))  # of what each would keep
+        for name, left in closures.items()
+        if name in world.layers
+    }
+    groups = [["school"], ["workplace"], ["community", "city"]]
+    return [*([close[name] for name in group if name in close] for group in groups), [Do("stimulus", STIMULUS)]]
+
+
+def _share(world: Epidemic, layer: str) -> Any:
+    """Of all people, the share who have contacts in a layer."""
+    return (world.layers[layer].strength > 0).double().mean().item() if layer in world.layers else 0.0
