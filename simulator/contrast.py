@@ -74,11 +74,14 @@ def contrast(
     instead_policy: Policy | None = None,
     record: Sequence[str | Record] | str = (),
     progress: bool = False,
+    backend: str = "here",
+    workers: int | None = None,
 ) -> Effect:
     """The effect of a change on an outcome, from pairs of runs that share their luck.
 
     The change is any of: interventions on sites; ``instead_world``, such as ``replace(world, length=2)``;
     ``instead_policy``. outcome: a function of the history, a number or a tensor such as a curve over steps.
+    backend, workers: as in ``ensemble``.
     """
     if not interventions and instead_world is None and instead_policy is None:
         raise ValueError("contrast with no change: give interventions, instead_world or instead_policy")
@@ -95,6 +98,8 @@ def contrast(
             scenarios={name: interventions},
             record=record,
             progress=progress,
+            backend=backend,
+            workers=workers,
         )
         return found.values[name]
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from .backends import run_all
+from .checkpoint import Checkpoint, fingerprint
 from .history import History
 from .rollout import Record, rollout
 from .sites import Do
@@ -66,27 +69,55 @@ def ensemble(
     scenarios: Mapping[str, Sequence[Do]] | None = None,
     record: Sequence[str | Record] | str = (),
     progress: bool = False,
+    backend: str = "here",
+    workers: int | None = None,
+    retries: int = 2,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: float = 30.0,
 ) -> Ensemble:
     """Run every scenario with every seed and keep an outcome of each run.
 
     scenarios: name -> interventions; only the factual world by default. All scenarios share each seed's luck, so
     that ``values["b"] - values["a"]`` are paired differences. outcome: a function of the history.
+    backend: "here", "processes" of this machine, or "ray" (on the cluster of RAY_ADDRESS or of a ``ray.init`` before,
+        else on this machine); the numbers are the same to the bit. workers: how many runs at a time; None: as many as
+        there are processors. retries: how often a killed worker is replaced, see ``backends``.
+    checkpoint: a file to save the outcomes of finished runs to at least every ``checkpoint_every`` seconds,
+        atomically. If it exists, only the other runs are run; it is removed at the end.
     """
     runs, scenarios = checked_seeds(seeds), scenarios or {"factual": ()}
-    values: dict[str, list[Tensor]] = {name: [] for name in scenarios}
-    with tqdm(total=len(runs) * len(scenarios), disable=not progress, unit="run") as bar:
-        for seed in runs:
-            for name, interventions in scenarios.items():
-                history = rollout(
-                    world,
-                    policy,
-                    rows=rows,
-                    horizon=horizon,
-                    seed=seed,
-                    interventions=interventions,
-                    record=record,
-                    scenario=name,
-                )
-                values[name].append(torch.as_tensor(outcome(history), dtype=torch.float64))
-                bar.update()
-    return Ensemble({name: torch.stack(found) for name, found in values.items()}, runs)
+    names = list(scenarios)
+    tasks = [(name, seed) for seed in runs for name in names]
+
+    def one(number: int) -> Tensor:
+        name, seed = tasks[number]
+        history = rollout(
+            world,
+            policy,
+            rows=rows,
+            horizon=horizon,
+            seed=seed,
+            interventions=scenarios[name],
+            record=record,
+            scenario=name,
+        )
+        return torch.as_tensor(outcome(history), dtype=torch.float64)
+
+    found: dict[str, dict[int, Tensor]] = {name: {} for name in names}
+    saver = None
+    if checkpoint is not None:
+        these = (world, policy, outcome, runs, rows, horizon, scenarios, record)
+        saver = Checkpoint(checkpoint, fingerprint(these), checkpoint_every)
+        if (saved := saver.load(())) is not None:
+            found = saved[2]
+    left = [number for number, (name, seed) in enumerate(tasks) if seed not in found[name]]
+    with tqdm(total=len(tasks), initial=len(tasks) - len(left), disable=not progress, unit="run") as bar:
+        for number, value in run_all(one, left, backend, workers, retries):
+            name, seed = tasks[number]
+            found[name][seed] = value
+            bar.update()
+            if saver is not None:
+                saver.save(int(bar.n), (), found)
+    if saver is not None:
+        saver.remove()
+    return Ensemble({name: torch.stack([found[name][seed] for seed in runs]) for name in names}, runs)

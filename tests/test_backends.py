@@ -1,0 +1,131 @@
+"""Runs in processes and on Ray give the same numbers as here; killed workers are replaced, and nothing is lost."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from ethogram.agents.simple import Fixed
+from ethogram.envs.adoption import Adoption
+from ethogram.simulator import Do, contrast, ensemble
+from ethogram.simulator.generators import small_world
+
+N = 200
+WORLD = Adoption(small_world(N, 6, 0.1))
+RUN = {
+    "world": WORLD,
+    "policy": Fixed(0.0),
+    "seeds": range(4),
+    "rows": N,
+    "horizon": 10,
+    "scenarios": {"as it is": (), "nudged": [Do("propensity", lambda p: p.clamp(min=0.3), who=torch.arange(N) < 10)]},
+}
+
+
+def adopters(history):
+    return history.observation[:, :, 0].double().mean(0)
+
+
+def same(a, b):
+    return all(torch.equal(a.values[name], b.values[name]) for name in RUN["scenarios"])
+
+
+def killed_once(folder):
+    """An outcome whose first run to get there takes its worker with it."""
+
+    def outcome(history):
+        try:
+            os.mkdir(folder / "killed")
+        except FileExistsError:
+            return adopters(history)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """Ray on loopback with two workers, for this module."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'ethogram[ray]'")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init(num_cpus=2, include_dashboard=False, _node_ip_address="127.0.0.1", log_to_driver=False)
+    yield ray
+    ray.shutdown()
+
+
+def test_processes_give_the_same_numbers():
+    assert same(ensemble(**RUN, outcome=adopters, backend="processes", workers=2), ensemble(**RUN, outcome=adopters))
+
+
+def test_ray_gives_the_same_numbers(ray):
+    assert same(ensemble(**RUN, outcome=adopters, backend="ray", workers=2), ensemble(**RUN, outcome=adopters))
+
+
+def test_a_killed_process_is_replaced(tmp_path):
+    found = ensemble(**RUN, outcome=killed_once(tmp_path), backend="processes", workers=2)
+    assert (tmp_path / "killed").exists()
+    assert same(found, ensemble(**RUN, outcome=adopters))
+
+
+def test_a_killed_ray_worker_is_replaced(ray, tmp_path):
+    found = ensemble(**RUN, outcome=killed_once(tmp_path), backend="ray", workers=2)
+    assert (tmp_path / "killed").exists()
+    assert same(found, ensemble(**RUN, outcome=adopters))
+
+
+def test_workers_that_keep_dying_are_an_error():
+    def outcome(history):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(RuntimeError, match="lost its worker 2 times"):
+        ensemble(**RUN, outcome=outcome, backend="processes", workers=2, retries=1)
+
+
+def test_an_error_in_a_run_is_that_error(ray):
+    def outcome(history):
+        raise ArithmeticError("no such number")
+
+    for backend in ("here", "processes", "ray"):
+        with pytest.raises(ArithmeticError, match="no such number"):
+            ensemble(**RUN, outcome=outcome, backend=backend, workers=2)
+
+
+def test_effects_in_processes_are_effects():
+    change = {"interventions": RUN["scenarios"]["nudged"], "outcome": lambda h: adopters(h)[-1]}
+    run = {key: RUN[key] for key in ("world", "policy", "seeds", "rows", "horizon")}
+    here, there = contrast(**run, **change), contrast(**run, **change, backend="processes", workers=2)
+    assert torch.equal(here.difference, there.difference)
+
+
+@pytest.mark.parametrize("backend", ["here", "processes"])
+def test_an_interrupted_ensemble_goes_on_where_it_was(backend, tmp_path):
+    """The first try breaks off at the fifth run; the second one runs only what is left, and ends with the same."""
+    file = tmp_path / "runs.pt"
+
+    def outcome(history, folder=tmp_path):
+        number = len(list(Path(folder).glob("run*")))
+        (Path(folder) / f"run{time.monotonic_ns()}").touch()
+        if number == 4 and not (Path(folder) / "broken").exists():
+            (Path(folder) / "broken").touch()
+            raise KeyError("interrupted")
+        return adopters(history)
+
+    how = {"backend": backend, "workers": 1, "checkpoint": file, "checkpoint_every": 0}
+    with pytest.raises(KeyError, match="interrupted"):
+        ensemble(**RUN, outcome=outcome, **how)
+    assert file.exists()
+    found = ensemble(**RUN, outcome=outcome, **how)
+    assert same(found, ensemble(**RUN, outcome=adopters))
+    if backend == "here":  # a process may have gone on with others before it was stopped
+        assert len(list(tmp_path.glob("run*[0-9]"))) == 5 + 4  # one of five was lost
+    assert not file.exists()
+
+
+def test_unknown_backends_are_refused():
+    with pytest.raises(ValueError, match="expected one of"):
+        ensemble(**RUN, outcome=adopters, backend="dask")
+    with pytest.raises(ValueError, match="workers is 0"):
+        ensemble(**RUN, outcome=adopters, backend="processes", workers=0)
