@@ -19,13 +19,14 @@ from torch import Tensor
 
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.history import Column
-from ethogram.simulator.networks import Network, check_rows, sum_over_contacts
+from ethogram.simulator.networks import Network, check_rows, over_shards, sum_over_contacts
 from ethogram.simulator.sites import Sites
 from ethogram.simulator.world import Transition
 
 SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED, DEAD = range(5)
 STAGES = ("susceptible", "exposed", "infectious", "recovered", "dead")
 AGE_BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80+")
+MOST_AREAS = 10_000
 NEVER = -1000  # the day of what has not happened
 
 
@@ -168,7 +169,7 @@ class Epidemic:
         for name, layer in self.layers.items():
             if layer.num_people != n:
                 raise ValueError(f"layer '{name}' has {layer.num_people} people: expected {n}, as the others")
-        for name, top in (("age", 120), ("area", 10_000)):
+        for name, top in (("age", 120), ("area", MOST_AREAS - 1)):
             column = getattr(self, name)
             if not isinstance(column, Tensor) or column.dtype != torch.int64 or tuple(column.shape) != (n,):
                 what = f"{column.dtype} {tuple(column.shape)}" if isinstance(column, Tensor) else type(column).__name__
@@ -183,7 +184,7 @@ class Epidemic:
     @property
     def num_people(self) -> int:
         """How many people live in the city."""
-        return next(iter(self.layers.values())).num_people
+        return self._any_layer.num_people
 
     @property
     def observation_space(self) -> spaces.Dict:
@@ -193,7 +194,7 @@ class Epidemic:
         return spaces.Dict(
             {
                 "age": spaces.Box(0, 120, (), np.int64),
-                "area": spaces.Box(0, 10_000, (), np.int64),
+                "area": spaces.Box(0, MOST_AREAS - 1, (), np.int64),
                 "ill": flag,
                 "quarantined": flag,
                 "cases": per_1000,
@@ -213,16 +214,19 @@ class Epidemic:
         """(n,) int64 in [0, 9), the AGE_BANDS."""
         return (self.age // 10).clamp(max=len(AGE_BANDS) - 1)
 
-    @cached_property
+    @property
     def num_areas(self) -> int:
         """Area codes are below this."""
-        return int(self.area.max()) + 1
+        return len(self._residents)
 
     @cached_property
     def strength(self) -> float:
-        """What an average person's contacts in all layers weigh."""
-        total = sum(self._weight(name) * layer.strength.sum().item() for name, layer in self.layers.items())
-        return max(total / self.num_people, 1e-30)
+        """What an average person's contacts in all layers weigh; of all shards' people, where there are several."""
+        people, total = int(self._residents.sum(dtype=torch.float64)), 0.0
+        for name, layer in self.layers.items():
+            here = (layer.strength * 2.0**20).round().to(torch.int64).sum()  # whole, so that shards add up to the bit
+            total += self._weight(name) * int(over_shards(layer, here)) * 2.0**-20
+        return max(total / people, 1e-30)
 
     @cached_property
     def _adult(self) -> Tensor:
@@ -263,15 +267,20 @@ class Epidemic:
 
     @cached_property
     def _residents(self) -> Tensor:
-        """(areas,) float32 people an area."""
-        return self.area.bincount(minlength=self.num_areas).float()
+        """(areas,) float32 people an area; of all shards."""
+        residents = over_shards(self._any_layer, self.area.bincount(minlength=MOST_AREAS))
+        return residents[: int(residents.nonzero()[-1]) + 1].float()
+
+    @property
+    def _any_layer(self) -> Network:
+        return next(iter(self.layers.values()))
 
     def _weight(self, layer: str) -> float:
         return self.layer_weight.get(layer, 1.0)
 
     def reset(self, draws: Draws, site: Sites) -> tuple[City, Column]:
         """The first exposed people, infected on the day before the first; and who has a job."""
-        check_rows(next(iter(self.layers.values())), draws)
+        check_rows(self._any_layer, draws)
         initial = site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial)))
         never = torch.full_like(self.age, NEVER, dtype=torch.int16)
         until = self._days(never, initial, -1, "exposed_days", draws)
@@ -392,7 +401,8 @@ class Epidemic:
         """(1,) float64: what the city spends, as a share of normal times."""
         economy, people = self.economy, max(self._count(alive), 1)
         less = economy.isolated_spend_less * self._count(isolates) + economy.jobless_spend_less * self._count(poor)
-        usual = economy.jobless_spend_less * economy.unemployed_at_start * self._count(self._adult) / self.num_people
+        adults = self._count(self._adult) / int(self._residents.sum(dtype=torch.float64))
+        usual = economy.jobless_spend_less * economy.unemployed_at_start * adults
         return torch.tensor([1 - less / people + usual], dtype=torch.float64, device=self.age.device)
 
     def _announce(self, announced: Tensor, confirmed: Tensor, day: int) -> Tensor:
@@ -423,6 +433,6 @@ class Epidemic:
 
     def _count(self, who: Tensor, by: Tensor | None = None, groups: int = 1) -> Any:
         """How many people; or (groups,) of each group."""
-        if by is None:
-            return int(who.sum())
-        return by[who].bincount(minlength=groups)
+        count = who.sum() if by is None else by[who].bincount(minlength=groups)
+        count = over_shards(self._any_layer, count)
+        return int(count) if by is None else count

@@ -91,7 +91,7 @@ class SEIR:
             "recovers", draws.bernoulli("recovers", _within_a_day(self.recovery_rate), among=stage == INFECTIOUS)
         )
         stage = stage + (infected | onset | recovers)  # each happens in one stage only, and leads to the next
-        return Transition(Infections(stage, pressure), stage, -infected.float(), torch.zeros_like(infected))
+        return Transition(Infections(stage, pressure), stage, 0 - infected.float(), torch.zeros_like(infected))
 
     def _step_compiled(self, stage: Tensor, out: Tensor, pressure: ContactSum, draws: Draws) -> Transition:
         """The same bits in one pass, for when nobody looks in between."""

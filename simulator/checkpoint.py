@@ -161,12 +161,19 @@ class Checkpoint:
         return step, rebuild(template, iter(leaves)), records
 
     def save(self, step: int, state: Any, records: Any) -> None:
-        """Save if ``every`` seconds have passed since the last time."""
-        if time.monotonic() - self.saved_at < self.every:
-            return
-        content = {"run": self.run, "step": step, "leaves": _packed(leaves_of(state)), "records": _packed(records)}
+        """Save if it is due."""
+        if self.due():
+            leaves = _packed(leaves_of(state))
+            self.write({"run": self.run, "step": step, "leaves": leaves, "records": _packed(records)})
+            self.saved_at = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether ``every`` seconds have passed since the last time."""
+        return time.monotonic() - self.saved_at >= self.every
+
+    def write(self, content: Any) -> None:
+        """Put a new file in the place of the old one."""
         write_atomically(self.path, lambda file: torch.save(content, file))
-        self.saved_at = time.monotonic()
 
     def remove(self) -> None:
         """The run is complete."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from . import network_kernels as kernels
 from .draws import Draws, _mix, _signed  # the integer arithmetic of draws, in torch
 from .kernels import INCREMENT
-from .networks import Contacts, Network
+from .networks import RESOLUTION, Contacts, Network
 
 
 def _rounds(bits: int) -> int:
@@ -75,7 +75,7 @@ class Met:
         """Itself: these meetings have been."""
         return self
 
-    def reached(self, sent: Tensor) -> Tensor:
+    def reached(self, sent: Tensor, resolution: float = RESOLUTION) -> Tensor:
         """(n,) float64: the sum of what those send whom each person meets; sent: (n,), on the grid."""
         if sent.is_cpu and not sent.requires_grad:
             total = torch.zeros(self.num_people, dtype=torch.float64)
@@ -166,7 +166,7 @@ class MeanField:
         """Itself: it is the same every step."""
         return self
 
-    def reached(self, sent: Tensor) -> Tensor:
+    def reached(self, sent: Tensor, resolution: float = RESOLUTION) -> Tensor:
         """(n,) float64: what reaches each person; sent: (n,), on the grid."""
         zero = torch.zeros(len(self.rates), dtype=torch.float64, device=sent.device)
         mean = zero.index_add(0, self.group, sent.to(torch.float64)) / self._size.clamp(min=1)

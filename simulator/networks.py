@@ -52,7 +52,7 @@ class Reaching(Network, Protocol):
         """The largest sum that a message of 1 from everybody can have on the way."""
         ...
 
-    def reached(self, sent: Tensor) -> Tensor:
+    def reached(self, sent: Tensor, resolution: float = RESOLUTION) -> Tensor:
         """(n,) float64, differentiable: the sums of messages (n,) that are multiples of the resolution."""
         ...
 
@@ -321,6 +321,15 @@ def check_rows(contacts: Network, draws: Draws) -> None:
         )
 
 
+def over_shards(network: Network, count: Tensor) -> Tensor:
+    """A count of people, of all processes where the network's people are but a part of them (see ``shards``).
+
+    Counts must be exact in any order: whole numbers, or multiples of a power of two.
+    """
+    shard = getattr(network, "shard", None)
+    return count if shard is None else shard.total(count)
+
+
 def sum_over_contacts(
     contacts: Network,
     sent: Tensor | Sequence[Tensor],
@@ -354,7 +363,7 @@ def sum_over_contacts(
         return _total(contacts, _on_grid(contacts, sent, resolution), resolution)
     if isinstance(contacts, Contacts):
         return _Sum.apply(sent, contacts, resolution)  # type: ignore[no-untyped-call]
-    return _reaching(contacts).reached(sent + (_on_grid(contacts, sent, resolution) - sent).detach())
+    return _reaching(contacts).reached(sent + (_on_grid(contacts, sent, resolution) - sent).detach(), resolution)
 
 
 def _reaching(network: Network) -> Reaching:
@@ -419,7 +428,7 @@ def _on_grid(contacts: Network, sent: Tensor, resolution: float) -> Tensor:
 def _total(contacts: Network, sent: Tensor, resolution: float) -> Tensor:
     """The sum of messages that are on the grid already."""
     if not isinstance(contacts, Contacts):
-        return _reaching(contacts).reached(sent)
+        return _reaching(contacts).reached(sent, resolution)
     total = torch.zeros(contacts.num_people, dtype=torch.float64, device=sent.device)
     if not sent.is_cpu:
         value = sent.to(torch.float64)[contacts.source]

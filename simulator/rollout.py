@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def rollout(
     scenario: str | None = None,
     draws: Draws | None = None,
     progress: bool = False,
-    checkpoint: str | Path | None = None,
+    checkpoint: str | Path | Callable[[str, float], Checkpoint] | None = None,
     checkpoint_every: float = 30.0,
 ) -> History:
     """Run ``policy`` in ``world`` for ``horizon`` steps and return what happened.
@@ -102,7 +103,8 @@ def rollout(
     scenario: a name for the history; "factual", or the intervened sites' names, by default.
     progress: show a bar.
     checkpoint: a file to save to at least every ``checkpoint_every`` seconds, atomically. If it exists, the run goes
-        on from there, to the same bits as if it had never stopped; it is removed when the run is complete.
+        on from there, to the same bits as if it had never stopped; it is removed when the run is complete. Or what
+        makes a Checkpoint from the run's fingerprint and ``checkpoint_every``.
 
     Raises LookupError for an intervention or record of a site that the world does not name, ValueError where the
     world breaks its contract or the checkpoint is of another run.
@@ -127,7 +129,9 @@ def rollout(
     saver = None
     if checkpoint is not None:
         run = (world, policy, draws, horizon, list(interventions), record)
-        saver = Checkpoint(checkpoint, fingerprint(run), checkpoint_every)
+        saver = (checkpoint if callable(checkpoint) else partial(Checkpoint, checkpoint))(
+            fingerprint(run), checkpoint_every
+        )
         saved = saver.load((state, observation, length, alive))
         if saved is not None:
             start, (state, observation, length, alive), (recorder.columns, recorder.series) = saved

@@ -44,10 +44,7 @@ def test_compiled_meetings_are_the_plain_ones(n):
 def test_everybody_is_as_likely_to_be_met_as_anybody_else():
     """6 people, 20,000 matchings: chi-square over 15 pairs, 9 degrees of freedom (each person is in every matching)."""
     met = RandomMeetings(6, 20_000).at(draws(6))
-    counts = torch.zeros(6, 6)
-    people = torch.arange(6)
-    for k in range(met.degree):
-        counts[people, met.partner(people, k)] += 1
+    counts = torch.stack([met.reached(person) for person in torch.eye(6, dtype=torch.float64)])
     expected = 20_000 / 5
     upper = counts[torch.triu_indices(6, 6, 1).unbind()]
     assert ((upper - expected) ** 2 / expected).sum() < 27.9  # once in 1,000 seeds
@@ -76,8 +73,8 @@ def test_a_mean_field_is_the_average_over_all_pairs():
 
 
 def test_a_mean_field_epidemic_follows_the_differential_equation():
-    """200,000 people, small steps: the deterministic limit within 1 % of the population at each step."""
-    n, beta, onset, recovery = 200_000, 0.06, 0.05, 0.02
+    """50,000 people, small steps: the deterministic limit within 1 % of the population at each step."""
+    n, beta, onset, recovery = 50_000, 0.06, 0.05, 0.02
     world = SEIR(MeanField.well_mixed(n, 1.0), beta, onset, recovery, initial=0.01)
     stage = Record("observation", reduce=lambda s: s.long().bincount(minlength=4))
     found = rollout(world, Fixed(0), rows=n, horizon=300, record=[stage]).series["observation"] / n

@@ -1,0 +1,337 @@
+"""One population over several processes or machines: the same bits as in one, with people divided among them.
+
+Run a script under ``torchrun --nproc-per-node 2 script.py`` that begins with
+``torch.distributed.init_process_group("gloo")`` ("nccl" on GPUs) and calls ``shards.rollout`` as it would call
+``rollout``. Chance needs no coordination, because draws are functions of a person's id; all that travels is what
+people send to their contacts, and counts. Sums over contacts are exact, so that no bit depends on the division.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from . import network_kernels as kernels
+from .checkpoint import Checkpoint
+from .draws import Draws
+from .history import History, map_column
+from .meetings import MeanField, RandomMeetings
+from .networks import RESOLUTION, Contacts
+from .rollout import Record
+from .rollout import rollout as rollout_of_part
+from .sites import Do
+from .world import Policy, World
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The part of a population that one process has: people ``first`` until before ``last`` of ``num_people``."""
+
+    rank: int
+    size: int  # processes
+    num_people: int
+
+    @classmethod
+    def mine(cls, num_people: int) -> "Shard":
+        """This process's; equal parts, the last smaller."""
+        if not dist.is_initialized():
+            raise RuntimeError(
+                "no process group: run the script by torchrun --nproc-per-node 2, and begin it with "
+                'torch.distributed.init_process_group("gloo")'
+            )
+        if num_people < (size := dist.get_world_size()) ** 2:
+            raise ValueError(f"{num_people} people for {size} processes: expected {size**2} or more")
+        return cls(dist.get_rank(), size, num_people)
+
+    @property
+    def most(self) -> int:
+        """People in a full part."""
+        return -(-self.num_people // self.size)
+
+    @property
+    def people(self) -> slice:
+        """Which people are here."""
+        return slice(self.rank * self.most, min((self.rank + 1) * self.most, self.num_people))
+
+    @property
+    def num_here(self) -> int:
+        """How many people are here."""
+        return self.people.stop - self.people.start
+
+    def of(self, value: Any) -> Any:
+        """The part of something that is about the people here.
+
+        Networks become their part; tensors with a person a row become those rows; dataclasses (worlds, policies,
+        interventions), dicts, lists and tuples are taken apart. All else stays as it is.
+        """
+        if isinstance(value, Contacts):
+            return ContactsHere.of(value, self)
+        if isinstance(value, RandomMeetings | MeanField):
+            return MeetingsHere(self, value)
+        if isinstance(value, Tensor):
+            return value[self.people] if value.dim() and len(value) == self.num_people else value
+        if is_dataclass(value) and not isinstance(value, type):
+            parts = {f.name: self.of(getattr(value, f.name)) for f in fields(value)}
+            changed = {name: part for name, part in parts.items() if part is not getattr(value, name)}
+            return replace(value, **changed) if changed else value
+        if isinstance(value, Mapping):
+            return {key: self.of(item) for key, item in value.items()}
+        if type(value) in (list, tuple):
+            return type(value)(self.of(item) for item in value)
+        return value
+
+    def total(self, count: Tensor) -> Tensor:
+        """The sum of all parts' counts."""
+        total = count.clone()
+        dist.all_reduce(total)
+        return total
+
+    def gathered(self, column: Tensor) -> Tensor:
+        """(n, …): the rows of all people, from the rows (num_here, …) of each part."""
+        plain = column.view(torch.uint8) if column.dtype == torch.bool else column
+        padded = plain.new_zeros((self.most, *plain.shape[1:]))
+        padded[: len(plain)] = plain
+        parts = [torch.empty_like(padded) for _ in range(self.size)]
+        dist.all_gather(parts, padded)
+        return torch.cat(parts)[: self.num_people].view(column.dtype)
+
+    def gathered_sparse(self, column: Tensor) -> Tensor:
+        """``gathered`` for a column (num_here,) in which most are 0: only the others travel."""
+        rows = column.nonzero()[:, 0]
+        counts = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(self.size)]
+        dist.all_gather(counts, torch.tensor([len(rows)], device=rows.device))
+        room = int(torch.cat(counts).max())
+        if 4 * room > self.most:
+            return self.gathered(column)
+        found = column.new_zeros(self.num_people)
+        here = torch.zeros(room, dtype=torch.int32, device=rows.device)
+        here[: len(rows)] = rows
+        values = column.new_zeros(room)
+        values[: len(rows)] = column[rows]
+        where, what = ([torch.empty_like(x) for _ in range(self.size)] for x in (here, values))
+        dist.all_gather(where, here)
+        dist.all_gather(what, values)
+        for part in range(self.size):
+            some = slice(0, int(counts[part]))
+            found[where[part][some].long() + part * self.most] = what[part][some]
+        return found
+
+
+class Rows(NamedTuple):
+    """Compressed rows whose two ends count different people."""
+
+    start: Tensor
+    target: Tensor
+    weight: Tensor | None
+
+    def arrays(self) -> tuple[Any, Any, Any]:
+        """What the kernels take: unsigned views."""
+        weight = np.zeros(0, np.float32) if self.weight is None else self.weight.numpy()
+        return self.start.numpy().view(np.uint64), self.target.numpy().view(np.uint32), weight
+
+
+@dataclass(frozen=True, eq=False)
+class ContactsHere:
+    """The contacts that reach the people of a part, from wherever; as a ``Network``, of these people."""
+
+    shard: Shard
+    outward: Rows  # row j: whom person j of the whole population reaches here
+    inward: Rows  # row i: those of the whole population who reach person i of this part
+    strength: Tensor  # (num_here,) float64
+    most: float  # of the whole network
+
+    @classmethod
+    def of(cls, contacts: Contacts, shard: Shard) -> "ContactsHere":
+        """The part of a network."""
+        people, reverse = shard.people, contacts.reverse
+        start = reverse.start[people.start : people.stop + 1]
+        some = slice(int(start[0]), int(start[-1]))
+        inward = Rows(start - start[0], reverse.target[some].clone(), _cut(reverse.weight, some))
+        kept = (contacts.target >= people.start) & (contacts.target < people.stop)
+        outward = replace(contacts, symmetric=False).where(kept)
+        return cls(
+            shard,
+            Rows(outward.start, outward.target - people.start, outward.weight),
+            inward,
+            contacts.strength[people].clone(),
+            contacts.most,
+        )
+
+    @property
+    def num_people(self) -> int:
+        """How many people are here."""
+        return self.shard.num_here
+
+    def at(self, draws: Draws) -> "ContactsHere":
+        """Itself."""
+        return self
+
+    def reached(self, sent: Tensor, resolution: float = RESOLUTION) -> Tensor:
+        """(num_here,) float64: what reaches the people here, of what all people send; sent: (num_here,)."""
+        everywhere = self.shard.gathered_sparse(sent)
+        total = torch.zeros(self.num_people, dtype=torch.float64, device=sent.device)
+        if not sent.is_cpu:
+            start, target, weight = self.inward
+            value = everywhere.to(torch.float64)[target.long()]
+            if weight is not None:
+                value = ((value * weight) / resolution).round() * resolution
+            return total.index_add_(0, torch.repeat_interleave(start.diff()), value)
+        if 3 * int(torch.count_nonzero(everywhere)) < len(everywhere):
+            nothing = torch.zeros((), dtype=sent.dtype).expand(len(everywhere))
+            kernels.push(*self.outward.arrays(), everywhere.numpy(), nothing.numpy(), resolution, total.numpy())
+        else:
+            kernels.pull(*self.inward.arrays(), everywhere.numpy(), resolution, total.numpy())
+        return total
+
+
+def _cut(weight: Tensor | None, some: slice) -> Tensor | None:
+    return None if weight is None else weight[some].clone()
+
+
+@dataclass(frozen=True, eq=False)
+class MeetingsHere:
+    """What reaches the people of a part in meetings that are not stored; each process computes all of them."""
+
+    shard: Shard
+    meetings: Any  # of the whole population
+
+    @property
+    def num_people(self) -> int:
+        """How many people are here."""
+        return self.shard.num_here
+
+    @property
+    def most(self) -> float:
+        """Of the whole population."""
+        return float(self.meetings.most)
+
+    @property
+    def strength(self) -> Tensor:
+        """(num_here,) float64."""
+        return self.meetings.strength[self.shard.people]
+
+    def at(self, draws: Draws) -> "MeetingsHere":
+        """Those of a step."""
+        return MeetingsHere(self.shard, self.meetings.at(draws))
+
+    def reached(self, sent: Tensor, resolution: float = RESOLUTION) -> Tensor:
+        """(num_here,) float64: what reaches the people here, of what all people send; sent: (num_here,)."""
+        return self.meetings.reached(self.shard.gathered_sparse(sent), resolution)[self.shard.people]
+
+
+def rollout(
+    world: World,
+    policy: Policy,
+    *,
+    rows: int,
+    horizon: int,
+    seed: int = 0,
+    interventions: Sequence[Do] = (),
+    record: Sequence[str | Record] = (),
+    scenario: str | None = None,
+    device: str | torch.device = "cpu",
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: float = 30.0,
+) -> History:
+    """``rollout`` of a population that is divided among the processes of ``torch.distributed``; the same History.
+
+    world, policy, interventions: of all ``rows`` people; each process cuts out its own part, see ``Shard.of``, so
+    that what they hold of people must be tensors with a person a row. record: as of ``rollout``, but a Record that
+    reduces must do so by "mean" or "sum". Every process returns the whole History: reduce what is large.
+    checkpoint: each process writes a file of its own, named after it and its number; after a crash (run with
+    ``torchrun --max-restarts``) all go on from the last step that all have saved.
+
+    Raises ValueError for a record that cannot be put together, and RuntimeError outside a process group.
+    """
+    shard = Shard.mine(rows)
+    records = [Record(r) if isinstance(r, str) else r for r in record]
+    if odd := [r.site for r in records if callable(r.reduce)]:
+        raise ValueError(f"Records of {odd} reduce by a function: expected 'sum' or 'mean', which parts can be put to")
+    kept = [replace(shard.of(r), reduce="sum") if r.reduce == "mean" else shard.of(r) for r in records]
+    people = torch.arange(shard.people.start, shard.people.stop, device=device)
+    history = rollout_of_part(
+        shard.of(world),
+        shard.of(policy),
+        rows=people,
+        horizon=horizon,
+        seed=seed,
+        interventions=shard.of(list(interventions)),
+        record=kept,
+        scenario=scenario,
+        progress=progress and shard.rank == 0,
+        checkpoint=None if checkpoint is None else partial(ShardCheckpoint, Path(checkpoint), shard),
+        checkpoint_every=checkpoint_every,
+    )
+    return _whole(history, shard, {r.site: r for r in records})
+
+
+def _whole(history: History, shard: Shard, records: Mapping[str, Record]) -> History:
+    """The History of all people."""
+
+    def people_second(column: Tensor) -> Tensor:
+        return shard.gathered(column.transpose(0, 1).contiguous()).transpose(0, 1)
+
+    def series(name: str, column: Any) -> Any:
+        how = records[name]
+        if how.reduce is None:
+            return map_column(people_second, column)
+        total = shard.total(column)
+        if how.reduce == "sum":
+            return total
+        if how.by is None:
+            return total / shard.num_people
+        return total / how.by.bincount(minlength=total.shape[1]).view(1, -1, *[1] * (total.dim() - 2))
+
+    return replace(
+        history,
+        columns={name: map_column(people_second, column) for name, column in history.columns.items()},
+        series={name: series(name, column) for name, column in history.series.items()},
+        length=shard.gathered(history.length),
+        ids=shard.gathered(history.ids),
+    )
+
+
+class ShardCheckpoint(Checkpoint):
+    """A part's file, saved at the same steps as the others', and the one before it: a crash may come in between."""
+
+    def __init__(self, path: Path, shard: Shard, run: str, every: float) -> None:
+        """path: what the files of all parts are named after."""
+        super().__init__(path.with_name(f"{path.name}.{shard.rank}-of-{shard.size}"), run, every)
+        self.before = self.path.with_name(f"{self.path.name}.before")
+
+    def load(self, template: Any) -> tuple[int, Any, Any] | None:
+        """The last step that all parts have saved."""
+        found = {}
+        for path in (self.before, self.path):
+            if (saved := Checkpoint(path, self.run, self.every).load(template)) is not None:
+                found[saved[0]] = saved
+        steps = [set[int]() for _ in range(dist.get_world_size())]
+        dist.all_gather_object(steps, set(found))
+        common = set.intersection(*steps)
+        return found[max(common)] if common else None
+
+    def due(self) -> bool:
+        """As the first part's clock says."""
+        said = [super().due()]
+        dist.broadcast_object_list(said, src=0)
+        return said[0]
+
+    def write(self, content: Any) -> None:
+        """Save, and keep what was saved before."""
+        if self.path.exists():
+            os.replace(self.path, self.before)
+        super().write(content)
+
+    def remove(self) -> None:
+        """The run is complete, everywhere."""
+        dist.barrier()
+        super().remove()
+        self.before.unlink(missing_ok=True)

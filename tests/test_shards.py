@@ -1,0 +1,155 @@
+"""A population divided among processes gives the bits of one in one process; a killed one is started again."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ethogram.agents.citizens import Heuristic
+from ethogram.agents.simple import Fixed
+from ethogram.envs.adoption import Adoption
+from ethogram.envs.city import city_layers, synthetic_city
+from ethogram.envs.epidemic import Epidemic, Measures
+from ethogram.envs.seir import SEIR
+from ethogram.simulator import Do, Record, rollout
+from ethogram.simulator.generators import erdos_renyi, small_world
+from ethogram.simulator.meetings import MeanField, RandomMeetings, Timetable
+from ethogram.simulator.networks import Contacts
+from ethogram.simulator.shards import Shard
+
+N = 301  # not a multiple of the number of processes
+
+
+def weighted():
+    contacts = erdos_renyi(N, 6, seed=3)
+    source, target = contacts.source, contacts.target.long()
+    once = source < target
+    weight = ((source + target) % 7 + 1)[once] / 8
+    return Contacts.from_edges(source[once], target[once], N, weight=weight)
+
+
+def city():
+    people = synthetic_city(N, seed=2)
+    measures = Measures(vaccination=0.01, confirmation=0.4, announced=5)
+    layers = city_layers(people, daily=2) | {"weighted": weighted()}
+    return Epidemic(layers, people["age"], people["area"], measures=measures, initial=0.05)
+
+
+def runs():
+    """Name -> what to roll out."""
+    some = torch.arange(N) % 3 == 0
+    week = Timetable([small_world(N, 4, 0.1), erdos_renyi(N, 3)])
+    peer_effect = torch.linspace(2, 4, N)
+    return {
+        "adoption": {"world": Adoption(weighted(), peer_effect=peer_effect, initial=0.1), "policy": Fixed(0.1)},
+        "SEIR": {"world": SEIR(erdos_renyi(N, 8), 0.05, initial=0.05), "policy": Fixed(0)},
+        "SEIR, mean field": {"world": SEIR(MeanField.well_mixed(N, 8.0), 0.05, initial=0.05), "policy": Fixed(0)},
+        "SEIR, meetings": {"world": SEIR(RandomMeetings(N, 8), 0.05, initial=0.05), "policy": Fixed(0)},
+        "SEIR, timetable": {"world": SEIR(week, 0.1, initial=0.05), "policy": Fixed(0)},
+        "a city": {
+            "world": city(),
+            "policy": Heuristic(),
+            "interventions": [Do("attends_workplace", 0.5, start=3, who=some), Do("stimulus", 0.1, start=6)],
+            "record": [
+                "infected",
+                Record("jobless", reduce="mean"),
+                Record("isolates", reduce="sum", by=torch.arange(N) % 4),
+                Record("employed", reduce="mean", by=torch.arange(N) % 4),
+                Record("hazard", every=5),
+            ],
+        },
+    }
+
+
+SCRIPT = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+import torch
+import torch.distributed as dist
+import test_shards
+from ethogram.simulator import shards
+
+dist.init_process_group("gloo")
+folder, dies = sys.argv[2], sys.argv[3] == "dies"
+
+
+class Dies:
+    def __init__(self, policy):
+        self.policy = policy
+
+    def act(self, observation, history, draws):
+        flag = os.path.join(folder, "died")
+        if dies and draws.step == 11 and dist.get_rank() == 1 and not os.path.exists(flag):
+            open(flag, "w").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.policy.act(observation, history, draws)
+
+
+for name, run in test_shards.runs().items():
+    if dies and name != "a city":
+        continue
+    run["policy"] = Dies(run["policy"])
+    history = shards.rollout(
+        **run, rows=test_shards.N, horizon=20, seed=4, checkpoint=os.path.join(folder, "run"), checkpoint_every=0
+    )
+    if dist.get_rank() == 0:
+        torch.save((history.columns, history.series, history.length, history.ids), os.path.join(folder, f"{name}.pt"))
+dist.destroy_process_group()
+"""
+
+
+def torchrun(folder, processes, how, restarts=0):
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
+    command += [f"--max-restarts={restarts}", str(script), str(Path(__file__).parent), str(folder), how]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    environment["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # or restarts meet addresses of those who died
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+
+
+def assert_same(folder, name):
+    columns, series, length, ids = torch.load(folder / f"{name}.pt", weights_only=True)
+    whole = rollout(**runs()[name], rows=N, horizon=20, seed=4)
+    assert torch.equal(length, whole.length)
+    assert torch.equal(ids, whole.ids)
+    for found, expected in ((columns, whole.columns), (series, whole.series)):
+        assert found.keys() == expected.keys()
+        for key, column in expected.items():
+            parts = column.items() if isinstance(column, dict) else [(None, column)]
+            for part, value in parts:
+                there = found[key] if part is None else found[key][part]
+                assert torch.equal(there, value), (name, key, part)
+
+
+def test_two_processes_give_the_bits_of_one(tmp_path):
+    torchrun(tmp_path, 2, "lives")
+    for name in runs():
+        assert_same(tmp_path, name)
+    assert not list(tmp_path.glob("run*"))  # checkpoints of finished runs
+
+
+def test_a_killed_process_is_started_again_and_the_run_goes_on(tmp_path):
+    torchrun(tmp_path, 3, "dies", restarts=1)
+    assert (tmp_path / "died").exists()
+    assert_same(tmp_path, "a city")
+
+
+def test_parts_cover_everybody_once():
+    for size in (1, 2, 3, 7):
+        parts = [Shard(rank, size, 50) for rank in range(size)]
+        assert [i for part in parts for i in range(50)[part.people]] == list(range(50))
+        assert torch.equal(torch.cat([part.of(torch.arange(50)) for part in parts]), torch.arange(50))
+    part = Shard(1, 2, 50)
+    who = part.of(Do("hazard", 0.0, who=torch.arange(50) == 30))
+    assert who.who.nonzero().tolist() == [[5]]
+    assert part.of({"a": [3, "b"]}) == {"a": [3, "b"]}
+
+
+def test_outside_a_process_group_the_error_says_what_to_do():
+    with pytest.raises(RuntimeError, match="torchrun"):
+        Shard.mine(100)
