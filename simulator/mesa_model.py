@@ -1,0 +1,260 @@
+"""Populations as Mesa models: a rollout one step at a time, people as agents that read their own row.
+
+``PopulationModel`` steps everybody at once, with the bits of ``rollout``; Mesa collects, sweeps and shows. Importing
+this module imports ``mesa``, which sets multiprocessing's start method to "spawn"; nothing else here imports it.
+"""
+
+import copy
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from mesa import Agent, DataCollector, Model  # type: ignore[import-untyped]
+from mesa.agent import AgentSet  # type: ignore[import-untyped]
+from torch import Tensor
+
+from .draws import Draws
+from .history import Column, History, first_leaf, map_column
+from .rollout import Record, _check_transition, _checked_run, _Recorder
+from .sites import Do, Sites
+from .world import Policy, World
+
+FIRST_STEPS = 16  # that there is room for at first; the room doubles when it is full
+
+
+class Person(Agent):  # type: ignore[misc]
+    """One row of a population as a Mesa agent: ``person.adopted`` is this person's entry of a column of the model.
+
+    A view: it holds no data, and cannot be changed, stepped alone or removed. What it reads is as in
+    ``PopulationModel.column``, in plain Python: a bool, an int, a float, text, a list, a dict. ``unique_id`` counts
+    from 1, as Mesa does; ``row`` from 0. ``pos`` is for Mesa's spaces.
+    """
+
+    def __init__(self, model: "PopulationModel", row: int) -> None:
+        # Agent.__init__ would count ids in a table of the class, which keeps every model alive for ever.
+        self.__dict__.update(model=model, unique_id=row + 1, pos=None)
+        model.register_agent(self)
+
+    @property
+    def row(self) -> int:
+        """Which row of the population this is, from 0."""
+        return self.unique_id - 1
+
+    def __getattr__(self, name: str) -> Any:
+        model = self.__dict__.get("model")
+        if model is None or name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            values = model._plain(name)
+        except LookupError as error:
+            raise AttributeError(error.args[0]) from None
+        return {key: v[self.row] for key, v in values.items()} if isinstance(values, dict) else values[self.row]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "pos":
+            raise AttributeError(
+                f"{name} of person {self.unique_id} cannot be set, a person is a view of the world: expected "
+                f"interventions to change it, such as PopulationModel(interventions=[Do('{name}', …)])"
+            )
+        self.__dict__[name] = value
+
+    def step(self) -> NoReturn:
+        """Refused: everybody steps at once."""
+        raise TypeError("a person does not step alone: model.step() steps everybody")
+
+    def remove(self) -> NoReturn:
+        """Refused: rows stay."""
+        raise TypeError("a person cannot be removed, people are the rows of the world: use model.agents.select(…)")
+
+
+class PopulationModel(Model):  # type: ignore[misc]
+    """A population world as a ``mesa.Model``: ``model.step()`` is one step of everybody, as ``rollout`` takes it.
+
+    ``model.agents`` are the people, ``model.datacollector`` collects at the start and after each step, ``running``
+    turns False when everybody's episode has ended. ``model.state`` is the world's own state, ``model.history`` what
+    has happened so far: to the bit what ``rollout`` returns for the same arguments and as many steps.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        policy: Policy,
+        *,
+        rows: int | Tensor,
+        seed: int = 0,
+        interventions: Sequence[Do] = (),
+        record: Sequence[str | Record] | str = (),
+        model_reporters: Mapping[str, Any] | None = None,
+        agent_reporters: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """A model at its start.
+
+        world, policy, rows, seed, interventions, record: as in ``rollout``; Mesa's own generators (``model.random``,
+        for shuffles) are seeded alike. Full columns of observations, actions and rewards are kept for policies that
+        read the history; where that is too much, replace them by Records.
+        model_reporters, agent_reporters: what ``mesa.DataCollector`` takes, such as
+        ``{"adopters": lambda model: model.mean("adopted")}`` and ``{"adopted": "adopted"}``. They are first asked
+        here: a subclass sets what its reporters use before it calls this.
+        kwargs: fields of the world to change, so that Mesa can sweep them or give them sliders. (This name, because
+        SolaraViz looks for it.)
+
+        Raises TypeError for fields that the world does not have, LookupError or AttributeError in the first step for
+        names of sites and agent reporters that are none of the world's, and whatever ``rollout`` raises.
+        """
+        ids = _checked_run(world, policy, rows, sys.maxsize, seed, interventions)
+        super().__init__(seed=int(seed) % 2**64)
+        self.running: bool
+        known: list[str] = [field.name for field in fields(world) if field.init] if is_dataclass(world) else []
+        if unknown := sorted(set(kwargs) - set(known)):
+            raise TypeError(f"{type(world).__name__} has no field named {unknown}: expected some of {known}")
+        self.world: World = replace(world, **kwargs) if kwargs else world  # type: ignore[type-var]
+        self.policy = policy
+        self._draws = Draws(int(seed), ids, scope="world")  # at the step to come
+        self._recorder = _Recorder(record, FIRST_STEPS, ids)
+        self._site = Sites(interventions, self._keep)
+        self._asked = [do.site for do in interventions] + self._recorder.asked
+        self._scenario = " and ".join(do.site for do in interventions) or "factual"
+        self._length, self._alive = torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool)
+        self._columns: dict[str, Column] = {}  # name -> the value it last had
+        self._lists: dict[str, Any] = {}  # the same in plain Python, for people to read; made on demand
+        self.state, observation = self.world.reset(self._draws, self._site)
+        self._site("observation", observation)
+        self._read = [name for name in (agent_reporters or {}).values() if isinstance(name, str)]
+        self.datacollector = DataCollector(model_reporters, agent_reporters)
+        self.datacollector.collect(self)
+
+    def step(self) -> None:
+        """One step of everybody, after which the data collector collects."""
+        if not self.running:
+            raise RuntimeError("everybody's episode has ended: make a new model")
+        draws, site, t, n = self._draws, self._site, self._draws.step, len(self._draws.ids)
+        if t == self._recorder.horizon:
+            self._make_room()
+        so_far = self._so_far(self._recorder.columns, self._recorder.series)
+        site.step = t
+        action = site("action", self.policy.act(self._columns["observation"], so_far, draws.scoped("policy")))
+        if len(first_leaf(action)) != n:
+            raise ValueError(f"{type(self.policy).__name__} gives {len(first_leaf(action))} actions: expected {n}")
+        self.state, observation, reward, terminated = self.world.step(self.state, action, draws, site)
+        if t == 0:
+            _check_transition(self.world, n, observation, reward, terminated)
+        site("reward", reward.where(self._alive, 0))
+        self._recorder.columns["terminated"][t] = terminated & self._alive
+        self._length = self._length + self._alive
+        self._alive = self._alive & ~terminated
+        site.step = t + 1
+        site("observation", observation)
+        self._draws = draws.at(t + 1)
+        self.running = bool(self._alive.any())
+        if t == 0:
+            site.check_names(self._asked)
+            for name in self._read:
+                getattr(self.agents[0], name)  # or AttributeError, which Mesa's collector would hide
+        self.datacollector.collect(self)
+
+    @property
+    def agents(self) -> AgentSet:
+        """The people; made when first asked for, since steps and means need none."""
+        return self.agents_by_type[Person]
+
+    @property
+    def agents_by_type(self) -> dict[type[Agent], AgentSet]:
+        """The people, of type Person all of them."""
+        if not self._agents:
+            for row in range(len(self._draws.ids)):
+                Person(self, row)
+        return self._agents_by_type
+
+    @property
+    def agent_types(self) -> list[type[Agent]]:
+        """Person."""
+        return [Person]
+
+    @property
+    def history(self) -> History:
+        """What has happened so far, as ``rollout`` returns it; after at least one step."""
+        t = self._draws.step
+        if t == 0:
+            raise ValueError("nothing has happened yet: expected at least one model.step() before model.history")
+        recorder = copy.copy(self._recorder)
+        recorder.series = dict(recorder.series)
+        recorder.cut(t)
+        columns = dict(recorder.columns)
+        columns["truncated"] = torch.zeros_like(columns["terminated"])
+        columns["truncated"][t - 1] = self._alive
+        if "reward" in columns:
+            over = torch.arange(len(columns["reward"]), device=self._length.device)[:, None] >= self._length
+            columns["reward"] = columns["reward"].masked_fill(over, 0)
+        return self._so_far(columns, recorder.series)
+
+    def column(self, name: str) -> Column:
+        """(n, …) the last value of a quantity: a site, "observation", "action", "reward", an entry of the observation.
+
+        An entry of a Dict observation comes before a site of the same name. Sites have values from the first step on;
+        one that a step does not name keeps the value it had. Raises LookupError for a name that is none of them.
+        """
+        seen = self._columns["observation"]
+        found = seen if isinstance(seen, dict) and name in seen else self._columns
+        if name not in found:
+            entries = sorted({*self._columns, *(seen if isinstance(seen, dict) else ())})
+            early = "" if self._draws.step else "; sites of a step have values after the first"
+            raise LookupError(f"no column named '{name}'; this model has {entries}{early}")
+        return found[name]
+
+    def mean(self, name: str) -> Any:
+        """The mean of a column over people: a float, or a list where each has several values.
+
+        NaN before the first step for what is no column yet, so that collectors can start there.
+        """
+        return self._reduced(name, "mean")
+
+    def sum(self, name: str) -> Any:
+        """The sum of a column over people; as ``mean``."""
+        return self._reduced(name, "sum")
+
+    def _reduced(self, name: str, how: str) -> Any:
+        try:
+            value = self.column(name)
+        except LookupError:
+            if self._draws.step:
+                raise
+            return math.nan
+        return Record(name, reduce=how).reduced(value).tolist()
+
+    def _keep(self, name: str, step: int, value: Any) -> None:
+        self._columns[name] = value
+        self._lists.clear()
+        self._recorder(name, step, value)
+
+    def _plain(self, name: str) -> Any:
+        """A column as a list, or a dict of lists, of one entry a person."""
+        if name not in self._lists:
+            column, n = self.column(name), len(self._draws.ids)
+            if len(first_leaf(column)) != n:
+                raise LookupError(f"'{name}' has {len(first_leaf(column))} values for {n} people: use model.column")
+            self._lists[name] = map_column(lambda leaf: leaf.tolist(), column)
+        return self._lists[name]
+
+    def _make_room(self) -> None:
+        """Twice the steps, where a rollout would know its horizon."""
+        recorder = self._recorder
+        recorder.horizon *= 2
+        for kept in (recorder.columns, recorder.series):
+            for name, column in kept.items():
+                kept[name] = map_column(_twice, column)
+
+    def _so_far(self, columns: Mapping[str, Column], series: Mapping[str, Tensor]) -> History:
+        draws = self._draws
+        return History(columns, self._length, draws.ids, draws.seed, self._scenario, series, draws.step)
+
+
+def _twice(buffer: Any) -> Any:
+    """A buffer with as much room again."""
+    if isinstance(buffer, Tensor):
+        return torch.cat([buffer, torch.zeros_like(buffer)])
+    return np.concatenate([buffer, np.full_like(buffer, "" if buffer.dtype == object else 0)])
