@@ -24,19 +24,30 @@ def seir_day(
     keys (3,) uint64 and chances (3,) float32: of infection (its chance is not used), onset and recovery. after: a
     copy of the stage, which is moved on; reward: zeros.
     """
-    who = np.empty(1024, np.int64)
-    for first in range(0, stage.shape[0], 1024):
-        count = 0
-        for i in range(first, min(first + 1024, stage.shape[0])):  # without a branch: who is ill is not predictable
+    block, none = 4096, np.uint64(0)
+    who, may = np.empty(block + 1, np.uint32), np.empty(block, np.uint8)
+    limit, slope = np.zeros(4, np.float32), np.zeros(4, np.float32)
+    limit[1], limit[2], slope[0] = chances[1], chances[2], transmission * (1 + 1e-6)  # rounding shall leave nobody out
+    for first in range(0, stage.shape[0], block):
+        # Without branches, for who is ill is not predictable: whom something may happen to, and then to whom it does.
+        here = slice(first, min(first + block, stage.shape[0]))
+        s, o, t, a, r, d = stage[here], out[here], total[here], after[here], reward[here], ids[here]
+        for i in range(s.shape[0]):
+            may[i] = (s[i] == 1) | (s[i] == 2) | ((s[i] == 0) & o[i] & (t[i] > 0))
+        count = none
+        for i in range(s.shape[0]):
             who[count] = i
-            count += (stage[i] == 1) | (stage[i] == 2) | ((stage[i] == 0) & out[i] & (total[i] > 0))
+            count += np.uint64(may[i])
+        happens = none
         for k in range(count):
             i = who[k]
-            s = stage[i]
-            u = unit(mix(keys[s] + np.uint64(ids[i]) * _INCREMENT))
-            if s == 0:
-                hazard = transmission * total[i]
-                if np.float64(u) < hazard and np.float64(u) < -np.expm1(-hazard):
-                    after[i], reward[i] = 1, -1
-            elif u < chances[s]:
-                after[i] = s + 1
+            u = unit(mix(keys[s[i]] + np.uint64(d[i]) * _INCREMENT))
+            who[happens] = i
+            happens += np.uint64(u < limit[s[i]] + slope[s[i]] * np.float32(t[i]))
+        for k in range(happens):
+            i = who[k]
+            u = np.float64(unit(mix(keys[s[i]] + np.uint64(d[i]) * _INCREMENT)))
+            if s[i] > 0:
+                a[i] = s[i] + 1
+            elif u < -np.expm1(-transmission * np.float64(t[i])):
+                a[i], r[i] = 1, -1

@@ -83,7 +83,7 @@ class SEIR:
         pressure = state.pressure.next(contacts, sheds) if same else ContactSum.of(contacts, sheds)
         if type(draws) is Draws and stage.is_cpu and site.unwatched("hazard", "infected", "onset", "recovers"):
             return self._step_compiled(stage, out, pressure, draws)
-        hazard = self.transmission * pressure.total * ((stage == SUSCEPTIBLE) & out)
+        hazard = self.transmission * pressure.total.double() * ((stage == SUSCEPTIBLE) & out)
         hazard = site("hazard", hazard)  # (n,) float64 a day
         infected = site("infected", draws.event("infected", hazard))  # (n,) bool
         onset = site("onset", draws.bernoulli("onset", _within_a_day(self.onset_rate), among=stage == EXPOSED))

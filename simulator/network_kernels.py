@@ -124,6 +124,36 @@ def _push_one(
 
 
 @compiled
+def push_counts(start: Array, target: Array, sent: Array, before: Array, words: Array, out: Array) -> Any:
+    """``push`` for messages of 0 and 1 without weights: out counts, and may be of any integer type.
+
+    words (2, n // 8) uint64: sent and before, eight people each, so that those who send the same are passed over. What
+    it returns means nothing, see ``push``.
+    """
+    n, block, held, touched = sent.shape[0], 64, 0, np.uint32(0)
+    whole = words.shape[1]
+    who = np.empty(block + 8, np.uint32)
+    for w in range(whole + 1):
+        if w < whole and words[0, w] == words[1, w]:
+            continue
+        for i in range(8 * w, min(8 * w + 8, n)):
+            who[held] = i
+            held += sent[i] != before[i]
+        if held < block and w < whole:
+            continue
+        for k in range(held):
+            if start[who[k]] < start[who[k] + np.uint32(1)]:
+                touched += target[start[who[k]]]
+        for k in range(held):
+            i = who[k]
+            difference = np.int64(sent[i]) - np.int64(before[i])
+            for e in range(start[i], start[i + np.uint32(1)]):
+                out[target[e]] += difference
+        held = 0
+    return touched
+
+
+@compiled
 def pull(start: Array, source: Array, weight: Array, sent: Array, resolution: float, out: Array) -> None:
     """out[i] = sum of sent[source] (weight) over the contacts that reach i."""
     grid = 1 / resolution

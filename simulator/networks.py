@@ -375,27 +375,40 @@ def _reaching(network: Network) -> Reaching:
 class ContactSum(NamedTuple):
     """A sum over contacts that is kept up to date: where few people change what they send, only they cost.
 
-    Start with ``ContactSum.of`` and go on with ``next``; the values are those of ``sum_over_contacts``, to the bit.
+    Start with ``ContactSum.of`` and go on with ``next``; the values are those of ``sum_over_contacts``, to the bit. What
+    is yes or no, over contacts without weights, is counted in as few bytes as will do: read it with ``.double()``.
     """
 
     sent: Tensor  # (n,) on the grid
-    total: Tensor  # (n,) float64
+    total: Tensor  # (n,) float64; uint8 or int32 for counts
 
     @classmethod
     def of(cls, contacts: Network, sent: Tensor, resolution: float = RESOLUTION) -> "ContactSum":
         """The first one."""
         message = _on_grid(contacts, sent, resolution)
-        return cls(message, _total(contacts, message, resolution))
+        total = _total(contacts, message, resolution)
+        return cls(message, total if (count := _count_dtype(contacts, message)) is None else total.to(count))
 
     def next(self, contacts: Network, sent: Tensor, resolution: float = RESOLUTION) -> "ContactSum":
         """What it is when people send ``sent``, over the same contacts (where they differ, begin anew with ``of``)."""
         message = _on_grid(contacts, sent, resolution)
         if not message.is_cpu or not isinstance(contacts, Contacts):
-            return ContactSum(message, _total(contacts, message, resolution))
+            return ContactSum.of(contacts, sent, resolution)
         total = self.total.clone()
-        before, arrays = self.sent.numpy(), contacts._arrays()
-        kernels.push(*arrays, message.numpy(), before, resolution, total.numpy())
+        before, (start, target, weight) = self.sent.numpy(), contacts._arrays()
+        if _count_dtype(contacts, message) is None:
+            kernels.push(start, target, weight, message.numpy(), before, resolution, total.numpy())
+        else:
+            words = np.stack([x[: len(x) // 8 * 8].view(np.uint64) for x in (message.numpy(), before)])
+            kernels.push_counts(start, target, message.numpy(), before, words, total.numpy())
         return ContactSum(message, total)
+
+
+def _count_dtype(contacts: Network, message: Tensor) -> torch.dtype | None:
+    """What counts of yes-or-no messages fit into; None for other messages, and where a contact may count for more."""
+    if message.dtype != torch.uint8 or not isinstance(contacts, Contacts) or contacts.weight is not None:
+        return None
+    return torch.uint8 if contacts.most <= 255 else torch.int32
 
 
 def _columns(columns: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
