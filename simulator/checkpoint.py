@@ -164,7 +164,14 @@ class Checkpoint:
         """Save if it is due."""
         if self.due():
             leaves = _packed(leaves_of(state))
-            self.write({"run": self.run, "step": step, "leaves": leaves, "records": _packed(records)})
+            try:
+                self.write({"run": self.run, "step": step, "leaves": leaves, "records": _packed(records)})
+            except (OSError, RuntimeError) as error:  # torch says RuntimeError where the disk is full
+                kept = f"the one before it, {self.path}, is whole" if self.path.exists() else "there was none before it"
+                raise OSError(
+                    f"the checkpoint of step {step} could not be written ({error}); {kept}. Make room, and run again: "
+                    "it goes on from there"
+                ) from error
             self.saved_at = time.monotonic()
 
     def due(self) -> bool:
