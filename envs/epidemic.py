@@ -42,7 +42,9 @@ def gamma_days(mean: float, sd: float, days: int) -> tuple[float, ...]:
 class Disease:
     """How an infection spreads and ends. By age: in AGE_BANDS, bands of ten years."""
 
-    reproduction: float = 2.6  # mean infections by an early case whose contacts are all of susceptibility 1
+    # Mean infections by an early case among contacts of susceptibility 1, before any of them is infected twice: in
+    # small groups that cannot be left out, and they are about a tenth fewer in a synthetic city.
+    reproduction: float = 2.6
     susceptibility: tuple[float, ...] = (0.35, 0.69, 1.03, 1.03, 1.03, 1.03, 1.27, 1.52, 1.52)  # the released code's
     infectiousness: tuple[float, float] = (0.33, 0.72)  # of the exposed and the infectious, the released code's
     # Share of a case's infectiousness by day since infection. The released code names 5.5 and 2.4 scale and rate; with
@@ -301,28 +303,29 @@ class Epidemic:
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n, 2) [isolate, work]."""
         day, alive = draws.step, state.stage != DEAD
-        isolates = site("isolates", (action[:, 0] != 0) & alive)  # (n,) bool
+        isolates = site("isolates", (action[:, 0] != 0) & alive, alive)  # (n,) bool
         away = isolates | (day - state.confirmed_on <= self.measures.quarantine_days)  # (n,) bool
         attends = self._attends(state, away, alive, site)
 
         hazard = site("hazard", self._hazard(state, attends, draws))  # (n,) float64 a day
-        infected = site("infected", draws.event("infected", hazard * (state.stage == SUSCEPTIBLE)))
+        well, exposed, ill = (state.stage == s for s in (SUSCEPTIBLE, EXPOSED, INFECTIOUS))
+        infected = site("infected", draws.event("infected", hazard * well), well)
         due = state.until <= day  # (n,) bool: the stage ends today
-        onset = site("onset", (state.stage == EXPOSED) & due)
-        ends = (state.stage == INFECTIOUS) & due
+        onset = site("onset", exposed & due, exposed)
+        ends = ill & due
         protected = day - state.vaccinated_on >= self.measures.vaccine_delay
         protected &= state.vaccinated_on != NEVER
         risk = torch.where(protected, self._fatality * (1 - self.measures.vaccine_against_death), self._fatality)
-        died = site("died", draws.bernoulli("died", risk, among=ends))
-        recovered = site("recovered", ends & ~died)
+        died = site("died", draws.bernoulli("died", risk, among=ends), ill)
+        recovered = site("recovered", ends & ~died, ill & ~died)
         stage = state.stage + infected + onset + recovered + 2 * died.to(torch.int8)  # one of them at most
 
         rate = site("confirmation", self._constant(self.measures.confirmation))  # (n,) probability a day
-        untested = (state.stage == INFECTIOUS) & (state.confirmed_on < state.infected_on)
+        untested = ill & (state.confirmed_on < state.infected_on)
         confirmed = site("confirmed", draws.bernoulli("confirmed", rate, among=untested))
         rate = site("vaccination", self._constant(self.measures.vaccination))  # (n,) probability a day
         waiting = alive & (state.vaccinated_on == NEVER)
-        vaccinated = site("vaccinated", draws.bernoulli("vaccinated", rate, among=waiting))
+        vaccinated = site("vaccinated", draws.bernoulli("vaccinated", rate, among=waiting), waiting)
 
         until = self._days(state.until, infected, day, "exposed_days", draws)
         until = self._days(until, onset, day, "infectious_days", draws)

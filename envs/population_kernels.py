@@ -46,8 +46,8 @@ def seir_day(
             happens += np.uint64(u < limit[s[i]] + slope[s[i]] * np.float32(t[i]))
         for k in range(happens):
             i = who[k]
-            u = np.float64(unit(mix(keys[s[i]] + np.uint64(d[i]) * _INCREMENT)))
+            u = unit(mix(keys[s[i]] + np.uint64(d[i]) * _INCREMENT))
             if s[i] > 0:
                 a[i] = s[i] + 1
-            elif u < -np.expm1(-transmission * np.float64(t[i])):
+            elif np.float64(u) < -np.expm1(-transmission * np.float64(t[i])):
                 a[i], r[i] = 1, -1

@@ -39,8 +39,8 @@ class SEIR:
     (n,) int64, 0 goes out, 1 stays at home, where one neither infects nor is infected. Reward: -1 on the day of
     infection. Never terminates.
 
-    Sites: "sheds" (n,) bool who exposes their contacts, "hazard" (n,) float64 of infection a day, "infected", "onset"
-    and "recovers" (n,) bool; at the start "initial" (n,) bool, who is infectious.
+    Sites: "sheds" (n,) bool who exposes their contacts, "hazard" (n,) float64 of infection a day for whoever is
+    susceptible, "infected", "onset" and "recovers" (n,) bool; at the start "initial" (n,) bool, who is infectious.
     """
 
     contacts: Network
@@ -83,13 +83,11 @@ class SEIR:
         pressure = state.pressure.next(contacts, sheds) if same else ContactSum.of(contacts, sheds)
         if type(draws) is Draws and stage.is_cpu and site.unwatched("hazard", "infected", "onset", "recovers"):
             return self._step_compiled(stage, out, pressure, draws)
-        hazard = self.transmission * pressure.total.double() * ((stage == SUSCEPTIBLE) & out)
-        hazard = site("hazard", hazard)  # (n,) float64 a day
-        infected = site("infected", draws.event("infected", hazard))  # (n,) bool
-        onset = site("onset", draws.bernoulli("onset", _within_a_day(self.onset_rate), among=stage == EXPOSED))
-        recovers = site(
-            "recovers", draws.bernoulli("recovers", _within_a_day(self.recovery_rate), among=stage == INFECTIOUS)
-        )
+        hazard = site("hazard", self.transmission * pressure.total.double() * out)  # (n,) float64 a day
+        well, exposed, ill = (stage == s for s in (SUSCEPTIBLE, EXPOSED, INFECTIOUS))
+        infected = site("infected", draws.event("infected", hazard * well), well)  # (n,) bool
+        onset = site("onset", draws.bernoulli("onset", _within_a_day(self.onset_rate), among=exposed), exposed)
+        recovers = site("recovers", draws.bernoulli("recovers", _within_a_day(self.recovery_rate), among=ill), ill)
         stage = stage + (infected | onset | recovers)  # each happens in one stage only, and leads to the next
         return Transition(Infections(stage, pressure), stage, 0 - infected.float(), torch.zeros_like(infected))
 

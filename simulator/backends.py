@@ -43,20 +43,20 @@ def _in_processes(one: Run, numbers: Sequence[int], workers: int, retries: int) 
 
     left, lost, payload = list(numbers), 0, cloudpickle.dumps(one)
     while left:
-        with ProcessPoolExecutor(min(workers, len(left)), initializer=_load, initargs=(payload,)) as pool:
-            runs = {pool.submit(_run_loaded, number): number for number in left}
-            try:
-                for run in as_completed(runs):
-                    result = run.result()
-                    left.remove(runs[run])
-                    lost = 0
-                    yield runs[run], result
-            except BrokenExecutor as error:
-                lost += 1
-                if lost > retries:
-                    raise _lost(retries) from error
-            finally:
-                pool.shutdown(wait=True, kill_workers=True)
+        pool = ProcessPoolExecutor(min(workers, len(left)), initializer=_load, initargs=(payload,))
+        runs = {pool.submit(_run_loaded, number): number for number in left}
+        try:
+            for run in as_completed(runs):
+                result = run.result()
+                left.remove(runs[run])
+                lost = 0
+                yield runs[run], result
+        except BrokenExecutor as error:
+            lost += 1
+            if lost > retries:
+                raise _lost(retries) from error
+        finally:
+            pool.shutdown(wait=True, kill_workers=bool(left))  # of what was given up, nothing needs to be finished
 
 
 _loaded: tuple[bytes, Run] | None = None  # in a worker: what its runs have in common, unpacked once

@@ -27,8 +27,9 @@ class RandomMeetings:
     """Each step everybody meets ``degree`` people at random: that many perfect matchings, new every time.
 
     In each matching a person meets one other (with an odd number of people one meets nobody); who meets whom is a
-    function of the seed, the step and ``site``, computed for those who have something to send, and never stored. Two
-    layers of meetings need different sites. Meeting the same person twice counts twice.
+    function of the seed, the step, ``site`` and their places in the population (not their ids: other people in it mean
+    other meetings), computed for those who have something to send, and never stored. Two layers of meetings need
+    different sites. Meeting the same person twice counts twice.
     """
 
     num_people: int
@@ -168,8 +169,13 @@ class MeanField:
 
     def reached(self, sent: Tensor, resolution: float = RESOLUTION) -> Tensor:
         """(n,) float64: what reaches each person; sent: (n,), on the grid."""
-        zero = torch.zeros(len(self.rates), dtype=torch.float64, device=sent.device)
-        mean = zero.index_add(0, self.group, sent.to(torch.float64)) / self._size.clamp(min=1)
+        sent = sent.to(torch.float64)
+        if sent.requires_grad:
+            zero = torch.zeros(len(self.rates), dtype=torch.float64, device=sent.device)
+            total = zero.index_add(0, self.group, sent)
+        else:  # the same sums, exact in any order, and twenty times faster
+            total = self.group.bincount(sent, minlength=len(self.rates))
+        mean = total / self._size.clamp(min=1)
         return (self.rates * mean).sum(1)[self.group]
 
 

@@ -375,8 +375,8 @@ def _reaching(network: Network) -> Reaching:
 class ContactSum(NamedTuple):
     """A sum over contacts that is kept up to date: where few people change what they send, only they cost.
 
-    Start with ``ContactSum.of`` and go on with ``next``; the values are those of ``sum_over_contacts``, to the bit. What
-    is yes or no, over contacts without weights, is counted in as few bytes as will do: read it with ``.double()``.
+    Start with ``ContactSum.of`` and go on with ``next``; the values are those of ``sum_over_contacts``, to the bit.
+    What is yes or no, over contacts without weights, is counted in as few bytes as will do: read it as ``.double()``.
     """
 
     sent: Tensor  # (n,) on the grid

@@ -106,12 +106,16 @@ class Sites:
         self._everything = record is not None and recorded == "all"
         self._watched = {do.site for do in interventions} | (set() if recorded == "all" else set(recorded))
 
-    def __call__(self, name: str, value: Any) -> Any:
-        """The value of the quantity ``name``: what is given, or what an intervention makes of it."""
+    def __call__(self, name: str, value: Any, possible: Tensor | None = None) -> Any:
+        """The value of the quantity ``name``: what is given, or what an intervention makes of it.
+
+        possible: of an event, (n,) bool, to whom it can happen at all (only the living die); an intervention that
+        says True for others has no effect on them.
+        """
         self.names[name] = None
         for do in self._interventions:
             if do.site == name and do.acts_at(self.step):
-                value = do.apply(value)
+                value = do.apply(value) if possible is None else do.apply(value) & possible
         if self._record is not None:
             self._record(name, self.step, value)
         return value

@@ -103,7 +103,7 @@ def test_effects_in_processes_are_effects():
 @pytest.mark.parametrize("backend", ["here", "processes"])
 def test_an_interrupted_ensemble_goes_on_where_it_was(backend, tmp_path):
     """The first try breaks off at the fifth run; the second one runs only what is left, and ends with the same."""
-    file = tmp_path / "runs.pt"
+    file = tmp_path / "saved.pt"
 
     def outcome(history, folder=tmp_path):
         number = len(list(Path(folder).glob("run*")))
