@@ -55,6 +55,43 @@ def state_share(history: History, num_states: int) -> Tensor:
     return torch.nn.functional.one_hot(history.observation, num_states).to(torch.float64).mean(0)
 
 
+def total(history: History, site: str) -> Tensor:
+    """How often something happened in all, such as "infected": a scalar, or (G,) one for each group.
+
+    Needs the site whole (n, T), or kept by ``Record(site, reduce="sum")``, with ``by`` for groups. Raises ValueError
+    where a Record has thinned it: what was not kept cannot be counted.
+    """
+    if site not in history.series:
+        return history.column(site).where(history.valid, 0).sum((0, 1)).to(torch.float64)
+    kept = history.series[site]
+    if len(kept) != history.num_steps:
+        raise ValueError(
+            f"'{site}' was kept at {len(kept)} of {history.num_steps} steps: expected every one; record it with every=1"
+        )
+    return kept.to(torch.float64).sum(0)
+
+
+def attack_rate(history: History, by: Tensor | None = None) -> Tensor:
+    """The share of people who were infected on the way, a scalar; those who were so at the start do not count.
+
+    by: (n,) int64 groups; then (G,), a share for each. Needs the site "infected", as ``total`` does, kept by the same
+    groups if it was reduced.
+    """
+    if by is None:
+        return total(history, "infected").sum() / len(history)
+    people = by.bincount()
+    if "infected" in history.series:
+        found = total(history, "infected")
+    else:
+        infected = (history.column("infected") & history.valid).sum(1, dtype=torch.float64)
+        found = by.bincount(infected)
+    if found.shape != people.shape:
+        raise ValueError(
+            f"'infected' was summed over groups {tuple(found.shape)}: expected {tuple(people.shape)}, the groups of by"
+        )
+    return found / people
+
+
 def cumulative_regret(optimal: float, values: Tensor) -> Tensor:
     """(…, K) the running sum of what each episode's policy falls short of the optimum: values (…, K)."""
     return (optimal - values.to(torch.float64)).cumsum(-1)

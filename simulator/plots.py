@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from .checkpoint import write_atomically
 from .contrast import Effect
 from .ensemble import Ensemble
+from .networks import Contacts
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 LINES = ("-", "--", "-.", ":")
 MOST_POINTS = 1000  # of a curve: more would only make the file large
+MOST_PEOPLE = 400  # of a picture of a network: more would be a ball of wool
 
 Array = np.ndarray[Any, Any]
 
@@ -47,15 +50,16 @@ def label(ax: Axes, title: str, x: str, y: str) -> Axes:
     return ax
 
 
-def curves(ax: Axes, series: Mapping[str, Any], x: Any = None, *, band: str = "sd") -> Axes:
+def curves(ax: Axes, series: Mapping[str, Any], x: Any = None, *, band: str = "sd", first: int = 0) -> Axes:
     """Mean curves with bands: ``series[name]`` is (seeds, K), or (K,) for a curve without one.
 
     x: where the points are, 1 to K by default; shorter curves take the first of them.
     band: "sd" for ± 1 standard deviation over seeds, "stderr" for ± 2 standard errors of the mean.
+    first: the number of the first colour, so that a scenario keeps its own where panels leave others out.
     """
     if band not in ("sd", "stderr"):
         raise ValueError(f"band is {band!r}: expected 'sd' or 'stderr'")
-    for i, (name, values) in enumerate(series.items()):
+    for i, (name, values) in enumerate(series.items(), first):
         values = np.atleast_2d(_numpy(values))
         if values.ndim != 2 or (x is not None and len(x) < values.shape[1]):
             places = "K" if x is None else f"at most {len(x)}, as many as x has"
@@ -100,8 +104,11 @@ def scenarios(ax: Axes, outcome: Ensemble, x: Any = None, *, levels: tuple[float
     return ax
 
 
-def effect(ax: Axes, effects: Mapping[str, Effect], x: Any = None) -> Axes:
-    """Paired effects over steps, (pairs, K) each, with ± 2 standard errors and the line of no effect."""
+def effect(ax: Axes, effects: Mapping[str, Effect], x: Any = None, *, first: int = 0) -> Axes:
+    """Paired effects over steps, (pairs, K) each, with ± 2 standard errors and the line of no effect.
+
+    first: the number of the first colour, as in ``curves``.
+    """
     for name, e in effects.items():
         if e.difference.dim() != 2:
             raise ValueError(
@@ -109,7 +116,94 @@ def effect(ax: Axes, effects: Mapping[str, Effect], x: Any = None) -> Axes:
                 "reward_by_step; draw single numbers with estimates"
             )
     ax.axhline(0, color="0.4", linewidth=0.9)
-    return curves(ax, {name: e.difference for name, e in effects.items()}, x, band="stderr")
+    return curves(ax, {name: e.difference for name, e in effects.items()}, x, band="stderr", first=first)
+
+
+def bars(ax: Axes, groups: Sequence[str], rows: Mapping[str, tuple[Any, Any]], *, first: int = 0) -> Axes:
+    """Numbers by group with errors, side by side: ``rows[name]`` is (values, half widths of intervals), (G,) each.
+
+    first: the number of the first colour, as in ``curves``.
+    """
+    width = 0.8 / max(len(rows), 1)
+    for i, (name, pair) in enumerate(rows.items()):
+        values, half = (_numpy(numbers) for numbers in pair)
+        if values.shape != (len(groups),) or half.shape != values.shape:
+            raise ValueError(
+                f"'{name}' has values {values.shape} and errors {half.shape}: expected ({len(groups)},), one a group"
+            )
+        at = np.arange(len(groups)) + (i - (len(rows) - 1) / 2) * width
+        errors = {"ecolor": "0.25", "elinewidth": 1, "capsize": 2}
+        ax.bar(
+            at, values, 0.9 * width, yerr=half, color=COLOURS[(first + i) % len(COLOURS)], label=name, error_kw=errors
+        )
+    ax.axhline(0, color="0.4", linewidth=0.9)
+    ax.set_xticks(range(len(groups)), groups)
+    ax.grid(visible=False, axis="x")
+    ax.legend(frameon=False)
+    return ax
+
+
+def tiles(
+    ax: Axes, values: Any, unit: str, *, columns: int | None = None, most: float | None = None, digits: int = 0
+) -> Axes:
+    """Areas as squares, row by row from the top left, coloured by (areas,) values: for places without a map.
+
+    unit: what the colours mean. columns: areas in a row; about as many as there are rows by default. most: colours go
+    from -most to most, white at 0, which also makes two pictures comparable; by default so only for values of both
+    signs, and from the lowest to the highest for others. digits: after the point. NaN stays empty.
+    """
+    values = _numpy(values)
+    if values.ndim != 1 or not np.isfinite(values).any():
+        raise ValueError(f"values have shape {values.shape}: expected (areas,), some of them finite")
+    columns = columns or int(np.ceil(len(values) ** 0.5))
+    grid = np.full(-(-len(values) // columns) * columns, np.nan)
+    grid[: len(values)] = values
+    if most is None and np.nanmin(values) < 0 < np.nanmax(values):
+        most = np.nanmax(np.abs(values))
+    scale = {"cmap": "viridis"} if most is None else {"cmap": "RdBu", "vmin": -most, "vmax": most}
+    image = ax.imshow(grid.reshape(-1, columns), **scale)
+    for place, value in enumerate(values):
+        if np.isfinite(value):
+            red, green, blue, _ = image.to_rgba(value)
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+            row, column = divmod(place, columns)
+            text = f"{value:.{digits}f}"
+            ax.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
+    _picture(ax)
+    _colour_bar(ax, image, unit)
+    return ax
+
+
+def network(ax: Axes, contacts: Contacts, values: Any, unit: str, *, ringed: Any = None) -> Axes:
+    """A picture of a few hundred people and their contacts, coloured by (n,) values; who has NaN is grey.
+
+    Those who know each other lie close, by networkx's spring layout, the same whenever the contacts are. Circles
+    grow with how many people one knows. unit: what the colours mean. ringed: (n,) bool, who gets a red ring.
+    """
+    import networkx
+
+    values, n = _numpy(values), contacts.num_people
+    if values.shape != (n,) or not 1 < n <= MOST_PEOPLE:
+        raise ValueError(
+            f"{n} people and values {values.shape}: expected a value each, of 2 to {MOST_PEOPLE} people; draw some of "
+            "them, with contacts among these"
+        )
+    graph = contacts.to_networkx()
+    places = networkx.spring_layout(graph, seed=0, iterations=200)
+    at = np.array([places[person] for person in range(n)])
+    edges = LineCollection([at[list(edge)] for edge in graph.edges], colors="0.85", linewidths=0.5, zorder=1)
+    ax.add_collection(edges)
+    area = 14 + 3 * _numpy(contacts.degree)
+    ring = np.zeros(n, bool) if ringed is None else _numpy(ringed).astype(bool)
+    edge, width = np.where(ring, COLOURS[1], "white"), np.where(ring, 1.8, 0.3)
+    unknown = np.isnan(values)
+    for who, face in ((unknown, "0.75"), (~unknown, values[~unknown])):
+        x, y = at[who].T
+        style: dict[str, Any] = {"edgecolors": edge[who], "linewidths": width[who], "zorder": 2}
+        dots = ax.scatter(x, y, area[who], face, **style)
+    _picture(ax)
+    _colour_bar(ax, dots, unit)
+    return ax
 
 
 def estimates(ax: Axes, rows: Mapping[str, tuple[float, float]], *, truth: float | None = None) -> Axes:
@@ -135,6 +229,17 @@ def save(ax: Axes | Sequence[Axes], path: str | Path) -> Path:
     assert figure is not None
     write_atomically(path, lambda file: figure.savefig(file, format="png", metadata={"Software": None}))
     return path
+
+
+def _picture(ax: Axes) -> None:
+    """What is no diagram has no axes."""
+    ax.set(aspect="equal", xticks=[], yticks=[], xlabel="", ylabel="")
+    ax.spines[:].set_visible(False)
+    ax.grid(visible=False)
+
+
+def _colour_bar(ax: Axes, coloured: Any, unit: str) -> None:
+    ax.figure.colorbar(coloured, ax=ax, label=unit, shrink=0.85)
 
 
 def _numpy(values: Any) -> Array:

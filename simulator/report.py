@@ -68,7 +68,7 @@ def _figure(ax: Axes) -> str:
     figure, file = ax.get_figure(root=True), io.BytesIO()
     assert figure is not None
     figure.savefig(file, format="png", metadata={"Software": None})
-    title = html.escape(", ".join(a.get_title(loc="left") for a in figure.axes))
+    title = html.escape(", ".join(filter(None, (a.get_title(loc="left") for a in figure.axes))))
     picture = base64.b64encode(file.getvalue()).decode()
     return f'<figure><img alt="{title}" src="data:image/png;base64,{picture}"></figure>'
 

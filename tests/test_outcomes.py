@@ -3,8 +3,12 @@
 import pytest
 import torch
 
+from ethogram.agents.simple import Fixed
+from ethogram.envs.seir import SEIR
 from ethogram.simulator import outcomes
+from ethogram.simulator.generators import small_world
 from ethogram.simulator.history import History
+from ethogram.simulator.rollout import Record, rollout
 
 HISTORY = History.of(
     observation=torch.tensor([[0, 1, 1, 0], [0, 0, 1, 1]]),
@@ -31,6 +35,29 @@ def test_lengths_and_shares():
     assert outcomes.session_length(HISTORY).item() == 2.5
     assert outcomes.item_share(HISTORY, 4).tolist() == pytest.approx([4 / 9, 2 / 9, 3 / 9, 0])
     assert outcomes.state_share(HISTORY, 2).tolist() == [[1, 0], [0.5, 0.5], [0, 1], [0.5, 0.5]]
+
+
+def test_totals_and_attack_rates_are_those_of_the_stages():
+    """However the infections were kept; those who are no longer susceptible were infected, or so from the start."""
+    group = torch.arange(60) % 4
+    world = SEIR(small_world(60, 4, 0.1), transmission=0.2, initial=0.1)
+
+    def run(*record):
+        return rollout(world, Fixed(0), rows=60, horizon=15, record=record)
+
+    whole = run("infected")
+    summed, grouped = (run(Record("infected", reduce="sum", by=by)) for by in (None, group))
+    infected = (whole.observation[:, -1] > 0) & (whole.observation[:, 0] == 0)
+    assert 0 < infected.sum() < 60
+    for history in (whole, summed, grouped):
+        assert outcomes.attack_rate(history).item() == infected.double().mean()
+        assert outcomes.total(history, "infected").sum() == infected.sum()
+    for history in (whole, grouped):
+        assert torch.equal(outcomes.attack_rate(history, group), infected.view(15, 4).double().mean(0))
+    with pytest.raises(ValueError, match="the groups of by"):
+        outcomes.attack_rate(summed, group)
+    with pytest.raises(ValueError, match="kept at 8 of 15 steps"):
+        outcomes.total(run(Record("infected", every=2)), "infected")
 
 
 def test_cumulative_regret():
