@@ -144,7 +144,8 @@ class PopulationModel(Model):  # type: ignore[misc]
         if t == 0:
             _check_transition(self.world, n, observation, reward, terminated)
         site("reward", reward.where(self._alive, 0))
-        self._recorder.columns["terminated"][t] = terminated & self._alive
+        if terminated.any():
+            self._recorder.flag("terminated", t, terminated & self._alive)
         self._length = self._length + self._alive
         self._alive = self._alive & ~terminated
         site.step = t + 1

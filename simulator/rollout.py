@@ -158,11 +158,14 @@ def rollout(
         reward = site("reward", reward if all_alive else reward.where(alive, 0))
         length = (length[:1] + 1).expand(len(ids)) if all_alive else length + alive
         if terminated.numpy().any() if terminated.is_cpu else terminated.any():  # NumPy stops looking at the first
-            recorder.columns["terminated"][t] = terminated & alive
+            recorder.flag("terminated", t, terminated & alive)
             alive = alive & ~terminated
             all_alive = False
-        if t == horizon - 1:
-            recorder.columns["truncated"][t] = alive
+        if t == horizon - 1 and all_alive:
+            last = torch.arange(horizon, device=ids.device) == t
+            recorder.columns["truncated"] = last[:, None].expand(horizon, len(ids))
+        elif t == horizon - 1:
+            recorder.flag("truncated", t, alive)
         site.step = t + 1
         observation = site("observation", observation)
         if t == start:
@@ -231,8 +234,8 @@ class _Recorder:
             if r.by is not None and len(r.by) != len(ids):
                 raise ValueError(f"by of Record('{r.site}') has {len(r.by)} rows: expected {len(ids)}")
         self.horizon = horizon
-        never = torch.zeros(horizon, len(ids), dtype=torch.bool, device=ids.device)
-        self.columns: dict[str, Any] = {"terminated": never, "truncated": never.clone()}
+        never = torch.zeros(1, 1, dtype=torch.bool, device=ids.device).expand(horizon, len(ids))
+        self.columns: dict[str, Any] = {"terminated": never, "truncated": never}  # no memory until somebody ends
         self.series: dict[str, Any] = {}
 
     def __call__(self, name: str, step: int, value: Any) -> None:
@@ -250,6 +253,12 @@ class _Recorder:
             steps = -(-(self.horizon + (name == "observation")) // how.every)
             kept[name] = map_column(lambda leaf: _buffer(steps, leaf), value)
         map_column(lambda buffer, leaf: _write(buffer, step // how.every, leaf), kept[name], value)
+
+    def flag(self, name: str, step: int, who: Tensor) -> None:
+        """Note that rows have ended."""
+        column = self.columns[name]
+        self.columns[name] = column.clone(memory_format=torch.contiguous_format) if 0 in column.stride() else column
+        self.columns[name][step] = who
 
     def cut(self, end: int) -> None:
         """The series of a run that was over after ``end`` steps, without the steps that were not taken."""
