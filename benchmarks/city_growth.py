@@ -78,6 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, nargs="+", default=[10**4, 10**5, 10**6, 8_400_000])
     parser.add_argument("--days", type=int, default=60, help="default 60")
+    parser.add_argument("--keep-memory", action="store_true", help="let malloc keep what is freed, see docs/scale_out.md")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -88,6 +89,8 @@ def main() -> None:
     for people in arguments.people:
         command = [sys.executable, __file__, "--child", "--people", str(people), "--days", str(arguments.days)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        if arguments.keep_memory:
+            environment |= {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         f = json.loads(done.stdout.splitlines()[-1])
         each = (f["build"], f["step"], 1e6 * f["step"] / people, f["graph"], f["state"], f["run"], f["total"])
