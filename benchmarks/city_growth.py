@@ -78,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, nargs="+", default=[10**4, 10**5, 10**6, 8_400_000])
     parser.add_argument("--days", type=int, default=60, help="default 60")
-    parser.add_argument("--keep-memory", action="store_true", help="let malloc keep what is freed, see docs/scale_out.md")
+    parser.add_argument("--keep-memory", action="store_true", help="see docs/scale_out.md, on malloc")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:

@@ -20,6 +20,7 @@ from torch import Tensor
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.history import Column
 from ethogram.simulator.networks import Network, check_rows, over_shards, sum_over_contacts
+from ethogram.simulator.rollout import Record
 from ethogram.simulator.sites import Sites
 from ethogram.simulator.world import Transition
 
@@ -215,6 +216,16 @@ class Epidemic:
     def age_band(self) -> Tensor:
         """(n,) int64 in [0, 9), the AGE_BANDS."""
         return (self.age // 10).clamp(max=len(AGE_BANDS) - 1)
+
+    def reported(self, by: str | None = None) -> list[Record]:
+        """Records of how many people are infected, die, isolate and are jobless a day: (T,) each, float64.
+
+        by: "age" or "area" for (T, groups), in the AGE_BANDS up to the oldest person's or by area code.
+        """
+        if by not in (None, "age", "area"):
+            raise ValueError(f"by is {by!r}: expected 'age' or 'area', or None for the whole city")
+        group = {None: None, "age": self.age_band, "area": self.area}[by]
+        return [Record(site, reduce="sum", by=group) for site in ("infected", "died", "isolates", "jobless")]
 
     @property
     def num_areas(self) -> int:

@@ -269,6 +269,30 @@ class Contacts:
         return self.where(who[self.source] & who[self.target.long()])
 
 
+def node_columns(graph: "networkx.Graph[Any]", *names: str) -> dict[str, Tensor]:
+    """Node attributes of a networkx graph as columns, (n,) each; row i is the i-th node of ``list(graph)``.
+
+    names: which; all that the first node has by default. Bools give bool, ints int64, other numbers float32. Raises
+    ValueError for a node without the attribute, and for text: ``Population`` (``envs.archetypes.from_table``) has
+    labels for that.
+    """
+    nodes = list(graph.nodes(data=True))
+    columns = {}
+    for name in names or list(nodes[0][1]):
+        if missing := [node for node, data in nodes if name not in data]:
+            raise ValueError(f"node {missing[0]!r} has no '{name}': expected it on every node")
+        values = [data[name] for _, data in nodes]
+        kinds = {type(value.item() if hasattr(value, "item") else value) for value in values}
+        if kinds not in ({bool}, {int}) and not kinds <= {int, float}:
+            raise ValueError(
+                f"'{name}' holds {sorted(kind.__name__ for kind in kinds)}: expected bools or numbers; make people of "
+                "text with from_table(pandas.DataFrame.from_dict(dict(graph.nodes(data=True)), orient='index'))"
+            )
+        dtype = {bool: torch.bool, int: torch.int64}.get(next(iter(kinds)) if len(kinds) == 1 else float, torch.float32)
+        columns[name] = torch.tensor(values, dtype=dtype)
+    return columns
+
+
 def _end(name: str, ids: Any, num_people: int) -> Array:
     """One end of each edge as int32, or an error."""
     tensor = torch.as_tensor(ids)

@@ -65,6 +65,19 @@ def test_a_city_with_daily_meetings_runs_and_keeps_its_people():
     assert DEAD == 4
 
 
+def test_what_is_reported_adds_up_over_ages_and_areas():
+    city = small_city(400, seed=3)
+    run = {"world": city, "policy": Careful(), "rows": 400, "horizon": 40}
+    whole = rollout(**run, record=city.reported()).series
+    for by in ("age", "area"):
+        parts = rollout(**run, record=city.reported(by)).series
+        assert all(torch.equal(parts[name].sum(1), whole[name]) for name in whole)
+    assert whole["infected"].sum() > 10
+    assert whole["jobless"].sum() > 10
+    with pytest.raises(ValueError, match="'age' or 'area'"):
+        city.reported("income")
+
+
 @pytest.mark.parametrize("name", IDS)
 def test_the_ids_make_environments_that_gymnasium_accepts(name):
     settings = {"num_people": 60}

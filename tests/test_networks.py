@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ethogram.simulator.networks import Contacts, ContactSum, sum_over_contacts
+from ethogram.simulator.networks import Contacts, ContactSum, node_columns, sum_over_contacts
 
 
 def random_contacts(n, edges, seed, *, weighted=False, directed=False):
@@ -172,3 +172,22 @@ def test_messages_that_cannot_be_summed_exactly_are_refused(value):
     sent[3] = value
     with pytest.raises(ValueError, match="not finite, or those of one person"):
         sum_over_contacts(contacts, sent, lambda x, y: x + y, torch.zeros(10))
+
+
+def test_node_attributes_come_and_go_with_a_graph():
+    graph = nx.path_graph(["c", "a", "b"])
+    for node, age, ill, dose in (("c", 30, True, 1), ("a", 5, False, 0.5), ("b", 61, False, 2.0)):
+        graph.nodes[node].update(age=age, ill=ill, dose=dose)
+    columns = node_columns(graph)
+    assert columns["age"].tolist() == [30, 5, 61]  # in the graph's own order
+    assert [column.dtype for column in columns.values()] == [torch.int64, torch.bool, torch.float32]
+    again = node_columns(Contacts.from_networkx(graph).to_networkx(**columns))
+    assert all(torch.equal(again[name], columns[name]) for name in columns)
+    assert list(node_columns(graph, "dose")) == ["dose"]
+    graph.nodes["a"]["home"] = "Astoria"
+    with pytest.raises(ValueError, match="node 'c' has no 'home'"):
+        node_columns(graph, "home")
+    for node in graph:
+        graph.nodes[node]["home"] = "Astoria"
+    with pytest.raises(ValueError, match=r"\['str'\]: expected bools or numbers"):
+        node_columns(graph, "home")
