@@ -109,6 +109,8 @@ class SB3Policy:
         action = self.model.predict(seen, deterministic=True)[0] if self.deterministic else self._sample(seen, draws)
         if self.slates is not None:
             action = self.slates.unflatten(action)
+        else:
+            action = action.astype(self.model.action_space.dtype, copy=False)  # networks' digits are int64
         return torch.from_numpy(action).to(draws.ids.device)
 
     @torch.no_grad()

@@ -383,6 +383,8 @@ class Epidemic:
     def _days(self, until: Tensor, who: Tensor, day: int, duration: str, draws: Draws) -> Tensor:
         """``until`` with the end of a stage that begins today for some: a number of days drawn for each of them."""
         rows = who.nonzero()[:, 0]
+        if not len(rows):
+            return until
         probability = torch.tensor([getattr(self.disease, duration)], dtype=torch.float64, device=until.device)
         some = draws.of(rows)
         days = some.categorical(duration, probability, which=torch.zeros_like(rows)) + 1

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from ethogram.simulator.draws import Draws
@@ -63,10 +64,14 @@ def adoption(num_people: int = 1000, horizon: int = 100, world: Adoption | None 
 
 
 def adoptions(
-    num_envs: int = 1, num_people: int = 1000, horizon: int = 100, world: Adoption | None = None
+    num_envs: int = 1,
+    num_people: int = 1000,
+    horizon: int = 100,
+    world: Adoption | None = None,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
 ) -> WorldVectorEnv:
     """The same, many populations."""
-    return WorldVectorEnv(_adoption(num_people, world), num_envs, horizon)
+    return WorldVectorEnv(_adoption(num_people, world), num_envs, horizon, autoreset_mode)
 
 
 def _adoption(num_people: int, world: Adoption | None) -> Citizens:
@@ -90,9 +95,10 @@ def epidemics(
     horizon: int = 180,
     world: Epidemic | None = None,
     interventions: Sequence[Do] = (),
+    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
 ) -> WorldVectorEnv:
     """The same, many cities with the same people and other luck."""
-    return WorldVectorEnv(_epidemic(num_people, world, interventions), num_envs, horizon)
+    return WorldVectorEnv(_epidemic(num_people, world, interventions), num_envs, horizon, autoreset_mode)
 
 
 def _epidemic(num_people: int, world: Epidemic | None, interventions: Sequence[Do]) -> Citizens:
@@ -123,9 +129,10 @@ def epidemic_planners(
     horizon: int = 26,
     world: Epidemic | None = None,
     citizens: Policy | None = None,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
 ) -> WorldVectorEnv:
     """The same, many cities with the same people and other luck."""
-    return WorldVectorEnv(epidemic_planner_world(num_people, world, citizens), num_envs, horizon)
+    return WorldVectorEnv(epidemic_planner_world(num_people, world, citizens), num_envs, horizon, autoreset_mode)
 
 
 def epidemic_planner_world(
