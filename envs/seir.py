@@ -76,15 +76,15 @@ class SEIR:
 
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
-        stage, out = state.stage, action == 0
-        sheds = site("sheds", (stage == INFECTIOUS) & out)  # (n,) bool
+        stage, out = state.stage, _equal(action, 0)
+        sheds = site("sheds", _equal(stage, INFECTIOUS) & out)  # (n,) bool
         contacts = self.contacts.at(draws)
         same = contacts is self.contacts
         pressure = state.pressure.next(contacts, sheds) if same else ContactSum.of(contacts, sheds)
         if type(draws) is Draws and stage.is_cpu and site.unwatched("hazard", "infected", "onset", "recovers"):
             return self._step_compiled(stage, out, pressure, draws)
         hazard = site("hazard", self.transmission * pressure.total.double() * out)  # (n,) float64 a day
-        well, exposed, ill = (stage == s for s in (SUSCEPTIBLE, EXPOSED, INFECTIOUS))
+        well, exposed, ill = (_equal(stage, s) for s in (SUSCEPTIBLE, EXPOSED, INFECTIOUS))
         infected = site("infected", draws.event("infected", hazard * well), well)  # (n,) bool
         onset = site("onset", draws.bernoulli("onset", _within_a_day(self.onset_rate), among=exposed), exposed)
         recovers = site("recovers", draws.bernoulli("recovers", _within_a_day(self.recovery_rate), among=ill), ill)
@@ -103,6 +103,11 @@ class SEIR:
             reward.numpy(),
         )
         return Transition(Infections(after, pressure), after, reward, torch.zeros_like(out))
+
+
+def _equal(column: Tensor, value: int) -> Tensor:
+    """``column == value``, in which NumPy is ten times faster than torch on the CPU."""
+    return torch.from_numpy(column.numpy() == value) if column.is_cpu else column == value
 
 
 def _within_a_day(rate: float) -> float:

@@ -66,8 +66,10 @@ class Record:
                 "expected a tensor; leave reduce= out"
             )
         if self.by is None:
-            yes_or_no = value.dtype == torch.bool  # counting is several times faster than adding up
-            total = value.count_nonzero(0).double() if yes_or_no else value.sum(0, dtype=torch.float64)
+            if value.dtype == torch.bool and value.is_cpu:  # counting is many times faster than adding up
+                total = torch.as_tensor(np.count_nonzero(value.numpy(), axis=0), dtype=torch.float64)
+            else:
+                total = value.sum(0, dtype=torch.float64)
             return total / len(value) if self.reduce == "mean" else total
         groups = int(self.by.max()) + 1
         total = torch.zeros((groups, *value.shape[1:]), dtype=torch.float64, device=value.device)
