@@ -153,7 +153,8 @@ def push_counts(start: Array, target: Array, sent: Array, before: Array, words: 
     return touched
 
 
-@compiled
+# Exact sums may be reordered: several at a time give the same bits, and do not wait for one another.
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
 def pull(start: Array, source: Array, weight: Array, sent: Array, resolution: float, out: Array) -> None:
     """out[i] = sum of sent[source] (weight) over the contacts that reach i."""
     grid = 1 / resolution
@@ -202,25 +203,28 @@ def _compile_pull(message: Callable[..., Any], num_sent: int, num_received: int,
     function = numba.njit(message, error_model="numpy")
     ends = [f"sent[{k}][source[e]]" for k in range(num_sent)] + [f"here{k}" for k in range(num_received)]
     here = "".join(f"        here{k} = received[{k}][i]\n" for k in range(num_received))
+    # Adding 1.5 * 2^52 rounds to a whole number, which then stands in the lower bits; sums of integers are exact and
+    # need one cycle each. The upper bits stay the same for what is below 2^51, and for nothing else.
     code = (
         "def pull_message(start, source, weight, sent, received, resolution, out):\n"
-        "    grid = 1 / resolution\n"
-        "    good = True\n"
+        "    grid, odd, good = 1 / resolution, np.int64(0), True\n"
         "    for i in range(out.shape[0]):\n"
         f"{here}"
-        "        total, absolute = 0.0, 0.0\n"
+        "        total = np.int64(0)\n"
         "        for e in range(start[i], start[i + 1]):\n"
-        f"            x = np.rint(function({', '.join(ends + ['weight[e]'] * weighted)}) * grid)\n"
-        "            total += x\n"
-        "            absolute += abs(x)\n"
-        "        good &= absolute < 2.0**53\n"  # not so for NaN either
-        "        out[i] = total * resolution\n"
-        "    return good\n"
+        f"            x = np.float64(function({', '.join(ends + ['weight[e]'] * weighted)}))\n"
+        "            bits = np.float64(x * grid + MAGIC).view(np.int64)\n"
+        "            total += bits\n"
+        "            odd |= bits ^ MAGIC_BITS\n"
+        "        total -= np.int64(start[i + 1] - start[i]) * MAGIC_BITS\n"
+        "        good &= abs(total) < 2**53\n"
+        "        out[i] = np.float64(total) * resolution\n"
+        "    return good and (odd >> np.int64(52)) == 0\n"
     )
-    scope: dict[str, Any] = {"function": function, "np": np}
+    magic = np.float64(1.5 * 2**52)
+    scope: dict[str, Any] = {"function": function, "np": np, "MAGIC": magic, "MAGIC_BITS": magic.view(np.int64)}
     exec(code, scope)  # numba unrolls neither the tuples' indices nor a starred call in a loop
-    # Exact sums may be reordered: two at a time give the same bits.
-    return numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc"})(scope["pull_message"])
+    return numba.njit(nogil=True, error_model="numpy")(scope["pull_message"])
 
 
 @numba.njit(inline="always")

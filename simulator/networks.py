@@ -374,7 +374,8 @@ def sum_over_contacts(
     called once a contact, elsewhere it is called once with all of them.
 
     resolution: a power of two; each message is rounded to a multiple of it, and the sum is exact. Raises ValueError
-    for messages that are not finite, or so large that a sum could reach 2^53 resolutions. Differentiable in ``sent``.
+    for messages that are not finite, or so large that a sum could reach 2^53 resolutions (a
+    message of one's own: or is 2^51 of them itself). Differentiable in ``sent``.
     """
     if message is not None:
         if not isinstance(contacts, Contacts):
@@ -526,10 +527,10 @@ def _sum_of_messages(
         on_grid = value + (rounded - value).detach()  # the gradient passes the rounding by
         total = torch.zeros(n, dtype=torch.float64, device=value.device).index_add(0, target, on_grid)
         absolute = torch.zeros_like(total).index_add(0, target, rounded.abs())
-        good = bool((absolute < 2.0**53 * resolution).all())
+        good = bool((absolute < 2.0**53 * resolution).all()) and bool((rounded.abs() < 2.0**51 * resolution).all())
     if not good:
         raise ValueError(
-            f"messages are not finite, or those of one person sum to {2.0**53 * resolution:g} or more: send smaller "
-            "units, or pass a coarser resolution"
+            f"messages are not finite, or one is {2.0**51 * resolution:g} or more, or those of one person sum to "
+            f"{2.0**53 * resolution:g} or more: send smaller units, or pass a coarser resolution"
         )
     return total

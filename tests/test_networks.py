@@ -170,7 +170,7 @@ def test_messages_that_cannot_be_summed_exactly_are_refused(value):
         assert sum_over_contacts(contacts, sent, resolution=1.0).max() == 1e9
         value = 1e15
     sent[3] = value
-    with pytest.raises(ValueError, match="not finite, or those of one person"):
+    with pytest.raises(ValueError, match="not finite, or one is 524288 or more, or those"):
         sum_over_contacts(contacts, sent, lambda x, y: x + y, torch.zeros(10))
 
 
