@@ -1,0 +1,150 @@
+"""Epidemics with a gradient: the same people, days and draws, in floats that torch.autograd can follow.
+
+A person's stage is four numbers that sum to 1 in place of one integer, and a yes-or-no draw ``u < p`` is a float that
+depends on p. ``RelaxedDraws`` says how:
+
+* straight through (temperature 0): forward, the outcome is the exact one, 0 or 1; backward, its derivative in p is 1
+  on average, as that of its expectation is. A day is linear in what each person is, so that what would have followed
+  from the other outcome is followed person by person. What this neglects is that a person whose infection is only
+  considered may be considered again, by way of those they would infect: the gradient is right where people have many
+  contacts, and too large where they have few.
+* soft (temperature > 0): the outcome is sigmoid((logit p - logit u) / temperature), the binary concrete distribution
+  (Maddison, Mnih & Teh, ICLR 2017). Smooth, but another model; at temperature 0 it is the exact one again.
+
+``docs/calibration.md`` says how near the gradients come to finite differences of the expected outcome. Chopra et al.
+("Differentiable agent-based epidemiology", AAMAS 2023) calibrate by such gradients.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from ethogram.simulator.draws import Draws
+from ethogram.simulator.networks import Network, check_rows, sum_over_contacts
+from ethogram.simulator.sites import Sites
+from ethogram.simulator.world import Transition
+
+from .seir import EXPOSED, INFECTIOUS, SUSCEPTIBLE
+
+Parameter = float | Tensor  # a tensor () may require grad
+
+_LEAST = 2.0**-32  # no draw is below it, or above 1 - it
+
+
+@dataclass(frozen=True, eq=False)
+class RelaxedDraws(Draws):
+    """Draws whose yes-or-no outcomes are float64 numbers in [0, 1] with a gradient in their probability.
+
+    The uniforms are those of ``Draws``: a run shares its luck with the exact one. temperature: 0 is straight through,
+    more is soft; see the module. A rollout takes them as ``draws=RelaxedDraws(seed, ids, scope="world")``.
+    """
+
+    temperature: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature is {self.temperature}: expected 0 (straight through) or more (soft)")
+
+    def bernoulli(
+        self,
+        site: str,
+        probability: Tensor | float,
+        index: int | Tensor | None = None,
+        among: Tensor | None = None,
+    ) -> Tensor:
+        """As ``Draws.bernoulli``; float64."""
+        u, p = self.uniform(site, index), torch.as_tensor(probability)
+        outcome = self._soft(u, p) if self.temperature else (u < p.detach()) + (p - p.detach()).to(torch.float64)
+        return outcome if among is None else outcome * among
+
+    def event(self, site: str, hazard: Tensor) -> Tensor:
+        """As ``Draws.event``; float64.
+
+        Straight through, the derivative in p is 1/2p where it happens and 1/2(1 - p) where it does not, 1 on average:
+        half of it follows what would not have happened then, half what would have, which is exact to second order
+        (Liu et al., "Bridging discrete and backpropagation", NeurIPS 2023).
+        """
+        if hazard.shape != self.ids.shape or not bool((hazard >= 0).all()):
+            raise ValueError(f"hazard of site '{site}' is {tuple(hazard.shape)}: expected ({len(self.ids)},), all >= 0")
+        u, p = self.uniform(site), -torch.expm1(-hazard.to(torch.float64))
+        if self.temperature:
+            return self._soft(u, p)
+        happens, at = u < p.detach(), p.detach()
+        worth = torch.where((at > 0) & (at < 1), 0.5 / torch.where(happens, at, 1 - at), 1.0)
+        return happens + worth * (p - at)
+
+    def _soft(self, uniform: Tensor, probability: Tensor) -> Tensor:
+        p, u = (x.to(torch.float64).clamp(_LEAST, 1 - _LEAST) for x in (probability, uniform))
+        return ((p.logit() - u.logit()) / self.temperature).sigmoid()
+
+
+@dataclass(frozen=True, eq=False)
+class RelaxedSEIR:
+    """``SEIR`` with a gradient: the same days, to the bit where the draws' temperature is 0.
+
+    Parameters as in ``SEIR``; each may be a tensor that requires grad. Plain ``Draws`` give the same run without it.
+
+    Rows are people. Observation: (n, 4) float64, how much of each person is in S, E, I and R; with temperature 0 one 1
+    and three 0. Action: (n, 4) float, how much a person stays at home today *if* in S, E, I or R, from 0 to 1: were it
+    one number that follows from the stage, infecting others would depend on the stage's square, and the gradient be
+    wrong. Reward: minus the infections of the day. Never terminates.
+
+    Sites, (n,) float64 each: "sheds", "hazard" a day, "infected", "onset", "recovers"; at the start "initial".
+    """
+
+    contacts: Network
+    transmission: Parameter = 0.02  # hazard a day and contact of weight 1
+    onset_rate: Parameter = 0.25  # a day
+    recovery_rate: Parameter = 0.1  # a day
+    initial: Parameter = 0.005  # probability of being infectious at the start, for all or (n,) each
+
+    def __post_init__(self) -> None:
+        for name in ("transmission", "onset_rate", "recovery_rate"):
+            value = torch.as_tensor(getattr(self, name)).detach()
+            if value.dim() or not 0 <= value.item() < math.inf:
+                raise ValueError(f"{name} is {value}: expected a rate a day, 0 or more; a number or a tensor ()")
+        share = torch.as_tensor(self.initial).detach()
+        if tuple(share.shape) not in ((), (self.contacts.num_people,)) or not ((share >= 0) & (share <= 1)).all():
+            raise ValueError(f"initial is {self.initial}: expected a probability, or one for each person")
+
+    @property
+    def observation_space(self) -> spaces.Box:
+        """How much of a person is in each stage."""
+        return spaces.Box(0, 1, (4,), np.float64)
+
+    @property
+    def action_space(self) -> spaces.Box:
+        """How much a person stays at home, if in each stage."""
+        return spaces.Box(0, 1, (4,), np.float64)
+
+    def reset(self, draws: Draws, site: Sites) -> tuple[Tensor, Tensor]:
+        """The first infectious people."""
+        check_rows(self.contacts, draws)
+        ill = site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial)).to(torch.float64))
+        stage = torch.stack([1 - ill, 0 * ill, ill, 0 * ill], 1)
+        return stage, stage
+
+    def step(self, state: Tensor, action: Tensor, draws: Draws, site: Sites) -> Transition:
+        """One day. state, action: (n, 4)."""
+        if action.shape != state.shape:
+            raise ValueError(f"actions are {tuple(action.shape)}: expected {tuple(state.shape)}, one for each stage")
+        out = 1 - action
+        sheds = site("sheds", state[:, INFECTIOUS] * out[:, INFECTIOUS])  # (n,) as all below
+        pressure = sum_over_contacts(self.contacts.at(draws), sheds)
+        hazard = site("hazard", self.transmission * pressure * out[:, SUSCEPTIBLE])  # a day, were all susceptible
+        infected = site("infected", state[:, SUSCEPTIBLE] * draws.event("infected", hazard))
+        onset = site("onset", state[:, EXPOSED] * draws.bernoulli("onset", _within_a_day(self.onset_rate)))
+        recovers = draws.bernoulli("recovers", _within_a_day(self.recovery_rate))
+        recovers = site("recovers", state[:, INFECTIOUS] * recovers)
+        stage = state + torch.stack([-infected, infected - onset, onset - recovers, recovers], 1)
+        return Transition(stage, stage, -infected.float(), torch.zeros_like(infected, dtype=torch.bool))
+
+
+def _within_a_day(rate: Parameter) -> Tensor:
+    """() float64, the probability that something happens within a day that happens at a rate."""
+    return -torch.expm1(-torch.as_tensor(rate, dtype=torch.float64))
