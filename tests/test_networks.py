@@ -49,6 +49,15 @@ def test_sums_equal_a_plain_loop_to_the_bit(seed, n, active, weighted, directed,
     assert torch.equal(ContactSum.of(contacts, before).next(contacts, sent).total, expected)
 
 
+@pytest.mark.parametrize("one_for_all", [torch.tensor(True), torch.tensor(0.5)])
+def test_a_message_that_is_one_number_for_all_is_a_message(one_for_all):
+    contacts = random_contacts(50, 200, 0)
+    everybody, nobody = one_for_all.expand(50), torch.zeros_like(one_for_all).expand(50)
+    expected = sum_over_contacts(contacts, torch.full((50,), float(one_for_all)))
+    assert torch.equal(ContactSum.of(contacts, nobody).next(contacts, everybody).total.double(), expected)
+    assert torch.equal(sum_over_contacts(contacts, everybody), expected)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_torch_form_gives_the_same_bits_and_the_transposed_gradient(weighted):
     contacts = random_contacts(40, 200, 0, weighted=weighted, directed=True)
