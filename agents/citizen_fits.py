@@ -72,7 +72,7 @@ class Logits:
                 raise LookupError(
                     f"coefficients of {unknown}: features gives {sorted(x)}, and '{INTERCEPT}' is implied"
                 )
-            log_odds = torch.full_like(some, coefficients.get(INTERCEPT, 0.0))
+            log_odds = torch.zeros_like(some) + coefficients.get(INTERCEPT, 0.0)
             for name, column in x.items():
                 log_odds = log_odds + coefficients.get(name, 0.0) * column
             both.append(expit(log_odds))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -120,6 +120,41 @@ class Heuristic:
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """(n, 2) int8."""
         return decide(self.probabilities(observation), draws, self.period)
+
+
+class Deciding(Protocol):
+    """Citizens whose probabilities hang on what they see and on nothing else, such as ``Heuristic`` and ``Logits``."""
+
+    @property
+    def period(self) -> int:
+        """Days for which luck is kept."""
+        ...
+
+    def probabilities(self, observation: Mapping[str, Tensor]) -> Tensor:
+        """(n, 2) of isolating and of wanting a job."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxed:
+    """The same citizens for ``RelaxedEpidemic``, which follows gradients: they decide alike, to the bit.
+
+    citizens: may hold tensors that require grad in place of numbers, such as ``Heuristic(most=tensor)``, or among the
+    coefficients of ``Logits``. What each would do if ill is asked by itself, since who is ill hangs on parameters too.
+    """
+
+    citizens: Deciding
+
+    def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
+        """(n, 3), [isolate when not ill, isolate when ill, work]; float64 with a gradient under ``RelaxedDraws``."""
+        period, ill = self.citizens.period, seen(observation, "ill")
+        well, sick = (
+            self.citizens.probabilities({**observation, "ill": torch.full_like(ill, value)})[:, 0] for value in (0, 1)
+        )
+        work = self.citizens.probabilities(observation)[:, 1]
+        luck = draws.at(draws.step - draws.step % period)
+        sites = [("isolate", well), ("isolate", sick), ("work", work)]
+        return torch.stack([luck.bernoulli(name, p).to(torch.float64) for name, p in sites], 1)
 
 
 class Answers:

@@ -324,10 +324,7 @@ class Epidemic:
         due = state.until <= day  # (n,) bool: the stage ends today
         onset = site("onset", exposed & due, exposed)
         ends = ill & due
-        protected = day - state.vaccinated_on >= self.measures.vaccine_delay
-        protected &= state.vaccinated_on != NEVER
-        risk = torch.where(protected, self._fatality * (1 - self.measures.vaccine_against_death), self._fatality)
-        died = site("died", draws.bernoulli("died", risk, among=ends), ill)
+        died = site("died", draws.bernoulli("died", self._risk(state, day), among=ends), ill)
         recovered = site("recovered", ends & ~died, ill & ~died)
         stage = state.stage + infected + onset + recovered + 2 * died.to(torch.int8)  # one of them at most
 
@@ -349,7 +346,7 @@ class Epidemic:
             torch.where(confirmed, day, state.confirmed_on),
             employed,
             savings,
-            self._announce(state.announced, confirmed, day),
+            self._announce(state.announced, self._count(confirmed, self.area, self.num_areas), day),
         )
         reward = -(infected.float() + 100 * died + 0.02 * isolates + 0.03 * jobless)  # (n,)
         return Transition(state, self._observation(state, day + 1), reward, torch.zeros_like(infected))
@@ -375,10 +372,18 @@ class Epidemic:
         for name, layer in self.layers.items():
             reaches = sum_over_contacts(layer.at(draws), sheds * attends[name])
             pressure = pressure.addcmul(reaches, attends[name], value=self._weight(name))
-        protected = day - state.vaccinated_on >= self.measures.vaccine_delay
-        protected &= state.vaccinated_on != NEVER
-        less = torch.where(protected, 1 - self.measures.vaccine_against_infection, 1.0)
+        less = torch.where(self._protected(state, day), 1 - self.measures.vaccine_against_infection, 1.0)
         return (pressure * self._susceptibility + self.disease.importation) * less
+
+    def _protected(self, state: City, day: int) -> Tensor:
+        """(n,) bool: vaccinated long enough ago."""
+        return (day - state.vaccinated_on >= self.measures.vaccine_delay) & (state.vaccinated_on != NEVER)
+
+    def _risk(self, state: City, day: int) -> Tensor:
+        """(n,) float32 probability of dying at the end of an infection."""
+        return torch.where(
+            self._protected(state, day), self._fatality * (1 - self.measures.vaccine_against_death), self._fatality
+        )
 
     def _days(self, until: Tensor, who: Tensor, day: int, duration: str, draws: Draws) -> Tensor:
         """``until`` with the end of a stage that begins today for some: a number of days drawn for each of them."""
@@ -421,10 +426,9 @@ class Epidemic:
         usual = economy.jobless_spend_less * economy.unemployed_at_start * adults
         return torch.tensor([1 - less / people + usual], dtype=torch.float64, device=self.age.device)
 
-    def _announce(self, announced: Tensor, confirmed: Tensor, day: int) -> Tensor:
-        """The confirmed cases that people know of, with today's; a new period begins every so many days."""
-        today = self._count(confirmed, by=self.area, groups=self.num_areas)
-        now = announced[:, :1] + (1000 * today / self._residents.clamp(min=1))[:, None].float()
+    def _announce(self, announced: Tensor, today: Tensor, day: int) -> Tensor:
+        """The confirmed cases that people know of, with today's, (areas,); a new period begins every so many days."""
+        now = announced[:, :1] + (1000 * today / self._residents.clamp(min=1))[:, None].to(announced.dtype)
         if (day + 1) % self.measures.announced:
             return torch.cat([now, announced[:, 1:]], 1)
         return torch.cat([torch.zeros_like(now), now, announced[:, 1:-1]], 1)

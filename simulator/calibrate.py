@@ -23,6 +23,8 @@ from .ensemble import checked_seeds
 Bounds = Mapping[str, tuple[float, float]]
 Simulate = Callable[[dict[str, Any], int], Tensor]
 
+FREEDOM = 4  # degrees of freedom of the t distribution from which the search proposes
+
 
 @dataclass(frozen=True, eq=False)
 class Fit:
@@ -211,8 +213,8 @@ def fit_by_search(
     bounds: Bounds,
     *,
     simulations: int = 4000,
-    population: int = 400,
-    keep: float = 0.5,
+    population: int = 200,
+    keep: float = 0.2,
     seed: int = 0,
     progress: bool = True,
     checkpoint: str | Path | None = None,
@@ -220,133 +222,133 @@ def fit_by_search(
 ) -> Fit:
     """Parameters under which simulations come near to the observed series: approximate Bayesian computation.
 
-    The prior is uniform within the bounds. A first ``population`` is simulated from it and the share ``keep`` that
-    comes nearest is kept; each generation then proposes new ones around those kept (a normal kernel with twice their
-    covariance; Beaumont et al., Biometrika 2009), weights them by prior over proposal, and keeps the nearest of old
-    and new (Lenormand, Jabot & Deffuant, Computational Statistics 2013), until ``simulations`` are spent or fewer than
-    1 in 50 of the new ones come nearer. At last each one kept is moved by how its series differs from the observed
-    one, by local-linear regression (Beaumont, Zhang & Balding, Genetics 2002).
+    The prior is uniform within the bounds. A first ``population`` is simulated from it; each further one, until
+    ``simulations`` are spent, from a t distribution around what all before it say. All of them count, each weighted by
+    the prior over the mixture that they were drawn from (adaptive multiple importance sampling: Cornuet et al.,
+    Scandinavian Journal of Statistics 2012).
+
+    What they say: a linear regression of parameters on series turns a series into as many numbers as there are
+    parameters (Fearnhead & Prangle, JRSS B 2012), the share ``keep`` whose numbers come nearest to the observed ones
+    is kept, and each one kept is moved by how its numbers differ from them, by local-linear regression (Beaumont,
+    Zhang & Balding, Genetics 2002). Both regressions are of the logit of where between its bounds a parameter lies.
+    Where they are far from linear, such as for two separate answers, intervals are wider than they need to be.
 
     simulate: given {name: float} and a seed, returns (K,). Each simulation has a seed of its own. observed: (K,).
-    The distance between series is Euclidean, each entry in units of its standard deviation in the first population.
 
-    trace: by generation, "tolerance" (the distance of the farthest kept), "accepted" (share of the new ones that were
-    kept) and each parameter's weighted mean. checkpoint: a file to resume from, to the same bits; removed at the end.
+    trace: by generation, "tolerance" (how far off the farthest kept is, in standard deviations of what the regression
+    leaves unexplained), "effective" (how many are kept in effect, by their weights) and each parameter's weighted mean.
+    checkpoint: a file to resume from, to the same bits; removed at the end.
     """
     names, box, observed = _checked(bounds, observed)
-    series = _series_of(simulate, observed)
-    num_kept, d = int(keep * population), len(names)
-    if not 0 < keep < 1 or num_kept < 10 * d or simulations < population:
+    series, d = _series_of(simulate, observed), len(names)
+    if not 0 < keep <= 0.5 or keep * population < 10 * d or simulations < population:
         raise ValueError(
-            f"population={population}, keep={keep}, simulations={simulations}: expected to keep at least {10 * d}, "
-            "10 for each parameter, and to simulate one population or more"
+            f"population={population}, keep={keep}, simulations={simulations}: expected to keep at most half and at "
+            f"least {10 * d} of a population, 10 for each parameter, and to simulate one population or more"
         )
-    saver = None
     first = Draws(seed, torch.arange(population), 0, "search").uniform("first", d).to(torch.float64).logit()
-    state = {  # those kept, and the new ones of this generation as far as they have been simulated
-        "at": torch.zeros(0, d, dtype=torch.float64),
-        "series": torch.zeros(0, len(observed), dtype=torch.float64),
-        "weight": torch.zeros(0, dtype=torch.float64),
-        "scale": torch.ones_like(observed),
-        "proposals": first,
-        "new": torch.zeros(0, len(observed), dtype=torch.float64),
+    state = {
+        "at": first,  # (n, d) logits of all parameters to simulate so far
+        "series": torch.zeros(0, len(observed), dtype=torch.float64),  # what has come of them
+        "centre": torch.zeros(0, d, dtype=torch.float64),  # of each generation's t distribution but the first
+        "root": torch.zeros(0, d, d, dtype=torch.float64),
     }
-    done = 0
     trace: list[list[float]] = []
+    saver = None
     if checkpoint is not None:
         run = ("search", simulate, observed, dict(bounds), simulations, population, keep, seed)
         saver = Checkpoint(checkpoint, fingerprint(run), checkpoint_every)
         if (saved := saver.load(state)) is not None:
-            done, state, trace = saved
-    with tqdm(total=simulations, initial=done, disable=not progress, unit="simulation") as bar:
-        while done + len(state["proposals"]) - len(state["new"]) <= simulations:
-            for parameters in _inside(state["proposals"], box).tolist()[len(state["new"]) :]:
-                found = series(dict(zip(names, parameters, strict=True)), (seed << 32) + done).detach()
-                state["new"] = torch.cat([state["new"], found[None]])
-                done += 1
+            _, state, trace = saved
+    with tqdm(total=simulations, initial=len(state["series"]), disable=not progress, unit="simulation") as bar:
+        while True:
+            for number in range(len(state["series"]), len(state["at"])):
+                parameters = dict(zip(names, _inside(state["at"][number], box).tolist(), strict=True))
+                found = series(parameters, (seed << 32) + number).detach()
+                state["series"] = torch.cat([state["series"], found[None]])
                 bar.update()
                 if saver is not None:
-                    saver.save(done, state, trace)
-            state, accepted = _select(state, observed, num_kept)
-            tolerance = _distance(state["series"], observed, state["scale"]).max().item()
-            means = (state["weight"] @ _inside(state["at"], box) / state["weight"].sum()).tolist()
-            trace.append([tolerance, accepted, *means])
-            bar.set_postfix(tolerance=f"{tolerance:.3g}", accepted=f"{accepted:.0%}")
-            if accepted < 0.02:
+                    saver.save(number + 1, state, trace)
+            apart = (state["series"] - observed) / _scale(state["series"][:population])
+            sample, weight, tolerance = _posterior(state["at"], apart, _log_weight(state), keep)
+            effective = _in_effect(weight)
+            trace.append([tolerance, effective, *(weight @ _inside(sample, box)).tolist()])
+            bar.set_postfix(tolerance=f"{tolerance:.3g}", effective=f"{effective:.0f}")
+            if len(state["at"]) + population > simulations:
                 break
-            state["proposals"] = _propose(state, seed, len(trace), population - num_kept)
-    sample, weight = _adjusted(state, observed)
-    sample = _inside(sample, box)
+            centre = weight @ sample
+            root = _root(2 * (weight[:, None] * (sample - centre)).T @ (sample - centre))
+            proposals = centre + _student(seed, population, len(trace), d) @ root.T
+            for name, rows in (("at", proposals), ("centre", centre[None]), ("root", root[None])):
+                state[name] = torch.cat([state[name], rows])
     if saver is not None:
         saver.remove()
+    sample = _inside(sample, box)
     estimate = torch.tensor([_quantile(column, weight, 0.5) for column in sample.T], dtype=torch.float64)
-    return Fit(names, estimate, sample, weight, _columns(("tolerance", "accepted", *names), trace), done)
+    columns = _columns(("tolerance", "effective", *names), trace)
+    return Fit(names, estimate, sample, weight, columns, len(state["series"]))
 
 
-def _select(state: dict[str, Tensor], observed: Tensor, num_kept: int) -> tuple[dict[str, Tensor], float]:
-    """The nearest of those kept so far and the new ones, and the share of the new that is among them."""
-    at, new, scale = state["proposals"], state["new"], state["scale"]
-    log_weight = -at.abs() - 2 * torch.nn.functional.softplus(-at.abs())  # uniform within bounds: logistic in the logit
-    if len(state["at"]):
-        log_weight = log_weight.sum(1) - _log_density_of_proposals(at, state)
-    else:
-        log_weight = torch.zeros(len(at), dtype=torch.float64)
-        scale = new.std(0)
-        scale = torch.where(scale > 0, scale, 1.0)
-    pool = {"at": at, "series": new, "weight": log_weight.exp()}
-    pool = {name: torch.cat([state[name], column]) for name, column in pool.items()}
-    nearest = _distance(pool["series"], observed, scale).argsort(stable=True)[:num_kept]
-    accepted = int((nearest >= len(state["at"])).sum()) / len(at)
-    kept = {name: column[nearest] for name, column in pool.items()}
-    return {**kept, "scale": scale, "proposals": at[:0], "new": new[:0]}, accepted
+def _posterior(at: Tensor, apart: Tensor, log_weight: Tensor, keep: float) -> tuple[Tensor, Tensor, float]:
+    """Those kept, (k, d), moved to where the observed series puts them; their weights, (k,); and the tolerance.
 
-
-def _propose(state: dict[str, Tensor], seed: int, generation: int, count: int) -> Tensor:
-    """(count, d): each near one of those kept, picked by weight."""
-    picked = Draws(seed, torch.arange(count), generation, "search").uniform("parent").to(torch.float64)
-    weight = state["weight"] / state["weight"].sum()
-    parent = torch.searchsorted(weight.cumsum(0), picked).clamp(max=len(weight) - 1)
-    return state["at"][parent] + _normal("kernel", seed, count, state["at"].shape[1], generation) @ _kernel(state).T
-
-
-def _log_density_of_proposals(at: Tensor, state: dict[str, Tensor]) -> Tensor:
-    """(count,) of the mixture of normals from which ``_propose`` draws."""
-    root = _kernel(state)
-    apart = torch.linalg.solve_triangular(root, (at[:, None] - state["at"]).flatten(0, 1).T, upper=False)
-    log_normal = -(apart.square() + math.log(2 * math.pi)).sum(0) / 2 - root.diag().log().sum()
-    log_weight = (state["weight"] / state["weight"].sum()).log()
-    return (log_normal.view(len(at), -1) + log_weight).logsumexp(1)
-
-
-def _kernel(state: dict[str, Tensor]) -> Tensor:
-    """(d, d) lower triangular: a root of twice the covariance of those kept."""
-    weight = (state["weight"] / state["weight"].sum())[:, None]
-    centred = state["at"] - (weight * state["at"]).sum(0)
-    return _root(2 * (weight * centred).T @ centred)
-
-
-def _adjusted(state: dict[str, Tensor], observed: Tensor) -> tuple[Tensor, Tensor]:
-    """Those kept, moved to where a local-linear regression on their series puts them, and their weights.
-
-    The regression is on the leading principal components of the series, one for each ten kept, with Epanechnikov
-    weights in the distance.
+    at: (n, d). apart: (n, K) how the series of each differs from the observed one. What turns a series into d numbers
+    is fitted to twice as many as are kept, on their leading principal components, one for each ten of them: more would
+    fit the noise. It goes without weights, since any such numbers will do, and one far point of large weight would turn
+    the plane.
     """
-    distance = _distance(state["series"], observed, state["scale"])
-    near = 1 - (distance / distance.max().clamp(min=1e-300)) ** 2
-    weight = state["weight"] * near.clamp(min=1e-9)
+    near = apart.square().sum(1).argsort(stable=True)[: int(2 * keep * len(at))]
+    at, apart, weight = at[near], apart[near], log_weight[near].softmax(0)
+    components = torch.linalg.svd(apart - apart.mean(0), full_matrices=False)[2][: max(1, len(at) // 10)]
+    leading = apart @ components.T
+    told, left_over = _regressed(at, leading, torch.ones_like(weight))
+    size = len(told)
+    numbers = leading @ told[1:]  # (near, d); those of the observed series are 0
+    unexplained = _root(left_over.T @ left_over / (len(at) - size))
+    distance = torch.linalg.solve_triangular(unexplained, numbers.T, upper=False).square().sum(0).sqrt()
+    kept = distance.argsort(stable=True)[: len(at) // 2]
+    tolerance = distance[kept[-1]].clamp(min=1e-300)
+    weight = weight[kept] * (1 - (distance[kept] / tolerance) ** 2).clamp(min=1e-9)  # Epanechnikov's kernel
     weight = weight / weight.sum()
-    apart = (state["series"] - observed) / state["scale"]
-    centred = apart - weight @ apart
-    components = torch.linalg.svd(centred, full_matrices=False)[2][: len(apart) // 10]
-    apart = apart @ components.T  # (k, components)
-    design = torch.cat([torch.ones_like(apart[:, :1]), apart], 1) * weight[:, None].sqrt()
-    slopes = (torch.linalg.pinv(design, rtol=1e-9) @ (state["at"] * weight[:, None].sqrt()))[1:]
-    return state["at"] - apart @ slopes, weight
+    told, left_over = _regressed(at[kept], numbers[kept], weight)
+    widened = ((len(at) + size) / (len(at) - size)) ** 0.5  # for what the first regression fitted of noise
+    return told[0] + widened * left_over, weight, tolerance.item()
 
 
-def _distance(series: Tensor, observed: Tensor, scale: Tensor) -> Tensor:
-    """(k,) root mean square difference from the observed series, in units of scale."""
-    return ((series - observed) / scale).square().mean(1).sqrt()
+def _regressed(at: Tensor, on: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted least squares of (k, d) on (k, c): coefficients (1 + c, d), the intercept first, and what is left."""
+    design, root = torch.cat([torch.ones_like(on[:, :1]), on], 1), weight.sqrt()[:, None]
+    coefficients = torch.linalg.pinv(design * root, rtol=1e-9) @ (at * root)
+    return coefficients, at - design @ coefficients
+
+
+def _in_effect(weight: Tensor) -> float:
+    """How many equal weights would tell as much (Kish)."""
+    return (weight.sum() ** 2 / weight.square().sum()).item()
+
+
+def _scale(series: Tensor) -> Tensor:
+    """(K,) standard deviations; 1 for what does not vary."""
+    spread = series.std(0)
+    return torch.where(spread > 0, spread, 1.0)
+
+
+def _student(seed: int, count: int, generation: int, d: int) -> Tensor:
+    """(count, d) draws of the multivariate t distribution."""
+    normal = _normal("proposal", seed, count, d + FREEDOM, generation)
+    return normal[:, :d] / normal[:, d:].square().mean(1, keepdim=True).sqrt()
+
+
+def _log_weight(state: dict[str, Tensor]) -> Tensor:
+    """(n,) of the prior over the mixture of all proposals, of which the prior itself is one."""
+    at, d = state["at"], state["at"].shape[1]
+    prior = (-at.abs() - 2 * torch.nn.functional.softplus(-at.abs())).sum(1)  # uniform: logistic in the logit
+    parts = [prior]
+    constant = math.lgamma((FREEDOM + d) / 2) - math.lgamma(FREEDOM / 2) - d / 2 * math.log(FREEDOM * math.pi)
+    for centre, root in zip(state["centre"], state["root"], strict=True):
+        square = torch.linalg.solve_triangular(root, (at - centre).T, upper=False).square().sum(0)
+        parts.append(constant - root.diag().log().sum() - (FREEDOM + d) / 2 * (square / FREEDOM).log1p())
+    return prior - torch.stack(parts).logsumexp(0)
 
 
 def _checked(bounds: Bounds, observed: Tensor) -> tuple[tuple[str, ...], Tensor, Tensor]:

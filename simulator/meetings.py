@@ -6,6 +6,7 @@ They stand where ``Contacts`` may stand in a world (``SEIR(RandomMeetings(n, 8))
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -78,7 +79,9 @@ class Met:
 
     def reached(self, sent: Tensor, resolution: float = RESOLUTION) -> Tensor:
         """(n,) float64: the sum of what those send whom each person meets; sent: (n,), on the grid."""
-        if sent.is_cpu and not sent.requires_grad:
+        if sent.is_cpu and sent.requires_grad:
+            return _Reached.apply(sent, self)  # type: ignore[no-untyped-call]
+        if sent.is_cpu:
             total = torch.zeros(self.num_people, dtype=torch.float64)
             bits = (self.num_people - 1).bit_length()
             kernels.push_meetings(np.uint64(self.key), self.degree, bits, _rounds(bits), sent.numpy(), total.numpy())
@@ -114,6 +117,21 @@ class Met:
             out = torch.where(inside, out, (left << low) | right)
             inside = out < self.num_people
         return out
+
+
+class _Reached(torch.autograd.Function):
+    """The sum over meetings; they run both ways, so that its gradient is such a sum too."""
+
+    @staticmethod
+    def forward(context: Any, sent: Tensor, met: Met) -> Tensor:
+        """As ``Met.reached``."""
+        context.met, context.dtype = met, sent.dtype
+        return met.reached(sent.detach())
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """(n,): what each person's message is worth, summed over those whom they meet."""
+        return context.met.reached(gradients[0].contiguous()).to(context.dtype), None
 
 
 @dataclass(frozen=True, eq=False)

@@ -443,7 +443,7 @@ def _columns(columns: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
 def _on_grid(contacts: Network, sent: Tensor, resolution: float) -> Tensor:
     """Messages as multiples of the resolution, small enough for their sums to be exact."""
     if sent.dtype == torch.bool:
-        return sent.contiguous().view(torch.uint8)  # the same bytes, which compiled code adds up without a test for each
+        return sent.contiguous().view(torch.uint8)  # the same bytes; compiled code adds them up without looking
     if not sent.dtype.is_floating_point:
         sent = sent.to(torch.float64)
     meet = contacts.most if isinstance(contacts, Contacts) else _reaching(contacts).most

@@ -120,6 +120,12 @@ class Sites:
             self._record(name, self.step, value)
         return value
 
+    def unrecorded(self) -> "Sites":
+        """The same interventions at the same step, of which nobody keeps a record: for what might have been."""
+        other = Sites(self._interventions)
+        other.step = self.step
+        return other
+
     def unwatched(self, *names: str) -> bool:
         """Whether nobody records these quantities or intervenes on them, ever.
 

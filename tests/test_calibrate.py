@@ -59,8 +59,7 @@ def test_intervals_hold_as_often_as_they_say(fit):
     assert abs(np.mean(errors)) < 0.05
 
 
-def test_both_agree_with_least_squares_and_its_standard_errors():
-    """For a model this simple the posterior is known: nearly normal around the least-squares estimate."""
+def test_the_gradient_agrees_with_least_squares_and_its_standard_errors():
     observed = fading(TRUTH, 7)
     at = torch.tensor([3.0, 0.3], dtype=torch.float64)
 
@@ -71,13 +70,44 @@ def test_both_agree_with_least_squares_and_its_standard_errors():
         slopes = torch.autograd.functional.jacobian(curve, at)
         at = at + torch.linalg.lstsq(slopes, observed - curve(at)).solution
     stderr = 0.2 * torch.linalg.inv(slopes.T @ slopes).diag().sqrt()
-    gradient = by_gradient(observed, seeds=range(64), steps=150)
-    search = by_search(observed, simulations=4000, population=400)
+    found = by_gradient(observed, seeds=range(64), steps=150)
     for k, name in enumerate(BOUNDS):
-        for found in (gradient, search):
-            low, high = found.interval(name)
-            assert found[name] == pytest.approx(at[k].item(), abs=0.6 * stderr[k].item())
-            assert (high - low) / (2 * 1.645 * stderr[k].item()) == pytest.approx(1, abs=0.35)
+        low, high = found.interval(name)
+        assert found[name] == pytest.approx(at[k].item(), abs=0.6 * stderr[k].item())
+        assert (high - low) / (2 * 1.645 * stderr[k].item()) == pytest.approx(1, abs=0.35)
+
+
+def test_the_search_finds_the_posterior():
+    """Beside the posterior on a grid: medians within 0.4 of its standard deviations, intervals within a quarter.
+
+    Over 60 series the differences had standard deviations of 0.1 and 0.09 (4,000 simulations; 0.2 and 0.12 with 1,200).
+    """
+    height, decay = torch.cartesian_prod(torch.linspace(1.5, 4.5, 301), torch.linspace(0.1, 0.6, 301)).double().T
+    curves = height[:, None] * (-decay[:, None] * torch.arange(10)).exp()
+    for number in range(3):
+        observed = fading(TRUTH, number)
+        posterior = ((curves - observed).square().sum(1) / (-2 * 0.2**2)).softmax(0)
+        found = by_search(observed, simulations=4000, seed=number)
+        exact = Fit(("height", "decay"), found.estimate, torch.stack([height, decay], 1), posterior, {}, 0)
+        for name in BOUNDS:
+            (low, high), (exact_low, exact_high) = found.interval(name), exact.interval(name)
+            assert (high - low) / (exact_high - exact_low) == pytest.approx(1, abs=0.25)
+            sd = (exact_high - exact_low) / (2 * 1.645)
+            assert found[name] == pytest.approx(exact.quantile(name, 0.5), abs=0.4 * sd)
+
+
+def test_the_search_loses_neither_of_two_answers_that_say_the_same():
+    """A series that tells the size of x and not its sign."""
+
+    def squared(parameters, seed):
+        noise = torch.special.ndtri(Draws(seed, torch.arange(5)).uniform("noise").double())
+        return parameters["x"] ** 2 + 0.05 * noise
+
+    found = fit_by_search(squared, squared({"x": 0.6}, 10**6), {"x": (-1.0, 1.0)}, simulations=1000, progress=False)
+    for side in (found.sample[:, 0] > 0, found.sample[:, 0] < 0):
+        assert 0.3 < found.weight[side].sum() < 0.7
+        assert (found.sample[side, 0].abs() < 0.6).any()
+        assert (found.sample[side, 0].abs() > 0.6).any()
 
 
 def test_a_parameter_that_the_record_does_not_tell_keeps_its_prior():
@@ -198,7 +228,7 @@ def test_a_model_without_a_gradient_and_one_without_a_slope_are_refused():
 
 @pytest.mark.parametrize("how", [{"keep": 1.0}, {"population": 30}, {"simulations": 100}])
 def test_a_search_too_small_is_refused(how):
-    with pytest.raises(ValueError, match="expected to keep at least 20"):
+    with pytest.raises(ValueError, match="at least 20 of a population"):
         by_search(torch.ones(10), **how)
 
 

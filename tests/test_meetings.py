@@ -34,11 +34,15 @@ def test_compiled_meetings_are_the_plain_ones(n):
     sent = torch.rand(n, generator=torch.Generator().manual_seed(n)).round(decimals=2).double()
     sent[::3] = 0
     plain = torch.zeros(n, dtype=torch.float64)
-    for k in range(5):
-        other = met.partner(torch.arange(n), k)
+    partners = [met.partner(torch.arange(n), k) for k in range(5)]
+    for other in partners:
         plain += torch.where(other >= 0, (sent[other.clamp(min=0)] * 2**32).round() / 2**32, 0)
     assert torch.equal(sum_over_contacts(met, sent), plain)
-    assert torch.equal(sum_over_contacts(met, sent.requires_grad_()).detach(), plain)
+    reached = sum_over_contacts(met, sent.requires_grad_())
+    assert torch.equal(reached.detach(), plain)
+    worth = torch.arange(n).double()
+    by_hand = sum(torch.where(other >= 0, worth[other.clamp(min=0)], 0) for other in partners)
+    assert torch.equal(torch.autograd.grad(reached @ worth, sent)[0], by_hand)
 
 
 def test_everybody_is_as_likely_to_be_met_as_anybody_else():

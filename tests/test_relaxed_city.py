@@ -1,0 +1,158 @@
+"""The relaxed city: the exact one's bits, values that agree with it, and gradients held against finite differences."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ethogram.agents.citizen_fits import Logits
+from ethogram.agents.citizens import Heuristic, Relaxed
+from ethogram.envs import relaxed_city
+from ethogram.envs.city import city_layers, synthetic_city
+from ethogram.envs.epidemic import Disease, Epidemic, Measures
+from ethogram.envs.relaxed import RelaxedDraws
+from ethogram.envs.relaxed_city import RelaxedEpidemic
+from ethogram.simulator import Do, rollout
+from ethogram.simulator.meetings import MeanField, RandomMeetings
+from ethogram.simulator.rollout import Record
+
+SITES = ("infected", "isolates", "confirmed", "died")
+DISEASE = Disease(
+    exposed_days=(0, 0.5, 0.5), infectious_days=(0, 0, 0.3, 0.3, 0.4), fatality=(0.2,) * 9, importation=1e-4
+)
+MEASURES = Measures(vaccination=0.01, vaccine_delay=3, confirmation=0.3, announced=3, quarantine_days=4)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The runs are small: a second thread would only wait for the first."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def city(n, **changes):
+    people = synthetic_city(n, seed=1)
+    layers = city_layers(people, daily=1, seed=1)
+    return replace(Epidemic(layers, people["age"], people["area"], DISEASE, MEASURES, initial=0.03), **changes)
+
+
+def well_mixed(n, **changes):
+    """The same people, each meeting all others a little: what the gradient neglects is then as good as absent."""
+    return city(n, layers={"community": MeanField.well_mixed(n, 10.0)}, **changes)
+
+
+def features(seen):
+    return {"ill": seen["ill"] != 0, "decades": seen["age"] / 10, "cases": (seen["cases"].clamp(min=0) + 1).log()}
+
+
+def leaf(number):
+    return torch.tensor(number, dtype=torch.float64, requires_grad=True)
+
+
+def run(world, citizens, seed, horizon, *, relaxed=True, interventions=()):
+    n = world.city.num_people if relaxed else world.num_people
+    names = [f"relaxed_{name}" for name in SITES] if relaxed else list(SITES)
+    return rollout(
+        world,
+        Relaxed(citizens) if relaxed else citizens,
+        rows=n,
+        horizon=horizon,
+        record=[Record(name, reduce="sum") for name in names],
+        interventions=interventions,
+        **({"draws": RelaxedDraws(seed, torch.arange(n), scope="world")} if relaxed else {"seed": seed}),
+    )
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_forward_it_is_the_exact_city_to_the_bit(seed):
+    n, number = 400, 4.0
+    exact = city(n, disease=replace(DISEASE, reproduction=number))
+    relaxed = RelaxedEpidemic(city(n), leaf(number))
+    coefficients = {"intercept": -3.0, "ill": 2.0, "decades": 0.2, "cases": 0.4}
+    plain = run(exact, Logits(features, coefficients, {"intercept": 2.0}, period=2), seed, 40, relaxed=False)
+    graded = {name: leaf(value) for name, value in coefficients.items()}
+    found = run(relaxed, Logits(features, graded, {"intercept": 2.0}, period=2), seed, 40)
+    for name, column in plain.observation.items():
+        assert torch.equal(found.observation[name].detach(), column), name
+    for name in SITES:
+        series = found.series[f"relaxed_{name}"]
+        assert torch.equal(series.detach(), plain.series[name])
+        assert plain.series[name].sum() > 10, name
+        slopes = torch.autograd.grad(series.sum(), [relaxed.reproduction, *graded.values()], retain_graph=True)
+        assert all(slope != 0 for slope in slopes)
+
+
+@pytest.mark.parametrize(
+    "interventions",
+    [
+        [],
+        [Do("attends_school", 0.0, start=5), Do("attends_community", lambda a: a / 2, start=9)],
+        [Do("isolates", True, start=4, who=torch.arange(500) < 200), Do("hazard", lambda h: h / 2, start=10)],
+        [Do("infected", False, start=3, stop=9, who=torch.arange(500) % 2 == 0), Do("died", True, start=12)],
+        [Do("confirmation", 0.8, start=2), Do("vaccinated", lambda v: v | (torch.arange(500) < 100), start=1, stop=2)],
+    ],
+)
+def test_what_is_followed_beside_the_exact_city_comes_to_the_same(interventions, monkeypatch):
+    """Before the forward values are put in the place of the followed ones, the two are compared, person by person."""
+    apart = []
+    join = relaxed_city._with_gradient
+
+    def compared(exact, relaxed):
+        apart.append((exact - relaxed).abs().max().item() if exact.dtype == torch.float64 else 0.0)
+        return join(exact, relaxed)
+
+    monkeypatch.setattr(relaxed_city, "_with_gradient", compared)
+    run(RelaxedEpidemic(city(500), leaf(4.0)), Heuristic(most=leaf(0.5)), 3, 40, interventions=interventions)
+    assert len(apart) > 200
+    assert max(apart) < 1e-9
+
+
+def test_plain_draws_give_the_same_run():
+    world = RelaxedEpidemic(city(300))
+    citizens = Relaxed(Heuristic())
+    plain = rollout(world, citizens, rows=300, horizon=20, seed=5, record=["relaxed_infected"])
+    draws = RelaxedDraws(5, torch.arange(300), scope="world")
+    relaxed = rollout(world, citizens, rows=300, horizon=20, draws=draws, record=["relaxed_infected"])
+    assert plain.equals(relaxed)
+    assert plain.column("relaxed_infected").any()
+
+
+def test_the_gradient_is_that_of_the_expected_outcome_where_many_meet():
+    """500 people who all meet; a band of 10 % and 4 standard errors of the two means that are compared."""
+    base, seeds, horizon = well_mixed(500, initial=0.1), 24, 25  # half of them are infected: the well run out
+    start = {"reproduction": 5.0, "when_ill": 0.3, "most": 0.4}
+
+    def citizens(p):
+        return Heuristic(when_ill=p["when_ill"], most=p["most"], half=100.0)
+
+    def exact(p, seed):
+        world = replace(base, disease=replace(DISEASE, reproduction=p["reproduction"]))
+        series = run(world, citizens(p), seed, horizon, relaxed=False).series
+        return torch.stack([series[name].sum() for name in SITES])
+
+    slopes = []  # (seeds, sites, parameters)
+    for seed in range(seeds):
+        leaves = {name: leaf(number) for name, number in start.items()}
+        series = run(RelaxedEpidemic(base, leaves["reproduction"]), citizens(leaves), seed, horizon).series
+        totals = [series[f"relaxed_{name}"].sum() for name in SITES]
+        found = [torch.stack(torch.autograd.grad(total, list(leaves.values()), retain_graph=True)) for total in totals]
+        slopes.append(torch.stack(found))
+    slope = torch.stack(slopes)
+    for k, name in enumerate(start):
+        up, down = (start | {name: start[name] * factor} for factor in (1.25, 0.75))
+        change = torch.stack([exact(up, s) - exact(down, s) for s in range(3 * seeds)]) / (0.5 * start[name])
+        error = (change.var(0) / len(change) + slope[:, :, k].var(0) / seeds).sqrt()
+        apart = (slope[:, :, k].mean(0) - change.mean(0)).abs()
+        assert (apart < 0.1 * change.mean(0).abs() + 4 * error).all(), name
+        assert (change.mean(0).abs() > 2.5 * error).all(), name  # else the band would hold anything
+
+
+def test_the_relaxed_city_refuses_what_it_cannot_do():
+    world = RelaxedEpidemic(city(60, layers={"community": RandomMeetings(60, 4)}))
+    soft = RelaxedDraws(0, torch.arange(60), scope="world", temperature=0.5)
+    with pytest.raises(ValueError, match=r"temperature is 0\.5: expected 0"):
+        rollout(world, Relaxed(Heuristic()), rows=60, horizon=5, draws=soft)
+    with pytest.raises(ValueError, match=r"actions are \(60, 2\): expected \(60, 3\)"):
+        rollout(world, Heuristic(), rows=60, horizon=5)
