@@ -107,7 +107,7 @@ def fits_of(model: Callable[..., Tensor], observed: Tensor, bounds: Bounds, quic
         observed,
         bounds,
         simulations=300 if quick else 1400,
-        population=100 if quick else 250,
+        population=100 if quick else 200,
     )
     for method, fit in (("By gradient", gradient), ("By search", search)):
         print(f"{method}, {fit.simulations} simulations:\n{fit}")
