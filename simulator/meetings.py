@@ -50,7 +50,7 @@ class RandomMeetings:
 
     def at(self, draws: Draws) -> "Met":
         """The meetings of a step."""
-        return Met(self.num_people, self.degree, draws.key(self.site))
+        return Met(self.num_people, self.degree, draws.key(self.site), draws.ids.device)
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Met:
     num_people: int
     degree: int
     key: int  # 64 bits
+    device: torch.device
 
     @property
     def most(self) -> float:
@@ -70,8 +71,8 @@ class Met:
     def strength(self) -> Tensor:
         """(n,) float64 how many each person meets."""
         if self.num_people % 2 == 0:
-            return torch.full((self.num_people,), float(self.degree), dtype=torch.float64)
-        return self.reached(torch.ones(self.num_people, dtype=torch.float64))
+            return torch.full((self.num_people,), float(self.degree), dtype=torch.float64, device=self.device)
+        return self.reached(torch.ones(self.num_people, dtype=torch.float64, device=self.device))
 
     def at(self, draws: Draws) -> "Met":
         """Itself: these meetings have been."""
@@ -193,8 +194,10 @@ class MeanField:
             total = zero.index_add(0, self.group, sent)
         else:  # the same sums, exact in any order, and twenty times faster
             total = self.group.bincount(sent, minlength=len(self.rates))
-        mean = total / self._size.clamp(min=1)
-        return (self.rates * mean).sum(1)[self.group]
+        mean, reached = total / self._size.clamp(min=1), torch.zeros_like(total)
+        for h in range(len(self.rates)):  # one after the other, so that devices round alike
+            reached = reached + self.rates[:, h] * mean[h]
+        return reached[self.group]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ people send to their contacts, and counts. Sums over contacts are exact, so that
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from . import network_kernels as kernels
 from .checkpoint import Checkpoint
+from .devices import with_parts
 from .draws import Draws
 from .history import History, map_column
 from .meetings import MeanField, RandomMeetings
@@ -77,15 +78,7 @@ class Shard:
             return MeetingsHere(self, value)
         if isinstance(value, Tensor):
             return value[self.people] if value.dim() and len(value) == self.num_people else value
-        if is_dataclass(value) and not isinstance(value, type):
-            parts = {f.name: self.of(getattr(value, f.name)) for f in fields(value)}
-            changed = {name: part for name, part in parts.items() if part is not getattr(value, name)}
-            return replace(value, **changed) if changed else value
-        if isinstance(value, Mapping):
-            return {key: self.of(item) for key, item in value.items()}
-        if type(value) in (list, tuple):
-            return type(value)(self.of(item) for item in value)
-        return value
+        return with_parts(value, self.of)
 
     def total(self, count: Tensor) -> Tensor:
         """The sum of all parts' counts."""
