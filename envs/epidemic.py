@@ -237,7 +237,8 @@ class Epidemic:
         """What an average person's contacts in all layers weigh; of all shards' people, where there are several."""
         people, total = int(self._residents.sum(dtype=torch.float64)), 0.0
         for name, layer in self.layers.items():
-            here = (layer.strength * 2.0**20).round().to(torch.int64).sum()  # whole, so that shards add up to the bit
+            strength = layer.strength.to(self.age.device)
+            here = (strength * 2.0**20).round().to(torch.int64).sum()  # whole, so that shards add up to the bit
             total += self._weight(name) * int(over_shards(layer, here)) * 2.0**-20
         return max(total / people, 1e-30)
 
