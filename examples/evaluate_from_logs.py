@@ -101,14 +101,14 @@ def compare_users(logs: int, most: int) -> tuple[ope.Estimate, float]:
             ax.plot(
                 SIZES,
                 [float(v.mean()) for v in values],
-                plots.LINES[i],
+                linestyle=plots.LINES[i],
                 color=plots.COLOURS[i],
                 label=name,
                 linewidth=1.8,
             )
             ax.fill_between(SIZES, low, high, color=plots.COLOURS[i], alpha=0.07, linewidth=0)
             for edge in (low, high):
-                ax.plot(SIZES, edge, plots.LINES[i], color=plots.COLOURS[i], linewidth=0.8)
+                ax.plot(SIZES, edge, linestyle=plots.LINES[i], color=plots.COLOURS[i], linewidth=0.8)
             off = values[-1] - truth
             covers = sum(a <= truth <= b for a, b in (e.interval() for e in found[-1])) / logs
             print(

@@ -87,7 +87,7 @@ def draw_curves(town: Town, ax: Axes) -> Axes:
     """The shares that the town's data collector has found, by day."""
     frame = town.datacollector.get_model_vars_dataframe()
     for i, column in enumerate(frame):
-        ax.plot(frame[column], plots.LINES[i], color=plots.COLOURS[i], label=column, linewidth=1.8)
+        ax.plot(frame[column], linestyle=plots.LINES[i], color=plots.COLOURS[i], label=column, linewidth=1.8)
     ax.set(xlim=(0, max(30, len(frame))), ylim=(0, 1))
     ax.legend(frameon=False)
     return plots.label(ax, "Share who have adopted", "day", "share")

@@ -19,7 +19,7 @@ from .ensemble import Ensemble
 from .networks import Contacts
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-LINES = ("-", "--", "-.", ":")
+LINES = ("-", "--", "-.", ":", (0, (4, 1, 1, 1, 1, 1)))  # as many as have no divisor in common with the colours
 MOST_POINTS = 1000  # of a curve: more would only make the file large
 MOST_PEOPLE = 400  # of a picture of a network: more would be a ball of wool
 
@@ -68,7 +68,7 @@ def curves(ax: Axes, series: Mapping[str, Any], x: Any = None, *, band: str = "s
         keep = np.unique(np.linspace(0, len(at) - 1, min(MOST_POINTS, len(at))).astype(int))
         at, values = at[keep], values[:, keep]
         mean, colour = values.mean(0), COLOURS[i % len(COLOURS)]
-        ax.plot(at, mean, LINES[i % len(LINES)], color=colour, label=name, linewidth=1.8)
+        ax.plot(at, mean, linestyle=LINES[i % len(LINES)], color=colour, label=name, linewidth=1.8)
         if len(values) > 1:
             spread = values.std(0, ddof=1) * (1 if band == "sd" else 2 / len(values) ** 0.5)
             ax.fill_between(at, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
@@ -98,7 +98,7 @@ def scenarios(ax: Axes, outcome: Ensemble, x: Any = None, *, levels: tuple[float
     for i, name in enumerate(outcome.values):
         low, middle, high = _numpy(outcome.quantiles(name, (levels[0], 0.5, levels[1])))
         at, colour = np.arange(1, len(middle) + 1) if x is None else _numpy(x), COLOURS[i % len(COLOURS)]
-        ax.plot(at, middle, LINES[i % len(LINES)], color=colour, label=name, linewidth=1.8)
+        ax.plot(at, middle, linestyle=LINES[i % len(LINES)], color=colour, label=name, linewidth=1.8)
         ax.fill_between(at, low, high, color=colour, alpha=0.2, linewidth=0)
     ax.legend(frameon=False)
     return ax

@@ -11,12 +11,12 @@ from ethogram.agents.simple import UniformSlates
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import trap
 from ethogram.simulator import plots
-from ethogram.simulator.contrast import contrast
-from ethogram.simulator.ensemble import ensemble
+from ethogram.simulator.contrast import Effect, contrast
+from ethogram.simulator.ensemble import Ensemble, ensemble
 from ethogram.simulator.generators import small_world
 from ethogram.simulator.outcomes import reward_by_step
 from ethogram.simulator.report import write_report
-from ethogram.simulator.rollout import rollout
+from ethogram.simulator.rollout import Record, rollout
 from ethogram.simulator.sites import Do
 
 WORLD, POLICY = CascadingSession(trap()), UniformSlates(6, 2)
@@ -116,7 +116,15 @@ def test_a_wrong_band_is_refused():
 def test_a_report_is_one_well_formed_page_that_fetches_nothing(tmp_path, effect):
     history = rollout(WORLD, POLICY, rows=10, horizon=3)
     ax = plots.curves(plots.axes("Regret <1>", "episode", "regret"), regret())
-    parts = ["a < b", ax, effect, history, [{"policy": "<x>", "value": 1.5}], []]
+    groups = torch.arange(10) % 3
+    sums = [Record("reward", reduce="sum"), Record("click", reduce="mean", by=groups), Record("action", every=2)]
+    reduced = rollout(WORLD, POLICY, rows=10, horizon=3, record=sums)
+    values = {
+        name: torch.rand(5, 4, generator=torch.Generator().manual_seed(k)).double() for k, name in enumerate("ab")
+    }
+    curve, number = Ensemble(values, tuple(range(5))), Ensemble({"a": values["a"][:, 0]}, tuple(range(5)))
+    paired = Effect(values["a"], values["b"], tuple(range(5)))
+    parts = ["a < b", ax, effect, history, [{"policy": "<x>", "value": 1.5}], [], reduced, curve, number, paired]
     page = write_report(tmp_path / "r" / "report.html", "What if & why", {"Results": parts}).read_text()
 
     class Balanced(HTMLParser):
@@ -135,4 +143,8 @@ def test_a_report_is_one_well_formed_page_that_fetches_nothing(tmp_path, effect)
     assert "a &lt; b" in page
     assert "<x>" not in page
     assert "What if &amp; why" in page
+    assert page.count("<img") == 5  # a figure, two effects, the reduced record, an ensemble's curves
+    assert 'alt="click, reward"' in page
+    assert "too much for curves, or of one step only: action" in page
+    assert f"<td>{number.mean('a'):.4g} ± {number.stderr('a'):.2g}</td>" in page
     assert not re.search(r'(src|href)="(?!data:)', page)
