@@ -13,6 +13,7 @@ from ethogram.envs.epidemic import Disease, Epidemic, Measures
 from ethogram.envs.relaxed import RelaxedDraws
 from ethogram.envs.relaxed_city import RelaxedEpidemic
 from ethogram.simulator import Do, rollout
+from ethogram.simulator.calibrate import fit_by_gradient
 from ethogram.simulator.meetings import MeanField, RandomMeetings
 from ethogram.simulator.rollout import Record
 
@@ -147,6 +148,26 @@ def test_the_gradient_is_that_of_the_expected_outcome_where_many_meet():
         apart = (slope[:, :, k].mean(0) - change.mean(0)).abs()
         assert (apart < 0.1 * change.mean(0).abs() + 4 * error).all(), name
         assert (change.mean(0).abs() > 2.5 * error).all(), name  # else the band would hold anything
+
+
+def test_the_gradient_recovers_a_citys_reproduction_and_behaviour():
+    """One simulated city: the truth is in the 98 % intervals, which tell more than the bounds do."""
+    base, truth = city(500, initial=0.06), {"reproduction": 4.0, "when_ill": 0.5}
+    bounds = {"reproduction": (1.0, 9.0), "when_ill": (0.0, 1.0)}
+
+    def weekly(p, seed):
+        world = RelaxedEpidemic(base, p["reproduction"])
+        series = run(world, Heuristic(when_ill=p["when_ill"], most=0.1), seed, 28).series
+        names = ("relaxed_infected", "relaxed_isolates")
+        return (1 + torch.cat([series[name].view(4, 7).sum(1) for name in names])).sqrt()
+
+    recorded = weekly({name: torch.tensor(value) for name, value in truth.items()}, 10**6).detach()
+    how = {"seeds": range(3), "steps": 10, "learning_rate": 0.4, "spread": 16}
+    fit = fit_by_gradient(weekly, recorded, bounds, progress=False, **how)
+    for name, value in truth.items():
+        low, high = fit.interval(name, 0.98)
+        assert low <= value <= high, name
+        assert high - low < 0.7 * (bounds[name][1] - bounds[name][0]), name
 
 
 def test_the_relaxed_city_refuses_what_it_cannot_do():
