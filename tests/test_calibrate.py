@@ -18,15 +18,6 @@ BOUNDS = {"height": (0.0, 10.0), "decay": (0.0, 2.0)}
 TRUTH = {"height": 3.0, "decay": 0.3}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The runs are small: a second thread would only wait for the first."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def fading(parameters, seed):
     """(10,) height exp(-decay k), with noise of standard deviation 0.2."""
     height, decay = (torch.as_tensor(parameters[name], dtype=torch.float64) for name in ("height", "decay"))

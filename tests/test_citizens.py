@@ -22,15 +22,6 @@ from ethogram.simulator.seats import Planner
 N = 240
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads of a busy machine wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def contacts(n, degree, seed):
     source, target = np.random.default_rng(seed).integers(0, n, (2, n * degree // 2))
     keep = source != target

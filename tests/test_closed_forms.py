@@ -29,15 +29,6 @@ BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "epidemic_closed_forms.py
 paper = SimpleNamespace(**runpy.run_path(str(BENCHMARK)))
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Small tensors on several threads would mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def agrees(expected, found):
     line = paper.Line("", expected, found)
     return abs(line.off) < stats.t.isf(0.5e-4, len(found) - 1), str(line)

@@ -33,14 +33,6 @@ def world():
     return epidemic_planner_world(world=small_city(100))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_vectorised_planners_are_the_single_ones_that_sb3_would_make(world):
     settings = {"world": world.world, "horizon": 3, "autoreset_mode": "SameStep"}
     mine = Sb3VecEnv(gymnasium.make_vec(PLANNER, num_envs=2, **settings))

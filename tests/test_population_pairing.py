@@ -26,15 +26,6 @@ CONTACTS = small_world(N, 8, 0.1, seed=3)
 WORLD = SEIR(CONTACTS, 0.06, initial=0.02)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Small tensors on several threads would mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def stages(world, rows, *interventions, seed=5, **more):
     run = {"rows": rows, "horizon": DAYS, "seed": seed, "interventions": interventions}
     return rollout(world, Fixed(0), **run, **more).observation

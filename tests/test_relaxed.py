@@ -13,15 +13,6 @@ from ethogram.simulator.rollout import Record
 START = {"transmission": 0.03, "onset_rate": 0.25, "recovery_rate": 0.15, "home": 0.3}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The runs are small: a second thread would only wait for the first."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def random_contacts(n, mean_degree, seed, *, weighted=False):
     rng = np.random.default_rng(seed)
     source, target = rng.integers(0, n, (2, int(n * mean_degree / 2)))

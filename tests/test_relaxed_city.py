@@ -24,15 +24,6 @@ DISEASE = Disease(
 MEASURES = Measures(vaccination=0.01, vaccine_delay=3, confirmation=0.3, announced=3, quarantine_days=4)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The runs are small: a second thread would only wait for the first."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def city(n, **changes):
     people = synthetic_city(n, seed=1)
     layers = city_layers(people, daily=1, seed=1)
