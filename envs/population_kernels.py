@@ -8,6 +8,38 @@ _INCREMENT = np.uint64(INCREMENT)
 
 
 @compiled
+def seir_day_of_counts(
+    keys: Array, limits: Array, ids: Array, stage: Array, out: Array, count: Array, after: Array, reward: Array
+) -> None:
+    """``seir_day`` where what reaches a person is a count of contacts: a draw is then compared as an integer.
+
+    limits: (3, m + 1) uint64, how many of the 2^31 values that a draw can take lead on to the next stage: in row 0 by
+    the count of infectious contacts, in rows 1 and 2 at the beginning.
+    """
+    block, none, width = 4096, np.uint64(0), np.uint64(limits.shape[1])
+    who, may, limit = np.empty(block + 1, np.uint32), np.empty(block, np.uint8), limits.ravel()
+    for first in range(0, stage.shape[0], block):  # in passes without branches, as below
+        here = slice(first, min(first + block, stage.shape[0]))
+        s, o, c, a, r, d = stage[here], out[here], count[here], after[here], reward[here], ids[here]
+        for i in range(s.shape[0]):
+            may[i] = (s[i] == 1) | (s[i] == 2) | ((s[i] == 0) & o[i] & (c[i] > 0))
+        held = none
+        for i in range(s.shape[0]):
+            who[held] = i
+            held += np.uint64(may[i])
+        happens = none
+        for k in range(held):
+            i = who[k]
+            at = np.uint64(s[i])
+            value = mix(keys[at] + np.uint64(d[i]) * _INCREMENT) >> np.uint64(33)
+            who[happens] = i
+            happens += np.uint64(value < limit[at * width + np.uint64(c[i]) * np.uint64(at == none)])
+        for k in range(happens):
+            i = who[k]
+            a[i], r[i] = s[i] + 1, -np.float32(s[i] == 0)
+
+
+@compiled
 def seir_day(
     keys: Array,
     chances: Array,

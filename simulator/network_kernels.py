@@ -124,17 +124,19 @@ def _push_one(
 
 
 @compiled
-def push_counts(start: Array, target: Array, sent: Array, before: Array, words: Array, out: Array) -> Any:
+def push_counts(
+    start: Array, target: Array, sent: Array, before: Array, sent_by_8: Array, before_by_8: Array, out: Array
+) -> Any:
     """``push`` for messages of 0 and 1 without weights: out counts, and may be of any integer type.
 
-    words (2, n // 8) uint64: sent and before, eight people each, so that those who send the same are passed over. What
-    it returns means nothing, see ``push``.
+    sent_by_8, before_by_8: (n // 8,) uint64, sent and before for eight people at once, so that those who send the same
+    are passed over. What it returns means nothing, see ``push``.
     """
     n, block, held, touched = sent.shape[0], 64, 0, np.uint32(0)
-    whole = words.shape[1]
+    whole = sent_by_8.shape[0]
     who = np.empty(block + 8, np.uint32)
     for w in range(whole + 1):
-        if w < whole and words[0, w] == words[1, w]:
+        if w < whole and sent_by_8[w] == before_by_8[w]:
             continue
         for i in range(8 * w, min(8 * w + 8, n)):
             who[held] = i

@@ -424,8 +424,8 @@ class ContactSum(NamedTuple):
         if _count_dtype(contacts, message) is None:
             kernels.push(start, target, weight, message.numpy(), before, resolution, total.numpy())
         else:
-            words = np.stack([x[: len(x) // 8 * 8].view(np.uint64) for x in (message.numpy(), before)])
-            kernels.push_counts(start, target, message.numpy(), before, words, total.numpy())
+            words = [x[: len(x) // 8 * 8].view(np.uint64) for x in (message.numpy(), before)]
+            kernels.push_counts(start, target, message.numpy(), before, *words, total.numpy())
         return ContactSum(message, total)
 
 

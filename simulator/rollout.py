@@ -66,8 +66,10 @@ class Record:
                 "expected a tensor; leave reduce= out"
             )
         if self.by is None:
-            if value.dtype == torch.bool and value.is_cpu:  # counting is many times faster than adding up
-                total = torch.as_tensor(np.count_nonzero(value.numpy(), axis=0), dtype=torch.float64)
+            if (
+                value.dtype == torch.bool and value.is_cpu and value.dim() == 1
+            ):  # counting is much faster than adding up
+                total = torch.tensor(np.count_nonzero(value.numpy()), dtype=torch.float64)
             else:
                 total = value.sum(0, dtype=torch.float64)
             return total / len(value) if self.reduce == "mean" else total
