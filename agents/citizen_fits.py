@@ -265,7 +265,8 @@ def _on_grid(x: Tensor, first: int) -> Tensor:
             f"inputs of a layer for row {first + row} are {x[row].tolist()}: expected numbers up to {LARGEST:g}; in "
             "standard deviations of the training data, features are so far out that it knows nothing of such people"
         )
-    return (x / GRID).round() * GRID
+    rounded = (x / GRID).round() * GRID
+    return x + (rounded - x).detach() if x.requires_grad else rounded  # the same bits; a gradient passes rounding by
 
 
 def train(

@@ -75,13 +75,20 @@ class Routine:
             if value.dim() > 1 or not ((value >= 0) & (value <= 1)).all():
                 raise ValueError(f"{name} is {getattr(self, name)}: expected a probability, or a tensor (n,) of them")
 
+    def probabilities(self, observation: Mapping[str, Tensor]) -> Tensor:
+        """(n, 2) float64."""
+        some = next(iter(observation.values()))
+        return self._for(len(some), some.device)
+
     def act(self, observation: Any, history: History, draws: Draws) -> Tensor:
         """(n, 2) int8."""
-        n, device = len(draws.ids), draws.ids.device
+        return decide(self._for(len(draws.ids), draws.ids.device), draws, self.period)
+
+    def _for(self, n: int, device: torch.device) -> Tensor:
         both = [torch.as_tensor(value, dtype=torch.float64, device=device) for value in (self.isolate, self.work)]
         if wrong := [len(value) for value in both if value.dim() and len(value) != n]:
             raise ValueError(f"a routine for {wrong[0]} people meets {n}: expected one probability for each row")
-        return decide(torch.stack([value.expand(n) for value in both], 1), draws, self.period)
+        return torch.stack([value.expand(n) for value in both], 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +130,7 @@ class Heuristic:
 
 
 class Deciding(Protocol):
-    """Citizens whose probabilities hang on what they see and on nothing else, such as ``Heuristic`` and ``Logits``."""
+    """Citizens whose probabilities hang on what they see alone, with a gradient: all of ours but ``Archetypes``."""
 
     @property
     def period(self) -> int:
@@ -141,9 +148,17 @@ class Relaxed:
 
     citizens: may hold tensors that require grad in place of numbers, such as ``Heuristic(most=tensor)``, or among the
     coefficients of ``Logits``. What each would do if ill is asked by itself, since who is ill hangs on parameters too.
+    Raises TypeError for citizens without such probabilities, and for archetypes, whose answers have no gradient.
     """
 
     citizens: Deciding
+
+    def __post_init__(self) -> None:
+        if isinstance(self.citizens, Archetypes) or not hasattr(self.citizens, "probabilities"):
+            raise TypeError(
+                f"citizens are {type(self.citizens).__name__}: expected some with probabilities(observation) that have "
+                "a gradient, such as Heuristic, Logits or Network; fit others by search"
+            )
 
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """(n, 3), [isolate when not ill, isolate when ill, work]; float64 with a gradient under ``RelaxedDraws``."""

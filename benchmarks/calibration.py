@@ -1,9 +1,10 @@
 """Are the gradients of the relaxed epidemics right, and do the intervals of calibration hold as often as they say?
 
-Run: python benchmarks/calibration.py        (an hour and a half; --quick for some minutes)
+Run: python benchmarks/calibration.py        (two hours; --quick for some minutes)
 
 First tables: straight-through gradients of an outcome over finite differences of its mean in the exact epidemic, with
-paired seeds; 1 is right. Then towns and cities are simulated with known parameters and fitted, one after the other.
+paired seeds; 1 is right. Then the search on a model whose posterior is known. Then towns and cities are simulated with
+known parameters and fitted, one after the other.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from ethogram.envs.relaxed import RelaxedDraws, RelaxedSEIR
 from ethogram.envs.relaxed_city import RelaxedEpidemic
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Draws, History, rollout
-from ethogram.simulator.calibrate import Bounds, fit_by_gradient, fit_by_search
+from ethogram.simulator.calibrate import Bounds, Fit, fit_by_gradient, fit_by_search
 from ethogram.simulator.generators import erdos_renyi
 from ethogram.simulator.meetings import MeanField
 from ethogram.simulator.networks import Network
@@ -143,6 +144,34 @@ def gradients(seeds: int, days: int = 50) -> None:
             print(f"{name:<22} {parameter:<11} " + " ".join(f"{r:6.2f} ± {e:.2f}" for r, e in row), flush=True)
 
 
+def posterior(sets: int) -> None:
+    """Prints how far the search is from the exact posterior of a curve that fades, with noise, found on a grid."""
+    bounds, place = {"height": (0.0, 10.0), "decay": (0.0, 2.0)}, torch.arange(10).double()
+
+    def fading(p: Parameters, seed: int) -> Tensor:
+        noise = torch.special.ndtri(Draws(seed, torch.arange(10)).uniform("noise").double())
+        return p["height"] * (-p["decay"] * place).exp() + 0.2 * noise
+
+    grid = torch.cartesian_prod(torch.linspace(1.5, 4.5, 401).double(), torch.linspace(0.1, 0.6, 401).double())
+    curves = grid[:, :1] * (-grid[:, 1:] * place).exp()
+    print(f"{'simulations':>11} {'parameter':<10} {'median off, in sd (rms)':>24} {'width over exact':>18}")
+    for simulations in (1200, 4000):
+        off: dict[str, list[float]] = {name: [] for name in bounds}
+        width: dict[str, list[float]] = {name: [] for name in bounds}
+        for number in range(sets):
+            record = fading({"height": 3.0, "decay": 0.3}, 10**6 + number)
+            weight = ((curves - record).square().sum(1) / (-2 * 0.2**2)).softmax(0)
+            exact = Fit(tuple(bounds), record[:2], grid, weight, {}, 0)
+            fit = fit_by_search(fading, record, bounds, simulations=simulations, seed=number, progress=False)
+            for name in bounds:
+                (low, high), (exact_low, exact_high) = fit.interval(name), exact.interval(name)
+                off[name].append((fit[name] - exact.quantile(name, 0.5)) / ((exact_high - exact_low) / (2 * 1.645)))
+                width[name].append((high - low) / (exact_high - exact_low))
+        for name in bounds:
+            rms, ratio = torch.tensor(off[name]).square().mean().sqrt(), torch.tensor(width[name])
+            print(f"{simulations:>11} {name:<10} {rms:>24.2f} {ratio.mean():>11.2f} ± {ratio.std():.2f}", flush=True)
+
+
 def coverage(model: Model, truth: Parameters, bounds: Bounds, sets: int, quick: bool) -> None:
     """Prints bias, error and how many intervals hold the truth, by both methods."""
     columns = f"{'truth':>5} {'mean err':>9} {'rms err':>9} {'width 90':>9} {'50 %':>7} {'90 %':>7} {'of':>6}"
@@ -195,7 +224,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer seeds, towns and cities")
     parser.add_argument("--seeds", type=int, default=200, help="of each finite difference (default 200)")
     parser.add_argument("--towns", type=int, default=56, help="to fit (default 56)")
-    parser.add_argument("--cities", type=int, default=20, help="to fit (default 20)")
+    parser.add_argument("--cities", type=int, default=16, help="to fit (default 16)")
     arguments = parser.parse_args()
     seeds, towns, cities = (arguments.seeds, arguments.towns, arguments.cities)
     if arguments.quick:
@@ -203,6 +232,8 @@ def main() -> None:
     torch.set_num_threads(1)  # the runs are small
 
     gradients(seeds)
+    print(f"\nThe search beside the exact posterior, {towns} series of 10 numbers")
+    posterior(towns)
     print(f"\nSEIR towns of 1,000 people, 15 numbers each; intervals of 50 and 90 % that hold the truth, of {towns}")
     truth: Parameters = {"R0": 2.5, "home": 0.6}
     coverage(town_series, truth, {"R0": (1.0, 6.0), "home": (0.0, 1.0)}, towns, arguments.quick)

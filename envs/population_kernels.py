@@ -8,6 +8,18 @@ _INCREMENT = np.uint64(INCREMENT)
 
 
 @compiled
+def _to_whom(stage: Array, out: Array, total: Array, may: Array, who: Array) -> np.uint64:
+    """The exposed, the infectious, and the susceptible whom something reaches: how many; who: their places."""
+    for i in range(stage.shape[0]):
+        may[i] = (stage[i] == 1) | (stage[i] == 2) | ((stage[i] == 0) & out[i] & (total[i] > 0))
+    count = np.uint64(0)
+    for i in range(stage.shape[0]):
+        who[count] = i
+        count += np.uint64(may[i])
+    return count
+
+
+@compiled
 def seir_day_of_counts(
     keys: Array, limits: Array, ids: Array, stage: Array, out: Array, count: Array, after: Array, reward: Array
 ) -> None:
@@ -21,13 +33,7 @@ def seir_day_of_counts(
     for first in range(0, stage.shape[0], block):  # in passes without branches, as below
         here = slice(first, min(first + block, stage.shape[0]))
         s, o, c, a, r, d = stage[here], out[here], count[here], after[here], reward[here], ids[here]
-        for i in range(s.shape[0]):
-            may[i] = (s[i] == 1) | (s[i] == 2) | ((s[i] == 0) & o[i] & (c[i] > 0))
-        held = none
-        for i in range(s.shape[0]):
-            who[held] = i
-            held += np.uint64(may[i])
-        happens = none
+        held, happens = _to_whom(s, o, c, may, who), none
         for k in range(held):
             i = who[k]
             at = np.uint64(s[i])
@@ -61,16 +67,10 @@ def seir_day(
     limit, slope = np.zeros(4, np.float32), np.zeros(4, np.float32)
     limit[1], limit[2], slope[0] = chances[1], chances[2], transmission * (1 + 1e-6)  # rounding shall leave nobody out
     for first in range(0, stage.shape[0], block):
-        # Without branches, for who is ill is not predictable: whom something may happen to, and then to whom it does.
+        # Without branches, for who is ill is not predictable: to whom something may happen, and then to whom it does.
         here = slice(first, min(first + block, stage.shape[0]))
         s, o, t, a, r, d = stage[here], out[here], total[here], after[here], reward[here], ids[here]
-        for i in range(s.shape[0]):
-            may[i] = (s[i] == 1) | (s[i] == 2) | ((s[i] == 0) & o[i] & (t[i] > 0))
-        count = none
-        for i in range(s.shape[0]):
-            who[count] = i
-            count += np.uint64(may[i])
-        happens = none
+        count, happens = _to_whom(s, o, t, may, who), none
         for k in range(count):
             i = who[k]
             u = unit(mix(keys[s[i]] + np.uint64(d[i]) * _INCREMENT))

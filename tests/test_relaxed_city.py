@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ethogram.agents.citizen_fits import Logits
-from ethogram.agents.citizens import Heuristic, Relaxed
+from ethogram.agents.citizen_fits import Logits, Network
+from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Relaxed, Routine
+from ethogram.agents.simple import Fixed
 from ethogram.envs import relaxed_city
 from ethogram.envs.city import city_layers, synthetic_city
 from ethogram.envs.epidemic import Disease, Epidemic, Measures
@@ -99,6 +100,45 @@ def test_what_is_followed_beside_the_exact_city_comes_to_the_same(interventions,
     run(RelaxedEpidemic(city(500), leaf(4.0)), Heuristic(most=leaf(0.5)), 3, 40, interventions=interventions)
     assert len(apart) > 200
     assert max(apart) < 1e-9
+
+
+def network():
+    """Fitted to some days of people who fear cases."""
+    days = rollout(city(400), Heuristic(half=1.0), rows=400, horizon=20)
+    return Network.fit(days, features, epochs=2)
+
+
+@pytest.mark.parametrize("make", [network, lambda: Routine(isolate=0.3, period=3), lambda: Heuristic(half=2.0)])
+def test_citizens_decide_alike_in_both_cities(make):
+    citizens, n = make(), 300
+    draws = RelaxedDraws(1, torch.arange(n), scope="world")
+    relaxed = rollout(RelaxedEpidemic(city(n)), Relaxed(citizens), rows=n, horizon=15, draws=draws)
+    exact = rollout(city(n), citizens, rows=n, horizon=15, seed=1)
+    ill = exact.observation["ill"][:, :-1].bool()
+    decided = torch.where(ill, relaxed.action[..., 1], relaxed.action[..., 0])
+    assert torch.equal(torch.stack([decided, relaxed.action[..., 2]], -1), exact.action.double())
+    assert exact.action[..., 0].any()
+
+
+def test_what_people_see_reaches_their_probabilities():
+    """A network rounds its inputs, which must not stop the gradient: it is the finite difference over wide steps."""
+    citizens, cases = network(), torch.tensor([2.0, 5.0, 9.0], dtype=torch.float64)
+
+    def isolate(cases):
+        ill, age = torch.zeros(3, dtype=torch.int8), torch.tensor([20, 40, 60])
+        return citizens.probabilities({"ill": ill, "age": age, "cases": cases})[:, 0]
+
+    (slope,) = torch.autograd.grad(isolate(cases.requires_grad_()).sum(), cases)
+    difference = (isolate(cases.detach() + 0.1) - isolate(cases.detach() - 0.1)) / 0.2
+    torch.testing.assert_close(slope, difference, rtol=0.05, atol=1e-4)
+    assert (slope.abs() > 1e-3).all()
+
+
+def test_citizens_without_a_gradient_are_refused():
+    archetypes = Archetypes(Answers(lambda questions: [(0.5, 1.0)] * len(questions)), {"period": None})
+    for citizens in (archetypes, Fixed([0, 1])):
+        with pytest.raises(TypeError, match=f"citizens are {type(citizens).__name__}: expected some with"):
+            Relaxed(citizens)
 
 
 def test_plain_draws_give_the_same_run():
