@@ -5,9 +5,21 @@ import torch
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.seir import SEIR
-from ethogram.simulator import outcomes
 from ethogram.simulator.generators import small_world
 from ethogram.simulator.history import History
+from ethogram.simulator.outcomes import (
+    attack_rate,
+    click_rate,
+    click_rate_by_position,
+    click_rate_by_step,
+    cumulative_regret,
+    item_share,
+    mean_return,
+    reward_by_step,
+    session_length,
+    state_share,
+    total,
+)
 from ethogram.simulator.rollout import Record, rollout
 
 HISTORY = History.of(
@@ -20,21 +32,21 @@ HISTORY = History.of(
 
 
 def test_returns_and_rewards():
-    assert outcomes.mean_return(HISTORY).item() == pytest.approx(1.25)
-    assert outcomes.mean_return(HISTORY, discount=0.5).item() == pytest.approx((1.125 + 1) / 2)
-    assert outcomes.reward_by_step(HISTORY).tolist() == pytest.approx([1.0, 0.0, 0.5])
+    assert mean_return(HISTORY).item() == pytest.approx(1.25)
+    assert mean_return(HISTORY, discount=0.5).item() == pytest.approx((1.125 + 1) / 2)
+    assert reward_by_step(HISTORY).tolist() == pytest.approx([1.0, 0.0, 0.5])
 
 
 def test_clicks():
-    assert outcomes.click_rate(HISTORY).item() == pytest.approx(3 / 5)
-    assert outcomes.click_rate_by_step(HISTORY).tolist() == pytest.approx([1, 0, 1])
-    assert outcomes.click_rate_by_position(HISTORY).tolist() == pytest.approx([2 / 5, 1 / 4])
+    assert click_rate(HISTORY).item() == pytest.approx(3 / 5)
+    assert click_rate_by_step(HISTORY).tolist() == pytest.approx([1, 0, 1])
+    assert click_rate_by_position(HISTORY).tolist() == pytest.approx([2 / 5, 1 / 4])
 
 
 def test_lengths_and_shares():
-    assert outcomes.session_length(HISTORY).item() == 2.5
-    assert outcomes.item_share(HISTORY, 4).tolist() == pytest.approx([4 / 9, 2 / 9, 3 / 9, 0])
-    assert outcomes.state_share(HISTORY, 2).tolist() == [[1, 0], [0.5, 0.5], [0, 1], [0.5, 0.5]]
+    assert session_length(HISTORY).item() == 2.5
+    assert item_share(HISTORY, 4).tolist() == pytest.approx([4 / 9, 2 / 9, 3 / 9, 0])
+    assert state_share(HISTORY, 2).tolist() == [[1, 0], [0.5, 0.5], [0, 1], [0.5, 0.5]]
 
 
 def test_totals_and_attack_rates_are_those_of_the_stages():
@@ -50,23 +62,23 @@ def test_totals_and_attack_rates_are_those_of_the_stages():
     infected = (whole.observation[:, -1] > 0) & (whole.observation[:, 0] == 0)
     assert 0 < infected.sum() < 60
     for history in (whole, summed, grouped):
-        assert outcomes.attack_rate(history).item() == infected.double().mean()
-        assert outcomes.total(history, "infected").sum() == infected.sum()
+        assert attack_rate(history).item() == infected.double().mean()
+        assert total(history, "infected").sum() == infected.sum()
     for history in (whole, grouped):
-        assert torch.equal(outcomes.attack_rate(history, group), infected.view(15, 4).double().mean(0))
+        assert torch.equal(attack_rate(history, group), infected.view(15, 4).double().mean(0))
     with pytest.raises(ValueError, match="the groups of by"):
-        outcomes.attack_rate(summed, group)
+        attack_rate(summed, group)
     with pytest.raises(ValueError, match="kept at 8 of 15 steps"):
-        outcomes.total(run(Record("infected", every=2)), "infected")
+        total(run(Record("infected", every=2)), "infected")
 
 
 def test_cumulative_regret():
-    assert outcomes.cumulative_regret(2.0, torch.tensor([1.0, 1.5, 2.0])).tolist() == [1, 1.5, 1.5]
+    assert cumulative_regret(2.0, torch.tensor([1.0, 1.5, 2.0])).tolist() == [1, 1.5, 1.5]
 
 
 def test_padding_never_counts():
     """Rewards of padding are 0 by contract; clicks and items of padding are whatever they are."""
     shorter = HISTORY[1:, :2]
     longer = HISTORY[1:]
-    for outcome in (outcomes.click_rate, outcomes.click_rate_by_position, outcomes.mean_return):
+    for outcome in (click_rate, click_rate_by_position, mean_return):
         assert torch.equal(outcome(shorter), outcome(longer))
