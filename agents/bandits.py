@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 
 from ethogram.envs.mdp import CascadingMDP
-from ethogram.simulator.draws import Draws
-from ethogram.simulator.history import History
+from ethogram.simulator import Draws, History
 
 from . import bandit_kernels as kernels
 

@@ -25,8 +25,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ethogram.envs.mdp import CascadingMDP
-from ethogram.simulator.draws import Draws
-from ethogram.simulator.history import History
+from ethogram.simulator import Draws, History
 
 from . import cascading_kernels as kernels
 from .oracle import optimal_values

@@ -17,9 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
-from ethogram.simulator.checkpoint import write_atomically
-from ethogram.simulator.draws import Draws
-from ethogram.simulator.history import History, map_column
+from ethogram.simulator import Draws, History, map_column, write_atomically
 
 from .citizens import DECISIONS, decide
 

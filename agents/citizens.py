@@ -22,9 +22,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ethogram.simulator.checkpoint import write_atomically
-from ethogram.simulator.draws import Draws
-from ethogram.simulator.history import History
+from ethogram.simulator import Draws, History, write_atomically
 
 DECISIONS = ("isolate", "work")
 MOST_GROUPS = 10_000_000

@@ -15,8 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from ethogram.envs.spaces import Slates
-from ethogram.simulator.draws import Draws
-from ethogram.simulator.history import History, map_column
+from ethogram.simulator import Draws, History, map_column
 
 
 class Sb3VecEnv(VecEnv):

@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ethogram.simulator.draws import Draws
-from ethogram.simulator.history import History
+from ethogram.simulator import Draws, History
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from ethogram.simulator.calibrate import Bounds, Fit, fit_by_gradient, fit_by_se
 from ethogram.simulator.generators import erdos_renyi
 from ethogram.simulator.meetings import MeanField
 from ethogram.simulator.networks import Network
-from ethogram.simulator.rollout import Record
+from ethogram.simulator.recording import Record
 
 Parameters = dict[str, Any]
 Model = Callable[[Parameters, int, float | None], Tensor]  # (parameters, seed, temperature; None: exact) to a series

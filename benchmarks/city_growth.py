@@ -22,9 +22,9 @@ from ethogram.agents import Heuristic
 from ethogram.envs.city import city_layers, synthetic_city
 from ethogram.envs.epidemic import Epidemic, Measures
 from ethogram.simulator import Draws, Record, rollout
-from ethogram.simulator.checkpoint import leaves_of
 from ethogram.simulator.networks import Contacts
 from ethogram.simulator.sites import Sites
+from ethogram.simulator.trees import leaves_of
 
 
 def measure(people: int, days: int) -> dict[str, float]:

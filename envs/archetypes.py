@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator.checkpoint import write_atomically
-from ethogram.simulator.draws import Draws
+from ethogram.simulator import Draws, write_atomically
 
 if TYPE_CHECKING:
     import pandas

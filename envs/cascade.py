@@ -10,10 +10,7 @@ from gymnasium import spaces
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ethogram.simulator.draws import Draws, thresholds
-from ethogram.simulator.history import History
-from ethogram.simulator.sites import Sites
-from ethogram.simulator.world import Policy, Transition
+from ethogram.simulator import Draws, History, Policy, Sites, Transition, thresholds
 
 from . import kernels
 from .mdp import CascadingMDP

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from ethogram.simulator.draws import Draws
+from ethogram.simulator import Draws
 from ethogram.simulator.generators import within_groups
 from ethogram.simulator.meetings import RandomMeetings
 from ethogram.simulator.networks import Network

@@ -11,8 +11,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from ethogram.simulator.draws import Draws
-from ethogram.simulator.history import History
+from ethogram.simulator import Draws, History
 
 from .spaces import find_bad_slate
 

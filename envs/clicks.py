@@ -22,8 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ethogram.simulator.draws import Draws
-from ethogram.simulator.history import History
+from ethogram.simulator import Draws, History
 
 from .cascade import first_true
 from .click_fitting import (

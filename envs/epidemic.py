@@ -17,12 +17,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator.draws import Draws
-from ethogram.simulator.history import Column
+from ethogram.simulator import Column, Draws, Record, Sites, Transition
 from ethogram.simulator.networks import Network, check_rows, over_shards, sum_over_contacts
-from ethogram.simulator.rollout import Record
-from ethogram.simulator.sites import Sites
-from ethogram.simulator.world import Transition
 
 SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED, DEAD = range(5)
 STAGES = ("susceptible", "exposed", "infectious", "recovered", "dead")

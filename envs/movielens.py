@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
-from ethogram.simulator.interactions import Interactions, load_interactions
+from ethogram.simulator.formats import Interactions, load_interactions
 
 from .cascade import CascadingSession
 from .mdp import CascadingMDP, rating_mdp

@@ -16,7 +16,7 @@ from typing import IO, cast
 import numpy as np
 import torch
 
-from ethogram.simulator.history import History
+from ethogram.simulator import History
 
 _COLUMNS = ("timestamp", "item_id", "position", "click", "propensity_score")
 

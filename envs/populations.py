@@ -12,14 +12,9 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
-from ethogram.simulator.draws import Draws
+from ethogram.simulator import Do, Draws, History, Policy, Record, WorldEnv, WorldVectorEnv
 from ethogram.simulator.generators import small_world
-from ethogram.simulator.gym import WorldEnv, WorldVectorEnv
-from ethogram.simulator.history import History
-from ethogram.simulator.rollout import Record
 from ethogram.simulator.seats import Citizens, Planner
-from ethogram.simulator.sites import Do
-from ethogram.simulator.world import Policy
 
 from .adoption import Adoption
 from .city import city_layers, synthetic_city

@@ -23,10 +23,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator.draws import Draws
+from ethogram.simulator import Draws, Sites, Transition
 from ethogram.simulator.networks import Network, check_rows, sum_over_contacts
-from ethogram.simulator.sites import Sites
-from ethogram.simulator.world import Transition
 
 from .seir import EXPOSED, INFECTIOUS, SUSCEPTIBLE
 

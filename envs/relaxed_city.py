@@ -15,11 +15,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator.draws import Draws
-from ethogram.simulator.history import Column
+from ethogram.simulator import Column, Draws, Sites, Transition
 from ethogram.simulator.networks import sum_over_contacts
-from ethogram.simulator.sites import Sites
-from ethogram.simulator.world import Transition
 
 from .epidemic import EXPOSED, INFECTIOUS, NEVER, City, Epidemic
 from .relaxed import Parameter, RelaxedDraws

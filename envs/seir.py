@@ -10,10 +10,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator.draws import Draws, thresholds
+from ethogram.simulator import Draws, Sites, Transition, thresholds
 from ethogram.simulator.networks import ContactSum, Network, check_rows
-from ethogram.simulator.sites import Sites
-from ethogram.simulator.world import Transition
 
 from . import population_kernels as kernels
 

@@ -10,11 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
-from ethogram.simulator.draws import Draws
-from ethogram.simulator.gym import WorldEnv, WorldVectorEnv
-from ethogram.simulator.history import Column
-from ethogram.simulator.sites import Sites
-from ethogram.simulator.world import Policy, Transition, World
+from ethogram.simulator import Column, Draws, Policy, Sites, Transition, World, WorldEnv, WorldVectorEnv
 
 from .cascade import CascadingSession
 from .mdp import CascadingMDP, trap
@@ -134,7 +130,7 @@ def movielens_sessions(
 
 
 def _movielens(path: str | Path | None, flat: bool, settings: dict[str, Any]) -> tuple[World, int]:
-    from .movielens import movielens_session as make_world  # not for those who only want a cascading session
+    from .movielens import movielens_session as make_world
 
     world = make_world(path, **settings)
     return FlatSlates(world) if flat else world, world.mdp.horizon

@@ -6,15 +6,18 @@ to a number), ``ope`` (off-policy evaluation), ``plots`` and ``report`` (which i
 
 from .checks import check_policy, check_world
 from .contrast import Effect, abduct, contrast
-from .draws import Draws
+from .draws import Draws, derived_ids, thresholds
 from .ensemble import Ensemble, ensemble
+from .files import write_atomically
 from .gym import FromGym, WorldEnv, WorldVectorEnv
-from .history import History
-from .rollout import Record, episodes, rollout
+from .history import Column, History, first_leaf, map_column
+from .recording import Record
+from .rollout import episodes, rollout
 from .sites import Do, Sites
 from .world import Learner, Policy, Transition, World
 
 __all__ = [
+    "Column",
     "Do",
     "Draws",
     "Effect",
@@ -33,7 +36,12 @@ __all__ = [
     "check_policy",
     "check_world",
     "contrast",
+    "derived_ids",
     "ensemble",
     "episodes",
+    "first_leaf",
+    "map_column",
     "rollout",
+    "thresholds",
+    "write_atomically",
 ]

@@ -5,10 +5,9 @@ functions of seed and step.
 """
 
 import hashlib
-import os
 import time
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -17,6 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from .files import write_atomically
+from .trees import leaves_of, rebuild
 
 
 def fingerprint(value: Any) -> str:
@@ -63,40 +65,6 @@ def fingerprint(value: Any) -> str:
     return digest.hexdigest()
 
 
-def leaves_of(tree: Any, found: list[Any] | None = None) -> list[Any]:
-    """The arrays of a tree of dataclasses, dicts, lists and tuples, in a fixed order."""
-    found = [] if found is None else found
-    if isinstance(tree, Tensor | np.ndarray | int | float | bool | str) or tree is None:
-        found.append(tree)
-    elif is_dataclass(tree):
-        for field in fields(tree):
-            leaves_of(getattr(tree, field.name), found)
-    elif isinstance(tree, Mapping):
-        for key in tree:
-            leaves_of(tree[key], found)
-    elif isinstance(tree, list | tuple):
-        for item in tree:
-            leaves_of(item, found)
-    else:
-        raise TypeError(
-            f"a {type(tree).__name__} cannot be saved in a checkpoint: expected a state of tensors, in dataclasses, "
-            "dicts, lists or tuples; run without checkpoint="
-        )
-    return found
-
-
-def rebuild(tree: Any, leaves: Any) -> Any:
-    """A tree of the same form as ``tree`` with other leaves, an iterator."""
-    if isinstance(tree, Tensor | np.ndarray | int | float | bool | str) or tree is None:
-        return next(leaves)
-    if is_dataclass(tree) and not isinstance(tree, type):
-        return replace(tree, **{f.name: rebuild(getattr(tree, f.name), leaves) for f in fields(tree)})
-    if isinstance(tree, Mapping):
-        return {key: rebuild(tree[key], leaves) for key in tree}
-    items = [rebuild(item, leaves) for item in tree]
-    return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
-
-
 def _packed(tree: Any) -> Any:
     """Lists, dicts and tuples with their NumPy arrays as (dtype, shape, content), which loads safely."""
     if isinstance(tree, np.ndarray):
@@ -116,23 +84,6 @@ def _unpacked(tree: Any) -> Any:
     if isinstance(tree, Mapping):
         return {key: _unpacked(value) for key, value in tree.items()}
     return [_unpacked(item) for item in tree] if isinstance(tree, list) else tree
-
-
-def write_atomically(path: Path, write: Any) -> None:
-    """Call ``write(file)`` on a temporary neighbour of ``path``, flush it to the disk, and put it in place.
-
-    A reader sees the old file or the new one, whole; a failed write (a full disk, say) leaves the old one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Checkpoint:

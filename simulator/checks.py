@@ -20,12 +20,13 @@ import torch
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from .checkpoint import fingerprint, leaves_of
+from .checkpoint import fingerprint
 from .draws import Draws
-from .gym import _checked_space, _first_row, _select, _stack, _to_numpy, episode_ids
+from .gym import _checked_space, _first_row, _stack, _to_numpy, episode_ids
 from .history import CORE, History, map_column
 from .rollout import rollout
 from .sites import Do, Sites
+from .trees import _select, leaves_of
 from .world import Policy, Transition, World
 
 

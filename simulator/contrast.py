@@ -14,7 +14,8 @@ from torch import Tensor
 from .draws import Draws
 from .ensemble import Outcome, checked_seeds, ensemble, standard_error
 from .history import History, map_column
-from .rollout import Record, rollout
+from .recording import Record
+from .rollout import rollout
 from .sites import Do
 from .world import Policy, World
 

@@ -12,7 +12,8 @@ from tqdm import tqdm
 from .backends import run_all
 from .checkpoint import Checkpoint, fingerprint
 from .history import History
-from .rollout import Record, rollout
+from .recording import Record
+from .rollout import rollout
 from .sites import Do
 from .world import Policy, World
 

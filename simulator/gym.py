@@ -25,10 +25,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 from torch import Tensor
 
-from .checkpoint import leaves_of, rebuild
 from .draws import Draws, derived_ids
 from .history import Column, map_column
 from .sites import Sites
+from .trees import _concatenate, _select, _to_cpu, leaves_of, rebuild
 from .world import Transition, World
 
 _Array = np.ndarray[Any, Any]
@@ -272,17 +272,6 @@ class _Cohort:
         self.ended = self.out_of_time or bool(self.terminated.numpy().any())
 
 
-def _select(tree: Any, rows: Tensor) -> Any:
-    """The rows of a state, an action or an observation: of each array in it."""
-
-    def cut(leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray):
-            return leaf[rows.numpy()]  # NumPy would take a tensor of one row for an int
-        return leaf[rows] if isinstance(leaf, Tensor) else leaf
-
-    return rebuild(tree, map(cut, leaves_of(tree)))
-
-
 def _own(tree: Any, lent: Any) -> Any:
     """The tree, its arrays copied where they lie in the memory of an action, which is the caller's."""
     addresses = {leaf.untyped_storage().data_ptr() for leaf in leaves_of(lent) if isinstance(leaf, Tensor)}
@@ -293,10 +282,6 @@ def _own(tree: Any, lent: Any) -> Any:
     if not any(isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() in addresses for leaf in leaves):
         return tree
     return rebuild(tree, (leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves))
-
-
-def _concatenate(leaves: tuple[Any, ...]) -> Any:
-    return torch.cat(leaves) if isinstance(leaves[0], Tensor) else np.concatenate(leaves)
 
 
 def _to_numpy(column: Any) -> Any:
@@ -465,10 +450,6 @@ class _Copies:
 
     fleet: _Fleet
     step: int
-
-
-def _to_cpu(leaf: Any) -> Any:
-    return leaf.cpu() if isinstance(leaf, Tensor) else leaf
 
 
 def _stack(space: spaces.Space[Any], observations: Sequence[Any], device: torch.device) -> Column:

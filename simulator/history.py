@@ -229,26 +229,26 @@ class History:
 
     def save(self, path: "str | Path") -> None:
         """Write the history to a .parquet or .npz file, atomically and to the bit; see ``tables.save``."""
-        from .tables import save
+        from .formats import save
 
         save(self, path)
 
     @classmethod
     def load(cls, path: "str | Path") -> "History":
         """Read what ``save`` wrote, as CPU tensors; see ``tables.load``."""
-        from .tables import load
+        from .formats import load
 
         return load(path)
 
     def to_pandas(self) -> "pandas.DataFrame":
         """A long table of what happened, one row for each (row id, step); see ``tables.to_pandas``."""
-        from .tables import to_pandas
+        from .formats import to_pandas
 
         return to_pandas(self)
 
     def to_minari(self, dataset_id: str, **options: Any) -> Any:
         """Write a Minari dataset, an episode a row, and return it; see ``tables.to_minari`` for the options."""
-        from .tables import to_minari
+        from .formats import to_minari
 
         return to_minari(self, dataset_id, **options)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from . import network_kernels as kernels
-from .draws import Draws, _mix, _signed  # the integer arithmetic of draws, in torch
+from .draws import Draws, _mix, _signed
 from .kernels import INCREMENT
 from .networks import RESOLUTION, Contacts, Network
 

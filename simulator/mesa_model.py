@@ -19,7 +19,8 @@ from torch import Tensor
 
 from .draws import Draws
 from .history import Column, History, first_leaf, map_column
-from .rollout import Record, _check_transition, _checked_run, _Recorder
+from .recording import Record, _Recorder
+from .rollout import _check_transition, _checked_run
 from .sites import Do, Sites
 from .world import Policy, World
 

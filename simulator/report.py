@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from . import plots
-from .checkpoint import write_atomically
 from .contrast import Effect
 from .ensemble import Ensemble
+from .files import write_atomically
 from .history import History
 
 _STYLE = """

@@ -16,11 +16,11 @@ import torch
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from .checkpoint import leaves_of, rebuild
 from .draws import Draws, derived_ids
 from .history import Column, History
-from .rollout import Record
+from .recording import Record
 from .sites import Do, Sites
+from .trees import leaves_of, rebuild
 from .world import Policy, Transition, World
 
 

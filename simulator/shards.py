@@ -20,14 +20,14 @@ from torch import Tensor
 
 from . import network_kernels as kernels
 from .checkpoint import Checkpoint
-from .devices import with_parts
 from .draws import Draws
 from .history import History, map_column
 from .meetings import MeanField, RandomMeetings
 from .networks import RESOLUTION, Contacts
-from .rollout import Record
+from .recording import Record
 from .rollout import rollout as rollout_of_part
 from .sites import Do
+from .trees import with_parts
 from .world import Policy, World
 
 

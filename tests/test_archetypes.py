@@ -11,7 +11,7 @@ from scipy import stats
 
 from ethogram.envs.archetypes import Population, bands, from_archetypes, from_table, systematic_counts
 from ethogram.simulator.draws import Draws
-from ethogram.simulator.rollout import Record
+from ethogram.simulator.recording import Record
 from ethogram.simulator.sites import Do
 
 

@@ -26,6 +26,7 @@ from ethogram.agents.bandits import (
     kl_upper_bound,
     normal,
     play,
+    sampling,
     svd_features,
 )
 from ethogram.envs.cascade import CascadingSession
@@ -156,7 +157,7 @@ def test_the_kl_index_is_the_root_that_scipy_finds():
             assert bound == pytest.approx(root, abs=1e-10)
 
 
-@pytest.mark.parametrize("bound", [kl_upper_bound, bandits._kl_upper_bound_torch])
+@pytest.mark.parametrize("bound", [kl_upper_bound, sampling._kl_upper_bound_torch])
 def test_the_kl_bound_solves_its_equation(bound):
     """Means and budgets over many orders of magnitude, the ends of both included."""
     rng = np.random.default_rng(0)
@@ -212,7 +213,7 @@ def test_beta_and_normal_draws_have_their_distributions():
 def test_the_torch_twin_draws_the_same_betas():
     draws = Draws(2, torch.arange(300) + 10**6, step=4, scope="policy")
     a, b = torch.tensor([[1.0, 1, 8, 3, 900], [1, 6, 1, 3, 40]], dtype=torch.float64)
-    assert torch.allclose(bandits._beta_torch(draws, "x", a, b), beta(draws, "x", a, b), rtol=1e-10, atol=0)
+    assert torch.allclose(sampling._beta_torch(draws, "x", a, b), beta(draws, "x", a, b), rtol=1e-10, atol=0)
     with pytest.raises(ValueError, match=r"Beta parameters go down to 0.5: expected at least 1"):
         beta(draws, "x", a / 2, b)
 

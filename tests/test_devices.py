@@ -14,12 +14,12 @@ from ethogram.envs.relaxed import RelaxedDraws, RelaxedSEIR
 from ethogram.envs.relaxed_city import RelaxedEpidemic
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, Draws, rollout
-from ethogram.simulator.devices import to_device
 from ethogram.simulator.generators import erdos_renyi, small_world
 from ethogram.simulator.history import map_column
 from ethogram.simulator.meetings import MeanField, RandomMeetings, Timetable
 from ethogram.simulator.networks import ContactSum, sum_over_contacts
-from ethogram.simulator.rollout import Record
+from ethogram.simulator.recording import Record
+from ethogram.simulator.trees import to_device
 
 N = 3000
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

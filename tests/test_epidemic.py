@@ -11,7 +11,7 @@ from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemic import DEAD, NEVER, Disease, Economy, Epidemic, Measures, gamma_days
 from ethogram.simulator import Do, Draws, contrast, rollout
 from ethogram.simulator.networks import Contacts
-from ethogram.simulator.rollout import Record
+from ethogram.simulator.recording import Record
 
 
 def random_contacts(n, mean_degree, seed):

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ethogram.simulator.interactions import load_interactions
+from ethogram.simulator.formats import load_interactions
 
 LOG = pd.DataFrame(
     {

@@ -9,7 +9,7 @@ from ethogram.envs.seir import SEIR
 from ethogram.simulator import Draws, rollout
 from ethogram.simulator.meetings import MeanField, RandomMeetings, Timetable
 from ethogram.simulator.networks import Contacts, sum_over_contacts
-from ethogram.simulator.rollout import Record
+from ethogram.simulator.recording import Record
 
 
 def draws(n, step=0, seed=0):

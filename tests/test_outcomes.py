@@ -20,7 +20,8 @@ from ethogram.simulator.outcomes import (
     state_share,
     total,
 )
-from ethogram.simulator.rollout import Record, rollout
+from ethogram.simulator.recording import Record
+from ethogram.simulator.rollout import rollout
 
 HISTORY = History.of(
     observation=torch.tensor([[0, 1, 1, 0], [0, 0, 1, 1]]),

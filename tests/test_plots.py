@@ -15,8 +15,9 @@ from ethogram.simulator.contrast import Effect, contrast
 from ethogram.simulator.ensemble import Ensemble, ensemble
 from ethogram.simulator.generators import small_world
 from ethogram.simulator.outcomes import reward_by_step
+from ethogram.simulator.recording import Record
 from ethogram.simulator.report import write_report
-from ethogram.simulator.rollout import Record, rollout
+from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
 
 WORLD, POLICY = CascadingSession(trap()), UniformSlates(6, 2)

@@ -12,7 +12,7 @@ from ethogram.envs.adoption import Adoption
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, Draws, contrast, rollout
 from ethogram.simulator.networks import Contacts
-from ethogram.simulator.rollout import Record
+from ethogram.simulator.recording import Record
 
 
 def random_contacts(n, mean_degree, seed, *, weighted=False):

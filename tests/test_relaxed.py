@@ -8,7 +8,7 @@ from ethogram.envs.relaxed import RelaxedDraws, RelaxedSEIR
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, Draws, check_world, rollout
 from ethogram.simulator.networks import Contacts
-from ethogram.simulator.rollout import Record
+from ethogram.simulator.recording import Record
 
 START = {"transmission": 0.03, "onset_rate": 0.25, "recovery_rate": 0.15, "home": 0.3}
 

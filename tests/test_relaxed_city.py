@@ -16,7 +16,7 @@ from ethogram.envs.relaxed_city import RelaxedEpidemic
 from ethogram.simulator import Do, rollout
 from ethogram.simulator.calibrate import fit_by_gradient
 from ethogram.simulator.meetings import MeanField, RandomMeetings
-from ethogram.simulator.rollout import Record
+from ethogram.simulator.recording import Record
 
 SITES = ("infected", "isolates", "confirmed", "died")
 DISEASE = Disease(

@@ -16,7 +16,8 @@ from ethogram.agents.simple import Fixed, Replay, UniformSlates
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import trap
 from ethogram.simulator.checkpoint import fingerprint
-from ethogram.simulator.rollout import Record, episodes, rollout
+from ethogram.simulator.recording import Record
+from ethogram.simulator.rollout import episodes, rollout
 from ethogram.simulator.sites import Do
 from ethogram.simulator.world import Transition
 

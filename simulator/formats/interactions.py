@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .history import Column, History
+from ..history import Column, History
 
 if TYPE_CHECKING:
     import pandas

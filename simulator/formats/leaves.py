@@ -1,0 +1,107 @@
+"""A History taken apart into named arrays, and put together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..history import History
+
+FORMAT = 1  # of the JSON text
+
+HEADER = "ethogram.history"  # where the JSON text is kept
+
+RESERVED = ("id", "step", "length", HEADER)
+
+INTEGERS = (np.dtype(bool), *map(np.dtype, ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")))
+
+NUMBERS = (*INTEGERS, *map(np.dtype, ("f2", "f4", "f8")))
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """One array of a history, and what it takes to make it again."""
+
+    path: tuple[str, ...]  # the column's name, then the keys of dicts
+    series: bool  # of history.series rather than of history.columns
+    column: str  # its name in the file, unique
+    type: str  # "torch.float32", "numpy.object" for text, "numpy.<U5", …
+    shape: tuple[int, ...]  # rows first
+
+
+def _take_apart(history: History) -> tuple[list[_Leaf], list[np.ndarray]]:
+    """The arrays of a history, rows first, with their descriptions."""
+    leaves: list[_Leaf] = []
+    arrays: list[np.ndarray] = []
+    taken = set(RESERVED)
+
+    def add(path: tuple[str, ...], value: Any, series: bool) -> None:
+        if isinstance(value, Mapping):
+            for key in value:
+                add((*path, str(key)), value[key], series)
+            return
+        column = ".".join(("series", *path) if series else path)
+        column = column.replace("\0", "_").replace("\\", "_")  # which a zip file's names cannot hold
+        while column in taken:  # a site may be called "step", or "a.b" beside {"a": {"b": …}}
+            column += "_"
+        taken.add(column)
+        array = _numpy(value)
+        _check_storable(column, array)
+        kind = str(value.dtype) if isinstance(value, Tensor) else f"numpy.{_dtype_name(array.dtype)}"
+        leaves.append(_Leaf(path, series, column, kind, tuple(array.shape)))
+        arrays.append(array)
+
+    for name in history.columns:
+        add((name,), history.column(name), series=False)
+    for name, value in history.series.items():
+        add((name,), value, series=True)
+    return leaves, arrays
+
+
+def _numpy(leaf: Any) -> np.ndarray:
+    """An array's bits as NumPy has them: bfloat16, which it lacks, as int16."""
+    if not isinstance(leaf, Tensor):
+        return np.asarray(leaf)
+    leaf = leaf.detach().cpu()
+    return (leaf.view(torch.int16) if leaf.dtype == torch.bfloat16 else leaf).numpy()
+
+
+def _dtype_name(dtype: np.dtype) -> str:
+    return "object" if dtype.hasobject else dtype.str
+
+
+def _check_storable(column: str, array: np.ndarray) -> None:
+    if array.dtype == object:
+        for place, value in np.ndenumerate(array):
+            if not isinstance(value, str):
+                raise TypeError(f"{column}{list(place)} is {value!r}, a {type(value).__name__}: expected a str")
+            if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+                raise TypeError(
+                    f"{column}{list(place)} is {value!r}, with half a surrogate pair: expected text that UTF-8 can "
+                    "hold; mend it with value.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
+                )
+    elif array.dtype.kind != "U" and array.dtype not in NUMBERS:
+        raise TypeError(f"{column} is {array.dtype}: expected bool, integers, real numbers or text; convert it")
+
+
+def _leaf_of(description: dict[str, Any]) -> _Leaf:
+    path, shape = description.pop("path"), description.pop("shape")
+    return _Leaf(path=tuple(path), shape=tuple(shape), **description)
+
+
+def _stored(leaf: _Leaf) -> np.dtype:
+    """The NumPy type of the bits in the file."""
+    library, name = leaf.type.split(".", 1)
+    return np.dtype("int16" if (library, name) == ("torch", "bfloat16") else name)
+
+
+def _restored(leaf: _Leaf, array: np.ndarray) -> Any:
+    """The array as it was: a tensor, or NumPy's."""
+    array = np.array(array)  # a copy that may be written to
+    if leaf.type.startswith("numpy."):
+        return array
+    tensor = torch.from_numpy(array)
+    return tensor.view(torch.bfloat16) if leaf.type == "torch.bfloat16" else tensor

@@ -1,0 +1,55 @@
+"""Those arrays as an .npz."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..history import History
+from .leaves import HEADER, _Leaf
+
+
+def _write_npz(file: Any, history: History, header: bytes, arrays: dict[_Leaf, np.ndarray]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+
+        def write(name: str, array: np.ndarray) -> None:
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+        write(HEADER, np.frombuffer(header, dtype=np.uint8))
+        write("id", history.ids.cpu().numpy())
+        write("length", history.length.cpu().numpy())
+        for leaf, array in arrays.items():
+            for name, part in _parts(leaf, array):
+                write(name, part)
+
+
+def _parts(leaf: _Leaf, array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    if array.dtype != object:
+        yield leaf.column, array
+        return
+    encoded = [value.encode() for value in array.reshape(-1)]
+    yield leaf.column, np.frombuffer(b"".join(encoded), dtype=np.uint8)
+    yield f"{leaf.column}/ends", np.cumsum([len(e) for e in encoded], dtype=np.int64)
+
+
+def _read_npz(path: Path) -> tuple[bytes, Any, np.ndarray, np.ndarray]:
+    entries: dict[str, np.ndarray] = {}
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            content = io.BytesIO(archive.read(info))
+            entries[info.filename.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
+
+    def array(leaf: _Leaf) -> np.ndarray:
+        values = entries[leaf.column]
+        if leaf.type != "numpy.object":
+            return values
+        whole, ends = values.tobytes(), entries[f"{leaf.column}/ends"].tolist()
+        text = np.empty(len(ends), dtype=object)
+        text[:] = [whole[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
+        return text
+
+    return entries[HEADER].tobytes(), array, entries["id"], entries["length"]

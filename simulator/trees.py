@@ -1,0 +1,89 @@
+"""States, worlds and policies as trees of arrays: taken apart, rebuilt, cut by rows, moved to a device."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def leaves_of(tree: Any, found: list[Any] | None = None) -> list[Any]:
+    """The arrays of a tree of dataclasses, dicts, lists and tuples, in a fixed order."""
+    found = [] if found is None else found
+    if isinstance(tree, Tensor | np.ndarray | int | float | bool | str) or tree is None:
+        found.append(tree)
+    elif is_dataclass(tree):
+        for field in fields(tree):
+            leaves_of(getattr(tree, field.name), found)
+    elif isinstance(tree, Mapping):
+        for key in tree:
+            leaves_of(tree[key], found)
+    elif isinstance(tree, list | tuple):
+        for item in tree:
+            leaves_of(item, found)
+    else:
+        raise TypeError(
+            f"a {type(tree).__name__} cannot be saved in a checkpoint: expected a state of tensors, in dataclasses, "
+            "dicts, lists or tuples; run without checkpoint="
+        )
+    return found
+
+
+def rebuild(tree: Any, leaves: Any) -> Any:
+    """A tree of the same form as ``tree`` with other leaves, an iterator."""
+    if isinstance(tree, Tensor | np.ndarray | int | float | bool | str) or tree is None:
+        return next(leaves)
+    if is_dataclass(tree) and not isinstance(tree, type):
+        return replace(tree, **{f.name: rebuild(getattr(tree, f.name), leaves) for f in fields(tree)})
+    if isinstance(tree, Mapping):
+        return {key: rebuild(tree[key], leaves) for key in tree}
+    items = [rebuild(item, leaves) for item in tree]
+    return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+
+
+Thing = TypeVar("Thing")
+
+
+def to_device(value: Thing, device: str | torch.device) -> Thing:
+    """The same with all its tensors on a device: a world, a network, a policy, a list of interventions.
+
+    Dataclasses, dicts, lists and tuples are taken apart; what a function or another object holds stays where it is.
+    """
+    if isinstance(value, Tensor):
+        return value.to(device)  # type: ignore[return-value]
+    return with_parts(value, lambda part: to_device(part, device))
+
+
+def with_parts(value: Any, change: Callable[[Any], Any]) -> Any:
+    """``value`` with each of its parts changed; parts are the fields of a dataclass, items of a dict, list or tuple."""
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
+        new = {name: change(part) for name, part in parts.items()}
+        new = {name: part for name, part in new.items() if part is not parts[name]}
+        return replace(value, **new) if new else value
+    if isinstance(value, Mapping):
+        return {key: change(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(change(item) for item in value)
+    return value
+
+
+def _select(tree: Any, rows: Tensor) -> Any:
+    """The rows of a state, an action or an observation: of each array in it."""
+
+    def cut(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray):
+            return leaf[rows.numpy()]  # NumPy would take a tensor of one row for an int
+        return leaf[rows] if isinstance(leaf, Tensor) else leaf
+
+    return rebuild(tree, map(cut, leaves_of(tree)))
+
+
+def _concatenate(leaves: tuple[Any, ...]) -> Any:
+    return torch.cat(leaves) if isinstance(leaves[0], Tensor) else np.concatenate(leaves)
+
+
+def _to_cpu(leaf: Any) -> Any:
+    return leaf.cpu() if isinstance(leaf, Tensor) else leaf
