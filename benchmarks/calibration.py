@@ -24,9 +24,7 @@ from ethogram.envs.relaxed_city import RelaxedEpidemic
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Draws, History, rollout
 from ethogram.simulator.calibrate import Bounds, Fit, fit_by_gradient, fit_by_search
-from ethogram.simulator.generators import erdos_renyi
-from ethogram.simulator.meetings import MeanField
-from ethogram.simulator.networks import Network
+from ethogram.simulator.networks import MeanField, Network, erdos_renyi
 from ethogram.simulator.recording import Record
 
 Parameters = dict[str, Any]

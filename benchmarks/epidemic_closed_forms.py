@@ -37,9 +37,7 @@ from ethogram.envs.epidemic import Disease, Economy, Epidemic, Measures
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, Record, rollout
 from ethogram.simulator.ensemble import standard_error
-from ethogram.simulator.generators import configuration
-from ethogram.simulator.meetings import MeanField
-from ethogram.simulator.networks import Contacts, sum_over_contacts
+from ethogram.simulator.networks import Contacts, MeanField, configuration, sum_over_contacts
 
 AT_ONCE = 1000.0  # a rate at which things happen within the day
 

@@ -261,7 +261,7 @@ def main() -> None:
 
 def compare(people: int, arguments: argparse.Namespace) -> None:
     """One table."""
-    from ethogram.simulator.generators import erdos_renyi
+    from ethogram.simulator.networks import erdos_renyi
 
     found: dict[str, list[dict[str, float]]] = {name: [] for name in arguments.only}
     with tempfile.TemporaryDirectory() as folder:

@@ -18,7 +18,7 @@ from ethogram.envs.city import city_layers, synthetic_city
 from ethogram.envs.epidemic import Epidemic
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Record, rollout
-from ethogram.simulator.generators import erdos_renyi
+from ethogram.simulator.networks import erdos_renyi
 from ethogram.simulator.trees import to_device
 
 Run = Callable[[str], float]  # on a device to an outcome

@@ -23,8 +23,15 @@ from ethogram.envs.city import city_layers, synthetic_city
 from ethogram.envs.epidemic import Epidemic
 from ethogram.simulator import Draws
 from ethogram.simulator.checkpoint import Checkpoint
-from ethogram.simulator.generators import configuration, erdos_renyi, scale_free, small_world, within_groups
-from ethogram.simulator.networks import Contacts, sum_over_contacts
+from ethogram.simulator.networks import (
+    Contacts,
+    configuration,
+    erdos_renyi,
+    scale_free,
+    small_world,
+    sum_over_contacts,
+    within_groups,
+)
 from ethogram.simulator.sites import Sites
 
 Call = Callable[[], object]

@@ -12,9 +12,7 @@ import torch
 from torch import Tensor
 
 from ethogram.simulator import Draws
-from ethogram.simulator.generators import within_groups
-from ethogram.simulator.meetings import RandomMeetings
-from ethogram.simulator.networks import Network
+from ethogram.simulator.networks import Network, RandomMeetings, within_groups
 
 from .archetypes import Population
 

@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from ethogram.simulator import Do, Draws, History, Policy, Record, WorldEnv, WorldVectorEnv
-from ethogram.simulator.generators import small_world
+from ethogram.simulator.networks import small_world
 from ethogram.simulator.seats import Citizens, Planner
 
 from .adoption import Adoption

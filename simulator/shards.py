@@ -18,12 +18,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from . import network_kernels as kernels
 from .checkpoint import Checkpoint
 from .draws import Draws
 from .history import History, map_column
-from .meetings import MeanField, RandomMeetings
-from .networks import RESOLUTION, Contacts
+from .networks import RESOLUTION, Contacts, MeanField, RandomMeetings, kernels
 from .recording import Record
 from .rollout import rollout as rollout_of_part
 from .sites import Do

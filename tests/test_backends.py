@@ -11,7 +11,7 @@ import torch
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
 from ethogram.simulator import Do, contrast, ensemble
-from ethogram.simulator.generators import small_world
+from ethogram.simulator.networks import small_world
 
 N = 200
 WORLD = Adoption(small_world(N, 6, 0.1))

@@ -11,7 +11,7 @@ from ethogram.envs.relaxed import RelaxedDraws, RelaxedSEIR
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Draws, rollout
 from ethogram.simulator.calibrate import Fit, fit_by_gradient, fit_by_search
-from ethogram.simulator.meetings import MeanField
+from ethogram.simulator.networks import MeanField
 from ethogram.simulator.recording import Record
 
 BOUNDS = {"height": (0.0, 10.0), "decay": (0.0, 2.0)}

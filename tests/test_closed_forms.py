@@ -21,9 +21,7 @@ from ethogram.envs.epidemic import Disease, Economy, Epidemic, Measures
 from ethogram.envs.populations import Careful, small_city
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, rollout
-from ethogram.simulator.generators import configuration, erdos_renyi
-from ethogram.simulator.meetings import MeanField
-from ethogram.simulator.networks import Contacts, sum_over_contacts
+from ethogram.simulator.networks import Contacts, MeanField, configuration, erdos_renyi, sum_over_contacts
 
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "epidemic_closed_forms.py"
 paper = SimpleNamespace(**runpy.run_path(str(BENCHMARK)))

@@ -23,8 +23,7 @@ from ethogram.envs.populations import epidemic_planner_world, small_city
 from ethogram.envs.seir import SEIR
 from ethogram.envs.sessions import FlatSlates
 from ethogram.simulator.checks import check_policy, check_world
-from ethogram.simulator.generators import small_world
-from ethogram.simulator.meetings import RandomMeetings
+from ethogram.simulator.networks import RandomMeetings, small_world
 from ethogram.simulator.rollout import episodes, rollout
 from ethogram.simulator.seats import Citizens
 from ethogram.simulator.world import Transition

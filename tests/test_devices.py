@@ -14,10 +14,16 @@ from ethogram.envs.relaxed import RelaxedDraws, RelaxedSEIR
 from ethogram.envs.relaxed_city import RelaxedEpidemic
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, Draws, rollout
-from ethogram.simulator.generators import erdos_renyi, small_world
 from ethogram.simulator.history import map_column
-from ethogram.simulator.meetings import MeanField, RandomMeetings, Timetable
-from ethogram.simulator.networks import ContactSum, sum_over_contacts
+from ethogram.simulator.networks import (
+    ContactSum,
+    MeanField,
+    RandomMeetings,
+    Timetable,
+    erdos_renyi,
+    small_world,
+    sum_over_contacts,
+)
 from ethogram.simulator.recording import Record
 from ethogram.simulator.trees import to_device
 

@@ -6,7 +6,7 @@ import networkx as nx
 import pytest
 import torch
 
-from ethogram.simulator.generators import configuration, erdos_renyi, scale_free, small_world, within_groups
+from ethogram.simulator.networks import configuration, erdos_renyi, scale_free, small_world, within_groups
 
 N = 20_000
 

@@ -7,8 +7,7 @@ from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Draws, rollout
-from ethogram.simulator.meetings import MeanField, RandomMeetings, Timetable
-from ethogram.simulator.networks import Contacts, sum_over_contacts
+from ethogram.simulator.networks import Contacts, MeanField, RandomMeetings, Timetable, sum_over_contacts
 from ethogram.simulator.recording import Record
 
 

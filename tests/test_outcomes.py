@@ -5,8 +5,8 @@ import torch
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.seir import SEIR
-from ethogram.simulator.generators import small_world
 from ethogram.simulator.history import History
+from ethogram.simulator.networks import small_world
 from ethogram.simulator.outcomes import (
     attack_rate,
     click_rate,

@@ -13,7 +13,7 @@ from ethogram.envs.mdp import trap
 from ethogram.simulator import plots
 from ethogram.simulator.contrast import Effect, contrast
 from ethogram.simulator.ensemble import Ensemble, ensemble
-from ethogram.simulator.generators import small_world
+from ethogram.simulator.networks import small_world
 from ethogram.simulator.outcomes import reward_by_step
 from ethogram.simulator.recording import Record
 from ethogram.simulator.report import write_report

@@ -15,8 +15,7 @@ from ethogram.envs.city import city_layers, synthetic_city
 from ethogram.envs.epidemic import Disease, Epidemic, Measures
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, Draws, contrast, rollout
-from ethogram.simulator.generators import erdos_renyi, small_world
-from ethogram.simulator.networks import Contacts
+from ethogram.simulator.networks import Contacts, erdos_renyi, small_world
 
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "population_pairing.py"
 benchmark = SimpleNamespace(**runpy.run_path(str(BENCHMARK)))

@@ -15,7 +15,7 @@ from ethogram.envs.relaxed import RelaxedDraws
 from ethogram.envs.relaxed_city import RelaxedEpidemic
 from ethogram.simulator import Do, rollout
 from ethogram.simulator.calibrate import fit_by_gradient
-from ethogram.simulator.meetings import MeanField, RandomMeetings
+from ethogram.simulator.networks import MeanField, RandomMeetings
 from ethogram.simulator.recording import Record
 
 SITES = ("infected", "isolates", "confirmed", "died")

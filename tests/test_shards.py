@@ -15,9 +15,7 @@ from ethogram.envs.city import city_layers, synthetic_city
 from ethogram.envs.epidemic import Epidemic, Measures
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, Record, rollout
-from ethogram.simulator.generators import erdos_renyi, small_world
-from ethogram.simulator.meetings import MeanField, RandomMeetings, Timetable
-from ethogram.simulator.networks import Contacts
+from ethogram.simulator.networks import Contacts, MeanField, RandomMeetings, Timetable, erdos_renyi, small_world
 from ethogram.simulator.shards import Shard
 
 N = 301  # not a multiple of the number of processes

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import network_kernels as kernels
-from .draws import Draws, _mix, _signed
-from .kernels import INCREMENT
-from .networks import RESOLUTION, Contacts, Network
+from ..draws import Draws, _mix, _signed
+from ..kernels import INCREMENT
+from . import kernels
+from .contacts import Contacts
+from .sums import RESOLUTION, Network
 
 
 def _rounds(bits: int) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from .kernels import INCREMENT, Array, compiled, mix
+from ..kernels import INCREMENT, Array, compiled, mix
 
 _INCREMENT = np.uint64(INCREMENT)
 _EMPTY = np.int64(-1)

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..draws import Draws
 from . import generator_kernels as kernels
-from .draws import Draws
-from .networks import Contacts
+from .contacts import Contacts
 
 Array = np.ndarray[Any, Any]
 

@@ -1,0 +1,31 @@
+"""Contact networks as compressed rows, and exact sums over contacts: the hot primitive of population worlds.
+
+A message is rounded once to a multiple of ``resolution`` and summed in float64, in which sums of such multiples are
+exact as long as they stay below 2^53 of them (an error otherwise). Exact sums are the same in any order: along rows
+or against them, in one process or in shards, on any device, all at once or by adding what has changed.
+"""
+
+from .contacts import Contacts
+from .edges import node_columns
+from .generators import configuration, erdos_renyi, scale_free, small_world, within_groups
+from .meetings import MeanField, RandomMeetings, Timetable
+from .sums import RESOLUTION, ContactSum, Network, check_rows, over_shards, sum_over_contacts
+
+__all__ = [
+    "RESOLUTION",
+    "ContactSum",
+    "Contacts",
+    "MeanField",
+    "Network",
+    "RandomMeetings",
+    "Timetable",
+    "check_rows",
+    "configuration",
+    "erdos_renyi",
+    "node_columns",
+    "over_shards",
+    "scale_free",
+    "small_world",
+    "sum_over_contacts",
+    "within_groups",
+]
