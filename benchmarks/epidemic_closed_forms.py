@@ -36,8 +36,8 @@ from ethogram.envs.city import city_layers, synthetic_city
 from ethogram.envs.epidemic import Disease, Economy, Epidemic, Measures
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, Record, rollout
-from ethogram.simulator.ensemble import standard_error
 from ethogram.simulator.networks import Contacts, MeanField, configuration, sum_over_contacts
+from ethogram.simulator.whatif import standard_error
 
 AT_ONCE = 1000.0  # a rate at which things happen within the day
 

@@ -18,7 +18,7 @@ from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import CascadingMDP, good_medium_bad, movielens_formula, trap
 from ethogram.envs.movielens import movielens_session
 from ethogram.simulator import Do, contrast
-from ethogram.simulator.outcomes import mean_return
+from ethogram.simulator.whatif import mean_return
 
 
 def shorter(slates: torch.Tensor) -> torch.Tensor:

@@ -24,61 +24,10 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator import Draws, Sites, Transition
+from ethogram.simulator.calibrate import Parameter
 from ethogram.simulator.networks import Network, check_rows, sum_over_contacts
 
 from .seir import EXPOSED, INFECTIOUS, SUSCEPTIBLE
-
-Parameter = float | Tensor  # a tensor () may require grad
-
-_LEAST = 2.0**-32  # no draw is below it, or above 1 - it
-
-
-@dataclass(frozen=True, eq=False)
-class RelaxedDraws(Draws):
-    """Draws whose yes-or-no outcomes are float64 numbers in [0, 1] with a gradient in their probability.
-
-    The uniforms are those of ``Draws``: a run shares its luck with the exact one. temperature: 0 is straight through,
-    more is soft; see the module. A rollout takes them as ``draws=RelaxedDraws(seed, ids, scope="world")``.
-    """
-
-    temperature: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(f"temperature is {self.temperature}: expected 0 (straight through) or more (soft)")
-
-    def bernoulli(
-        self,
-        site: str,
-        probability: Tensor | float,
-        index: int | Tensor | None = None,
-        among: Tensor | None = None,
-    ) -> Tensor:
-        """As ``Draws.bernoulli``; float64."""
-        u, p = self.uniform(site, index), torch.as_tensor(probability)
-        outcome = self._soft(u, p) if self.temperature else (u < p.detach()) + (p - p.detach()).to(torch.float64)
-        return outcome if among is None else outcome * among
-
-    def event(self, site: str, hazard: Tensor) -> Tensor:
-        """As ``Draws.event``; float64.
-
-        Straight through, the derivative in p is 1/2p where it happens and 1/2(1 - p) where it does not, 1 on average:
-        half of it follows what would not have happened then, half what would have, which is exact to second order
-        (Liu et al., "Bridging discrete and backpropagation", NeurIPS 2023).
-        """
-        if hazard.shape != self.ids.shape or not bool((hazard >= 0).all()):
-            raise ValueError(f"hazard of site '{site}' is {tuple(hazard.shape)}: expected ({len(self.ids)},), all >= 0")
-        u, p = self.uniform(site), -torch.expm1(-hazard.to(torch.float64))
-        if self.temperature:
-            return self._soft(u, p)
-        happens, at = u < p.detach(), p.detach()
-        worth = torch.where((at > 0) & (at < 1), 0.5 / torch.where(happens, at, 1 - at), 1.0)
-        return happens + worth * (p - at)
-
-    def _soft(self, uniform: Tensor, probability: Tensor) -> Tensor:
-        p, u = (x.to(torch.float64).clamp(_LEAST, 1 - _LEAST) for x in (probability, uniform))
-        return ((p.logit() - u.logit()) / self.temperature).sigmoid()
 
 
 @dataclass(frozen=True, eq=False)

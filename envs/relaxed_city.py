@@ -16,10 +16,10 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator import Column, Draws, Sites, Transition
+from ethogram.simulator.calibrate import Parameter, RelaxedDraws
 from ethogram.simulator.networks import sum_over_contacts
 
 from .epidemic import EXPOSED, INFECTIOUS, NEVER, City, Epidemic
-from .relaxed import Parameter, RelaxedDraws
 
 
 class Cases(NamedTuple):

@@ -23,8 +23,8 @@ from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
 from ethogram.simulator import Do, Effect, Ensemble, History, ensemble, plots, rollout
 from ethogram.simulator.draws import Draws
-from ethogram.simulator.ensemble import standard_error
 from ethogram.simulator.networks import Contacts, scale_free, small_world
+from ethogram.simulator.whatif import standard_error
 
 DAYS, START, STOP = 60, 10, 20  # the campaign acts from day 11 to day 20
 LATER = 30  # ten days after it

@@ -25,10 +25,10 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from ethogram.envs.relaxed import RelaxedDraws, RelaxedSEIR
+from ethogram.envs.relaxed import RelaxedSEIR
 from ethogram.envs.seir import EXPOSED, INFECTIOUS, SEIR
 from ethogram.simulator import Draws, History, plots, rollout
-from ethogram.simulator.calibrate import Bounds, Fit, fit_by_gradient, fit_by_search
+from ethogram.simulator.calibrate import Bounds, Fit, RelaxedDraws, fit_by_gradient, fit_by_search
 from ethogram.simulator.networks import MeanField
 from ethogram.simulator.recording import Record
 

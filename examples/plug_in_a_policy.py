@@ -20,7 +20,7 @@ from ethogram.agents.simple import Table, UniformSlates
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import trap
 from ethogram.simulator import Draws, Effect, History, check_policy, ensemble, plots
-from ethogram.simulator.outcomes import reward_by_step
+from ethogram.simulator.whatif import reward_by_step
 
 
 @dataclass(frozen=True)

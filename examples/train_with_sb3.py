@@ -23,7 +23,7 @@ from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import CascadingMDP, trap
 from ethogram.envs.spaces import Slates
 from ethogram.simulator import plots, rollout
-from ethogram.simulator.outcomes import mean_return
+from ethogram.simulator.whatif import mean_return
 
 
 def train(mdp: CascadingMDP, seed: int, updates: int, rows: int) -> tuple[list[float], list[float]]:

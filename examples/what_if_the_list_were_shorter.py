@@ -20,7 +20,7 @@ from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import CascadingMDP, movielens_formula
 from ethogram.envs.movielens import movielens_session
 from ethogram.simulator import Do, contrast, plots
-from ethogram.simulator.outcomes import mean_return, reward_by_step
+from ethogram.simulator.whatif import mean_return, reward_by_step
 
 
 def without_last(slates: Tensor) -> Tensor:

@@ -26,8 +26,8 @@ from torch import Tensor
 from ethogram.agents.simple import Fixed
 from ethogram.envs.populations import LEVERS, epidemic_planner_world, per_1000
 from ethogram.simulator import Do, Draws, Effect, History, Policy, Record, WorldVectorEnv, ensemble, plots, rollout
-from ethogram.simulator.outcomes import mean_return
 from ethogram.simulator.seats import Planner
+from ethogram.simulator.whatif import mean_return
 
 if TYPE_CHECKING:
     from ethogram.agents.sb3 import SB3Policy

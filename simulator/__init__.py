@@ -5,15 +5,14 @@ to a number), ``ope`` (off-policy evaluation), ``plots`` and ``report`` (which i
 """
 
 from .checks import check_policy, check_world
-from .contrast import Effect, abduct, contrast
 from .draws import Draws, derived_ids, thresholds
-from .ensemble import Ensemble, ensemble
 from .files import write_atomically
 from .gym import FromGym, WorldEnv, WorldVectorEnv
 from .history import Column, History, first_leaf, map_column
 from .recording import Record
 from .rollout import episodes, rollout
 from .sites import Do, Sites
+from .whatif import Effect, Ensemble, abduct, contrast, ensemble
 from .world import Learner, Policy, Transition, World
 
 __all__ = [

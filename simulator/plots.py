@@ -13,10 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from .contrast import Effect
-from .ensemble import Ensemble
 from .files import write_atomically
 from .networks import Contacts
+from .whatif import Effect, Ensemble
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 LINES = ("-", "--", "-.", ":", (0, (4, 1, 1, 1, 1, 1)))  # as many as have no divisor in common with the colours

@@ -12,10 +12,9 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from . import plots
-from .contrast import Effect
-from .ensemble import Ensemble
 from .files import write_atomically
 from .history import History
+from .whatif import Effect, Ensemble
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }

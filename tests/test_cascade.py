@@ -8,10 +8,10 @@ import torch
 from ethogram.agents.simple import Fixed, Table, UniformSlates
 from ethogram.envs.cascade import CascadingSession, first_true, lookup, outcomes
 from ethogram.envs.mdp import CascadingMDP, good_medium_bad, movielens_formula, trap
-from ethogram.simulator.contrast import contrast
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
+from ethogram.simulator.whatif import contrast
 
 WORLD = CascadingSession(good_medium_bad(8))
 

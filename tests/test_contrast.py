@@ -10,12 +10,11 @@ from scipy import stats
 from ethogram.agents.simple import Fixed, Replay, UniformSlates
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import good_medium_bad, trap
-from ethogram.simulator.contrast import Effect, abduct, contrast
-from ethogram.simulator.ensemble import ensemble
 from ethogram.simulator.history import History
-from ethogram.simulator.outcomes import click_rate_by_step, mean_return
+from ethogram.simulator.outcomes import click_rate_by_step
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
+from ethogram.simulator.whatif import Effect, abduct, contrast, ensemble, mean_return
 
 WORLD = CascadingSession(trap())
 LOGGER = UniformSlates(6, 2)

@@ -10,10 +10,11 @@ from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
 from ethogram.envs.city import city_layers, synthetic_city
 from ethogram.envs.epidemic import Disease, Epidemic, Measures
-from ethogram.envs.relaxed import RelaxedDraws, RelaxedSEIR
+from ethogram.envs.relaxed import RelaxedSEIR
 from ethogram.envs.relaxed_city import RelaxedEpidemic
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, Draws, rollout
+from ethogram.simulator.calibrate import RelaxedDraws
 from ethogram.simulator.history import map_column
 from ethogram.simulator.networks import (
     ContactSum,

@@ -7,21 +7,10 @@ from ethogram.agents.simple import Fixed
 from ethogram.envs.seir import SEIR
 from ethogram.simulator.history import History
 from ethogram.simulator.networks import small_world
-from ethogram.simulator.outcomes import (
-    attack_rate,
-    click_rate,
-    click_rate_by_position,
-    click_rate_by_step,
-    cumulative_regret,
-    item_share,
-    mean_return,
-    reward_by_step,
-    session_length,
-    state_share,
-    total,
-)
+from ethogram.simulator.outcomes import attack_rate, click_rate, click_rate_by_position, click_rate_by_step, item_share
 from ethogram.simulator.recording import Record
 from ethogram.simulator.rollout import rollout
+from ethogram.simulator.whatif import cumulative_regret, mean_return, reward_by_step, session_length, state_share, total
 
 HISTORY = History.of(
     observation=torch.tensor([[0, 1, 1, 0], [0, 0, 1, 1]]),

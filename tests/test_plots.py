@@ -11,14 +11,12 @@ from ethogram.agents.simple import UniformSlates
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import trap
 from ethogram.simulator import plots
-from ethogram.simulator.contrast import Effect, contrast
-from ethogram.simulator.ensemble import Ensemble, ensemble
 from ethogram.simulator.networks import small_world
-from ethogram.simulator.outcomes import reward_by_step
 from ethogram.simulator.recording import Record
 from ethogram.simulator.report import write_report
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
+from ethogram.simulator.whatif import Effect, Ensemble, contrast, ensemble, reward_by_step
 
 WORLD, POLICY = CascadingSession(trap()), UniformSlates(6, 2)
 

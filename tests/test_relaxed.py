@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from ethogram.envs.relaxed import RelaxedDraws, RelaxedSEIR
+from ethogram.envs.relaxed import RelaxedSEIR
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, Draws, check_world, rollout
+from ethogram.simulator.calibrate import RelaxedDraws
 from ethogram.simulator.networks import Contacts
 from ethogram.simulator.recording import Record
 

@@ -11,10 +11,9 @@ from ethogram.agents.simple import Fixed
 from ethogram.envs import relaxed_city
 from ethogram.envs.city import city_layers, synthetic_city
 from ethogram.envs.epidemic import Disease, Epidemic, Measures
-from ethogram.envs.relaxed import RelaxedDraws
 from ethogram.envs.relaxed_city import RelaxedEpidemic
 from ethogram.simulator import Do, rollout
-from ethogram.simulator.calibrate import fit_by_gradient
+from ethogram.simulator.calibrate import RelaxedDraws, fit_by_gradient
 from ethogram.simulator.networks import MeanField, RandomMeetings
 from ethogram.simulator.recording import Record
 

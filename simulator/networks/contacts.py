@@ -193,6 +193,7 @@ class Contacts:
     @cached_property
     def strength(self) -> Tensor:
         """(n,) float64 what reaches each person when everybody sends 1: the weights of their contacts."""
+
         from .sums import sum_over_contacts
 
         return sum_over_contacts(self, torch.ones(self.num_people, device=self.start.device))

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..checkpoint import Checkpoint, fingerprint
+from ..history import History
+from ..recording import Record
+from ..rollout import rollout
+from ..sites import Do
+from ..world import Policy, World
 from .backends import run_all
-from .checkpoint import Checkpoint, fingerprint
-from .history import History
-from .recording import Record
-from .rollout import rollout
-from .sites import Do
-from .world import Policy, World
 
 Outcome = Callable[[History], Any]  # a number, or a tensor such as a curve over steps
 
