@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ethogram.simulator import Do, Draws, History, Policy, Record, WorldEnv, WorldVectorEnv
 from ethogram.simulator.networks import small_world
-from ethogram.simulator.seats import Citizens, Planner
+from ethogram.simulator.populations import Citizens, Planner
 
 from .adoption import Adoption
 from .city import city_layers, synthetic_city

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.simulator import Do, Effect, Ensemble, History, ensemble, plots, rollout
+from ethogram.simulator import Do, Effect, Ensemble, History, ensemble, rollout
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.networks import Contacts, scale_free, small_world
+from ethogram.simulator.report import pictures, plots
 from ethogram.simulator.whatif import standard_error
 
 DAYS, START, STOP = 60, 10, 20  # the campaign acts from day 11 to day 20
@@ -105,7 +106,7 @@ def figure(found: dict[str, Ensemble], pairs: int) -> list[Any]:
         (panels[1], f"The same people and luck, {who.sum()} of them nudged (ringed)", campaign(who), who),
     ):
         plots.label(ax, title, "", "")
-        plots.network(
+        pictures.network(
             ax, few, first_day(few, changes), f"day of first adoption (grey: not by day {LATER})", ringed=ring
         )
 

@@ -27,10 +27,11 @@ from torch import Tensor
 
 from ethogram.envs.relaxed import RelaxedSEIR
 from ethogram.envs.seir import EXPOSED, INFECTIOUS, SEIR
-from ethogram.simulator import Draws, History, plots, rollout
+from ethogram.simulator import Draws, History, rollout
 from ethogram.simulator.calibrate import Bounds, Fit, RelaxedDraws, fit_by_gradient, fit_by_search
 from ethogram.simulator.networks import MeanField
 from ethogram.simulator.recording import Record
+from ethogram.simulator.report import plots
 
 IN_BED = (26, 76, 225, 298, 258, 233, 189, 128, 68, 29, 14, 4)  # boys, each day from 24 January 1978; before: 3, 8
 EVER_ILL = 512  # boys, by the journal's text

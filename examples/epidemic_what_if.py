@@ -24,8 +24,8 @@ from ethogram.agents.citizens import Heuristic
 from ethogram.envs.archetypes import Population
 from ethogram.envs.city import city_layers, synthetic_city
 from ethogram.envs.epidemic import AGE_BANDS, Disease, Epidemic
-from ethogram.simulator import Do, Effect, Ensemble, History, Record, ensemble, plots
-from ethogram.simulator.report import write_report
+from ethogram.simulator import Do, Effect, Ensemble, History, Record, ensemble
+from ethogram.simulator.report import pictures, plots, write_report
 
 DAYS, CLOSED, EARLIER = 126, 42, 28
 AREAS, COLUMNS = 20, 5  # a city of four rows of five areas
@@ -158,12 +158,12 @@ def maps(found: Ensemble, people: Population) -> list[Any]:
     panels = plots.panels(3, columns=3, size=(4.9, 3.3))
     share = 100 * found.mean(FACTUAL)[SITES.index("infected")].sum((0, 2)) / residents
     plots.label(panels[0], f"Infected in {DAYS} days, {FACTUAL}", "", "")
-    plots.tiles(panels[0], share, "% of the people of an area", columns=COLUMNS)
+    pictures.tiles(panels[0], share, "% of the people of an area", columns=COLUMNS)
     fewer = [-1000 * change(found, name, "infected", BY_AREA).mean / residents for name in (EARLY, NORTH)]
     most = max(value.abs().max().item() for value in fewer)
     for ax, name, value in zip(panels[1:], ("everywhere", "above the line only"), fewer, strict=True):
         plots.label(ax, f"Schools two weeks earlier {name}", "", "")
-        plots.tiles(ax, value, "infections averted per 1,000 people", columns=COLUMNS, most=most)
+        pictures.tiles(ax, value, "infections averted per 1,000 people", columns=COLUMNS, most=most)
     panels[2].axhline(AREAS / COLUMNS / 2 - 0.5, color="black", linewidth=1.5)
     return panels
 

@@ -23,8 +23,9 @@ from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.clicks import PBM
 from ethogram.envs.mdp import CascadingMDP, trap
 from ethogram.envs.open_bandit import load_open_bandit
-from ethogram.simulator import Draws, History, ope, plots, rollout
+from ethogram.simulator import Draws, History, ope, rollout
 from ethogram.simulator.ope import position_propensity, prefix_propensity
+from ethogram.simulator.report import plots
 
 STATES, ITEMS, LENGTH, STEPS = 4, 10, 3, 20
 SIZES = (100, 300, 1000, 3000, 10_000)  # rounds in a log

@@ -23,9 +23,10 @@ from mesa import DataCollector, batch_run
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.simulator import Do, Draws, Effect, plots
-from ethogram.simulator.mesa_model import PopulationModel
+from ethogram.simulator import Do, Draws, Effect
 from ethogram.simulator.networks import Contacts
+from ethogram.simulator.populations import PopulationModel
+from ethogram.simulator.report import plots
 
 NUDGE = 2.0  # log-odds a day
 SHARES = (0.0, 0.1, 0.2, 0.4)

@@ -28,8 +28,8 @@ from ethogram.agents.simple import Table
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import CascadingMDP, trap
 from ethogram.envs.movielens import load_movielens, paper_mdp, session_mdp
-from ethogram.simulator import Do, Effect, contrast, episodes, plots
-from ethogram.simulator.report import write_report
+from ethogram.simulator import Do, Effect, contrast, episodes
+from ethogram.simulator.report import plots, write_report
 from ethogram.simulator.whatif import cumulative_regret, mean_return, reward_by_step
 
 

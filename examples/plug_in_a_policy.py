@@ -19,7 +19,8 @@ from ethogram.agents.oracle import myopic_policy, optimal_values
 from ethogram.agents.simple import Table, UniformSlates
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import trap
-from ethogram.simulator import Draws, Effect, History, check_policy, ensemble, plots
+from ethogram.simulator import Draws, Effect, History, check_policy, ensemble
+from ethogram.simulator.report import plots
 from ethogram.simulator.whatif import reward_by_step
 
 

@@ -22,7 +22,8 @@ from ethogram.agents.oracle import myopic_policy, optimal_values, policy_value
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import CascadingMDP, trap
 from ethogram.envs.spaces import Slates
-from ethogram.simulator import plots, rollout
+from ethogram.simulator import rollout
+from ethogram.simulator.report import plots
 from ethogram.simulator.whatif import mean_return
 
 

@@ -19,7 +19,8 @@ from ethogram.agents.simple import Table
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import CascadingMDP, movielens_formula
 from ethogram.envs.movielens import movielens_session
-from ethogram.simulator import Do, contrast, plots
+from ethogram.simulator import Do, contrast
+from ethogram.simulator.report import plots
 from ethogram.simulator.whatif import mean_return, reward_by_step
 
 

@@ -25,8 +25,9 @@ from torch import Tensor
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.populations import LEVERS, epidemic_planner_world, per_1000
-from ethogram.simulator import Do, Draws, Effect, History, Policy, Record, WorldVectorEnv, ensemble, plots, rollout
-from ethogram.simulator.seats import Planner
+from ethogram.simulator import Do, Draws, Effect, History, Policy, Record, WorldVectorEnv, ensemble, rollout
+from ethogram.simulator.populations import Planner
+from ethogram.simulator.report import plots
 from ethogram.simulator.whatif import mean_return
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from ethogram.simulator import Do, Draws, Record, check_policy, contrast, rollou
 from ethogram.simulator.draws import derived_ids
 from ethogram.simulator.history import History
 from ethogram.simulator.networks import Contacts
-from ethogram.simulator.seats import Planner
+from ethogram.simulator.populations import Planner
 
 N = 240
 

@@ -24,8 +24,8 @@ from ethogram.envs.seir import SEIR
 from ethogram.envs.sessions import FlatSlates
 from ethogram.simulator.checks import check_policy, check_world
 from ethogram.simulator.networks import RandomMeetings, small_world
+from ethogram.simulator.populations import Citizens
 from ethogram.simulator.rollout import episodes, rollout
-from ethogram.simulator.seats import Citizens
 from ethogram.simulator.world import Transition
 
 

@@ -24,8 +24,8 @@ from ethogram.envs.adoption import Adoption
 from ethogram.envs.epidemic import Epidemic
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, Record, Transition, rollout
-from ethogram.simulator.mesa_model import Person, PopulationModel
 from ethogram.simulator.networks import Contacts
+from ethogram.simulator.populations import Person, PopulationModel
 
 N = 60
 CONTACTS = Contacts.from_networkx(nx.watts_strogatz_graph(N, 6, 0.1, seed=1))

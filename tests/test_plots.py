@@ -10,10 +10,9 @@ from matplotlib.colors import to_rgba
 from ethogram.agents.simple import UniformSlates
 from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.mdp import trap
-from ethogram.simulator import plots
 from ethogram.simulator.networks import small_world
 from ethogram.simulator.recording import Record
-from ethogram.simulator.report import write_report
+from ethogram.simulator.report import pictures, plots, write_report
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
 from ethogram.simulator.whatif import Effect, Ensemble, contrast, ensemble, reward_by_step
@@ -79,27 +78,27 @@ def test_bars_have_errors_and_keep_their_colours():
 
 
 def test_tiles_show_areas_row_by_row():
-    ax = plots.tiles(plots.axes("Areas", "", ""), torch.tensor([1.0, 2.0, -4.0, torch.nan, 3.0]), "cases", columns=3)
+    ax = pictures.tiles(plots.axes("Areas", "", ""), torch.tensor([1.0, 2.0, -4.0, torch.nan, 3.0]), "cases", columns=3)
     image = ax.images[0]
     assert image.get_array()[1].tolist() == [None, 3.0, None]
     assert image.get_clim() == (-4, 4)  # of both signs: white is 0
     assert [text.get_text() for text in ax.texts] == ["1", "2", "-4", "3"]
     assert ax.figure.axes[1].get_ylabel() == "cases"
     with pytest.raises(ValueError, match="some of them finite"):
-        plots.tiles(ax, [torch.nan], "cases")
+        pictures.tiles(ax, [torch.nan], "cases")
 
 
 def test_a_network_shows_each_person_and_contact_once():
     contacts = small_world(30, 4, 0.1)
     day = torch.where(torch.arange(30) < 10, torch.nan, torch.arange(30.0))
-    ax = plots.network(plots.axes("Who", "", ""), contacts, day, "day", ringed=day > 25)
+    ax = pictures.network(plots.axes("Who", "", ""), contacts, day, "day", ringed=day > 25)
     edges, unknown, known = ax.collections
     assert (len(edges.get_segments()), len(unknown.get_offsets()), len(known.get_offsets())) == (60, 10, 20)
     assert known.get_array().tolist() == list(range(10, 30))
-    again = plots.network(plots.axes("Who", "", ""), contacts, day, "day")
+    again = pictures.network(plots.axes("Who", "", ""), contacts, day, "day")
     assert (again.collections[2].get_offsets() == known.get_offsets()).all()
     with pytest.raises(ValueError, match="a value each"):
-        plots.network(ax, contacts, day[:5], "day")
+        pictures.network(ax, contacts, day[:5], "day")
 
 
 def test_panels_share_a_figure():

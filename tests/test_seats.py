@@ -15,7 +15,7 @@ from ethogram.simulator import Do, Record, WorldEnv, WorldVectorEnv, rollout
 from ethogram.simulator.draws import derived_ids
 from ethogram.simulator.gym import episode_ids
 from ethogram.simulator.networks import Contacts
-from ethogram.simulator.seats import Citizens, Planner
+from ethogram.simulator.populations import Citizens, Planner
 
 N = 60
 

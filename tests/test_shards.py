@@ -16,7 +16,7 @@ from ethogram.envs.epidemic import Epidemic, Measures
 from ethogram.envs.seir import SEIR
 from ethogram.simulator import Do, Record, rollout
 from ethogram.simulator.networks import Contacts, MeanField, RandomMeetings, Timetable, erdos_renyi, small_world
-from ethogram.simulator.shards import Shard
+from ethogram.simulator.populations import Shard
 
 N = 301  # not a multiple of the number of processes
 

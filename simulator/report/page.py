@@ -11,10 +11,10 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from ..files import write_atomically
+from ..history import History
+from ..whatif import Effect, Ensemble
 from . import plots
-from .files import write_atomically
-from .history import History
-from .whatif import Effect, Ensemble
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }

@@ -17,12 +17,12 @@ from mesa import Agent, DataCollector, Model  # type: ignore[import-untyped]
 from mesa.agent import AgentSet  # type: ignore[import-untyped]
 from torch import Tensor
 
-from .draws import Draws
-from .history import Column, History, first_leaf, map_column
-from .recording import Record, _Recorder
-from .rollout import _check_transition, _checked_run
-from .sites import Do, Sites
-from .world import Policy, World
+from ..draws import Draws
+from ..history import Column, History, first_leaf, map_column
+from ..recording import Record, _Recorder
+from ..rollout import _check_transition, _checked_run
+from ..sites import Do, Sites
+from ..world import Policy, World
 
 FIRST_STEPS = 16  # that there is room for at first; the room doubles when it is full
 

@@ -16,12 +16,12 @@ import torch
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from .draws import Draws, derived_ids
-from .history import Column, History
-from .recording import Record
-from .sites import Do, Sites
-from .trees import leaves_of, rebuild
-from .world import Policy, Transition, World
+from ..draws import Draws, derived_ids
+from ..history import Column, History
+from ..recording import Record
+from ..sites import Do, Sites
+from ..trees import leaves_of, rebuild
+from ..world import Policy, Transition, World
 
 
 @dataclass(frozen=True, eq=False)

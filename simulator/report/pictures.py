@@ -1,0 +1,86 @@
+"""Areas as tiles, networks."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from ..networks import Contacts
+from .plots import COLOURS, _numpy
+
+MOST_PEOPLE = 400  # of a picture of a network: more would be a ball of wool
+
+
+def tiles(
+    ax: Axes, values: Any, unit: str, *, columns: int | None = None, most: float | None = None, digits: int = 0
+) -> Axes:
+    """Areas as squares, row by row from the top left, coloured by (areas,) values: for places without a map.
+
+    unit: what the colours mean. columns: areas in a row; about as many as there are rows by default. most: colours go
+    from -most to most, white at 0, which also makes two pictures comparable; by default so only for values of both
+    signs, and from the lowest to the highest for others. digits: after the point. NaN stays empty.
+    """
+    values = _numpy(values)
+    if values.ndim != 1 or not np.isfinite(values).any():
+        raise ValueError(f"values have shape {values.shape}: expected (areas,), some of them finite")
+    columns = columns or int(np.ceil(len(values) ** 0.5))
+    grid = np.full(-(-len(values) // columns) * columns, np.nan)
+    grid[: len(values)] = values
+    if most is None and np.nanmin(values) < 0 < np.nanmax(values):
+        most = np.nanmax(np.abs(values))
+    scale = {"cmap": "viridis"} if most is None else {"cmap": "RdBu", "vmin": -most, "vmax": most}
+    image = ax.imshow(grid.reshape(-1, columns), **scale)
+    for place, value in enumerate(values):
+        if np.isfinite(value):
+            red, green, blue, _ = image.to_rgba(value)
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+            row, column = divmod(place, columns)
+            text = f"{value:.{digits}f}"
+            ax.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
+    _picture(ax)
+    _colour_bar(ax, image, unit)
+    return ax
+
+
+def network(ax: Axes, contacts: Contacts, values: Any, unit: str, *, ringed: Any = None) -> Axes:
+    """A picture of a few hundred people and their contacts, coloured by (n,) values; who has NaN is grey.
+
+    Those who know each other lie close, by networkx's spring layout, the same whenever the contacts are. Circles
+    grow with how many people one knows. unit: what the colours mean. ringed: (n,) bool, who gets a red ring.
+    """
+    import networkx
+
+    values, n = _numpy(values), contacts.num_people
+    if values.shape != (n,) or not 1 < n <= MOST_PEOPLE:
+        raise ValueError(
+            f"{n} people and values {values.shape}: expected a value each, of 2 to {MOST_PEOPLE} people; draw some of "
+            "them, with contacts among these"
+        )
+    graph = contacts.to_networkx()
+    places = networkx.spring_layout(graph, seed=0, iterations=200)
+    at = np.array([places[person] for person in range(n)])
+    edges = LineCollection([at[list(edge)] for edge in graph.edges], colors="0.85", linewidths=0.5, zorder=1)
+    ax.add_collection(edges)
+    area = 14 + 3 * _numpy(contacts.degree)
+    ring = np.zeros(n, bool) if ringed is None else _numpy(ringed).astype(bool)
+    edge, width = np.where(ring, COLOURS[1], "white"), np.where(ring, 1.8, 0.3)
+    unknown = np.isnan(values)
+    for who, face in ((unknown, "0.75"), (~unknown, values[~unknown])):
+        x, y = at[who].T
+        style: dict[str, Any] = {"edgecolors": edge[who], "linewidths": width[who], "zorder": 2}
+        dots = ax.scatter(x, y, area[who], face, **style)
+    _picture(ax)
+    _colour_bar(ax, dots, unit)
+    return ax
+
+
+def _picture(ax: Axes) -> None:
+    """What is no diagram has no axes."""
+    ax.set(aspect="equal", xticks=[], yticks=[], xlabel="", ylabel="")
+    ax.spines[:].set_visible(False)
+    ax.grid(visible=False)
+
+
+def _colour_bar(ax: Axes, coloured: Any, unit: str) -> None:
+    ax.figure.colorbar(coloured, ax=ax, label=unit, shrink=0.85)
