@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.envs.mdp import CascadingMDP
+from ethogram.envs.sessions.mdp import CascadingMDP
 from ethogram.simulator import Draws, History
 
 from . import bandit_kernels as kernels

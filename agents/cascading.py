@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ethogram.envs.mdp import CascadingMDP
+from ethogram.envs.sessions.mdp import CascadingMDP
 from ethogram.simulator import Draws, History
 
 from . import cascading_kernels as kernels

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.envs.mdp import CascadingMDP
-from ethogram.envs.spaces import check_slates
+from ethogram.envs.sessions.mdp import CascadingMDP
+from ethogram.envs.sessions.slates import check_slates
 
 from . import kernels
 

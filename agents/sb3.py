@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from ethogram.envs.spaces import Slates
+from ethogram.envs.sessions.slates import Slates
 from ethogram.simulator import Draws, History, map_column
 
 

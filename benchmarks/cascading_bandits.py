@@ -21,7 +21,7 @@ from ethogram.agents.bandits import (
     cascade_regret,
     play,
 )
-from ethogram.envs.mdp import two_level_bandit
+from ethogram.envs.sessions import two_level_bandit
 
 # L, K, Delta: CascadeUCB1 in the paper and in the second simulation, KL-UCB in both, CTS in the second simulation
 TABLE = {

@@ -12,7 +12,7 @@ import torch
 
 from ethogram.agents.cascading import CascadingBPI, learn_in
 from ethogram.agents.oracle import policy_value
-from ethogram.envs.mdp import good_medium_bad
+from ethogram.envs.sessions import good_medium_bad
 
 REFERENCE = {
     (4, 1.0): "44,600 to 45,300",

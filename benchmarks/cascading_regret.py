@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 
 from ethogram.agents.cascading import AdaptVI, CascadingVI, learn_in
-from ethogram.envs.mdp import CascadingMDP, good_medium_bad, movielens_formula, trap
+from ethogram.envs.sessions import CascadingMDP, good_medium_bad, movielens_formula, trap
 
 INSTANCES = {
     "GMB(4)": good_medium_bad(4),

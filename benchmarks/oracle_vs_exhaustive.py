@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ethogram.agents.cascading import CascadingVI, learn_in
-from ethogram.envs.mdp import movielens_formula
+from ethogram.envs.sessions import movielens_formula
 
 
 def main() -> None:

@@ -14,9 +14,8 @@ from typing import Any
 import torch
 
 from ethogram.agents.simple import Fixed, Table, UniformSlates
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import CascadingMDP, good_medium_bad, movielens_formula, trap
-from ethogram.envs.movielens import movielens_session
+from ethogram.envs.datasets import movielens_session
+from ethogram.envs.sessions import CascadingMDP, CascadingSession, good_medium_bad, movielens_formula, trap
 from ethogram.simulator import Do, contrast
 from ethogram.simulator.whatif import mean_return
 

@@ -31,8 +31,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import ethogram.envs  # noqa: F401  (registers the id)
 from ethogram.agents.simple import Fixed
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import CascadingMDP, rating_mdp
+from ethogram.envs.sessions import CascadingMDP, CascadingSession, rating_mdp
 from ethogram.simulator.rollout import rollout
 
 SESSION = "ethogram/CascadingSession-v0"

@@ -3,8 +3,8 @@
 import gymnasium
 
 for _id, _module, _one, _many in (
-    ("CascadingSession-v0", "sessions", "cascading_session", "cascading_sessions"),
-    ("MovieLensSession-v0", "sessions", "movielens_session", "movielens_sessions"),
+    ("CascadingSession-v0", "sessions.ids", "cascading_session", "cascading_sessions"),
+    ("MovieLensSession-v0", "datasets.ids", "movielens_session", "movielens_sessions"),
     ("Adoption-v0", "populations", "adoption", "adoptions"),
     ("Epidemic-v0", "populations", "epidemic", "epidemics"),
     ("EpidemicPlanner-v0", "populations", "epidemic_planner", "epidemic_planners"),

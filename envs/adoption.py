@@ -6,10 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
-from ethogram.simulator import Draws, Sites, Transition
-from ethogram.simulator.networks import Network, check_rows, sum_over_contacts
+from ethogram.simulator import Draws, Sites, Transition, WorldEnv, WorldVectorEnv
+from ethogram.simulator.networks import Network, check_rows, small_world, sum_over_contacts
+from ethogram.simulator.populations import Citizens
 
 
 class Adopters(NamedTuple):
@@ -85,3 +87,27 @@ class Adoption:
         reached = sum_over_contacts(contacts, adopted)
         exposure = (reached / contacts.strength.clamp(min=1e-30)).float()  # without contacts 0 / 1e-30
         return Adopters(adopted, exposure), torch.stack([adopted.float(), exposure], 1)
+
+
+def adoption(num_people: int = 1000, horizon: int = 100, world: Adoption | None = None) -> WorldEnv:
+    """``ethogram/Adoption-v0``: everybody's seat; a nudge in log-odds for each person and day.
+
+    num_people: of a small world (degree 6, a tenth rewired), if no world is given. horizon: days.
+    """
+    return WorldEnv(_adoption(num_people, world), horizon)
+
+
+def adoptions(
+    num_envs: int = 1,
+    num_people: int = 1000,
+    horizon: int = 100,
+    world: Adoption | None = None,
+    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+) -> WorldVectorEnv:
+    """The same, many populations."""
+    return WorldVectorEnv(_adoption(num_people, world), num_envs, horizon, autoreset_mode)
+
+
+def _adoption(num_people: int, world: Adoption | None) -> Citizens:
+    world = world or Adoption(small_world(num_people, 6, 0.1))
+    return Citizens(world, world.contacts.num_people)

@@ -13,19 +13,21 @@ from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
 from ethogram.simulator import Do, Draws, History, Policy, Record, WorldEnv, WorldVectorEnv
-from ethogram.simulator.networks import small_world
 from ethogram.simulator.populations import Citizens, Planner
 
-from .adoption import Adoption
 from .city import city_layers, synthetic_city
 from .epidemic import Disease, Epidemic
 
 LEVERS = ("close schools", "send workers home", "close the community", "pay a stimulus")
+
 CLOSED_WORK, CLOSED_COMMUNITY = 0.4, 0.2  # how much of the contacts there a closure leaves
+
 STIMULUS = 0.2  # weekly wages a person
+
 # What the planner's reward counts, in weekly wages. Designed here: a society may value them otherwise, and a user may
 # pass a Planner of their own.
 INFECTION, DEATH, IDLE_WEEK = 5.0, 1000.0, 1.0
+
 PUPIL_AT_HOME, WORKER_AT_HOME, RESIDENT_AT_HOME = 0.3, 0.3, 0.1  # a week, on average over all who are kept away
 
 
@@ -48,30 +50,6 @@ class Careful:
         healthy = self.most * cases / (cases + self.wary)
         isolates = draws.bernoulli("isolates", torch.where(observation["ill"] == 1, self.ill, healthy))
         return torch.stack([isolates, torch.ones_like(isolates)], 1).to(torch.int8)
-
-
-def adoption(num_people: int = 1000, horizon: int = 100, world: Adoption | None = None) -> WorldEnv:
-    """``ethogram/Adoption-v0``: everybody's seat; a nudge in log-odds for each person and day.
-
-    num_people: of a small world (degree 6, a tenth rewired), if no world is given. horizon: days.
-    """
-    return WorldEnv(_adoption(num_people, world), horizon)
-
-
-def adoptions(
-    num_envs: int = 1,
-    num_people: int = 1000,
-    horizon: int = 100,
-    world: Adoption | None = None,
-    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-) -> WorldVectorEnv:
-    """The same, many populations."""
-    return WorldVectorEnv(_adoption(num_people, world), num_envs, horizon, autoreset_mode)
-
-
-def _adoption(num_people: int, world: Adoption | None) -> Citizens:
-    world = world or Adoption(small_world(num_people, 6, 0.1))
-    return Citizens(world, world.contacts.num_people)
 
 
 def epidemic(

@@ -19,10 +19,9 @@ import torch
 from torch import Tensor
 
 from ethogram.agents.simple import PlackettLuce
-from ethogram.envs.cascade import CascadingSession
 from ethogram.envs.clicks import PBM
-from ethogram.envs.mdp import CascadingMDP, trap
-from ethogram.envs.open_bandit import load_open_bandit
+from ethogram.envs.datasets import load_open_bandit
+from ethogram.envs.sessions import CascadingMDP, CascadingSession, trap
 from ethogram.simulator import Draws, History, ope, rollout
 from ethogram.simulator.ope import position_propensity, prefix_propensity
 from ethogram.simulator.report import plots

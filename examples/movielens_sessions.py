@@ -25,9 +25,8 @@ from ethogram.agents.bandits import CascadeKLUCB
 from ethogram.agents.cascading import CascadingVI, LearningCurve, learn_in
 from ethogram.agents.oracle import myopic_policy, optimal_values, policy_value, state_free_policy
 from ethogram.agents.simple import Table
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import CascadingMDP, trap
-from ethogram.envs.movielens import load_movielens, paper_mdp, session_mdp
+from ethogram.envs.datasets import load_movielens, paper_mdp, session_mdp
+from ethogram.envs.sessions import CascadingMDP, CascadingSession, trap
 from ethogram.simulator import Do, Effect, contrast, episodes
 from ethogram.simulator.report import plots, write_report
 from ethogram.simulator.whatif import cumulative_regret, mean_return, reward_by_step

@@ -17,8 +17,7 @@ from tqdm import tqdm
 
 from ethogram.agents.oracle import myopic_policy, optimal_values
 from ethogram.agents.simple import Table, UniformSlates
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import trap
+from ethogram.envs.sessions import CascadingSession, trap
 from ethogram.simulator import Draws, Effect, History, check_policy, ensemble
 from ethogram.simulator.report import plots
 from ethogram.simulator.whatif import reward_by_step

@@ -19,9 +19,7 @@ from tqdm import tqdm
 
 import ethogram.envs  # noqa: F401  (registers the ids)
 from ethogram.agents.oracle import myopic_policy, optimal_values, policy_value
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import CascadingMDP, trap
-from ethogram.envs.spaces import Slates
+from ethogram.envs.sessions import CascadingMDP, CascadingSession, Slates, trap
 from ethogram.simulator import rollout
 from ethogram.simulator.report import plots
 from ethogram.simulator.whatif import mean_return

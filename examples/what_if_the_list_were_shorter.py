@@ -16,9 +16,8 @@ from torch import Tensor
 
 from ethogram.agents.oracle import optimal_values
 from ethogram.agents.simple import Table
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import CascadingMDP, movielens_formula
-from ethogram.envs.movielens import movielens_session
+from ethogram.envs.datasets import movielens_session
+from ethogram.envs.sessions import CascadingMDP, CascadingSession, movielens_formula
 from ethogram.simulator import Do, contrast
 from ethogram.simulator.report import plots
 from ethogram.simulator.whatif import mean_return, reward_by_step

@@ -29,8 +29,7 @@ from ethogram.agents.bandits import (
     sampling,
     svd_features,
 )
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import cascading_bandit, trap, two_level_bandit
+from ethogram.envs.sessions import CascadingSession, cascading_bandit, trap, two_level_bandit
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.history import History
 from ethogram.simulator.rollout import episodes, rollout

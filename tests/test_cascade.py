@@ -6,8 +6,16 @@ import pytest
 import torch
 
 from ethogram.agents.simple import Fixed, Table, UniformSlates
-from ethogram.envs.cascade import CascadingSession, first_true, lookup, outcomes
-from ethogram.envs.mdp import CascadingMDP, good_medium_bad, movielens_formula, trap
+from ethogram.envs.sessions import (
+    CascadingMDP,
+    CascadingSession,
+    first_true,
+    good_medium_bad,
+    lookup,
+    movielens_formula,
+    outcomes,
+    trap,
+)
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do

@@ -10,8 +10,7 @@ import torch
 from ethogram.agents.cascading import AdaptVI, CascadingBPI, CascadingVI, learn_in
 from ethogram.agents.oracle import optimal_values, policy_value
 from ethogram.agents.simple import UniformSlates
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import CascadingMDP, good_medium_bad, movielens_formula, trap
+from ethogram.envs.sessions import CascadingMDP, CascadingSession, good_medium_bad, movielens_formula, trap
 from ethogram.simulator.history import History
 from ethogram.simulator.rollout import episodes, rollout
 

@@ -9,8 +9,6 @@ import torch
 from scipy.stats import chi2
 
 from ethogram.agents.simple import Fixed, UniformSlates
-from ethogram.envs import click_fitting as fitting
-from ethogram.envs.cascade import CascadingSession, first_true
 from ethogram.envs.clicks import (
     CCM,
     DBN,
@@ -23,8 +21,10 @@ from ethogram.envs.clicks import (
     ClickLog,
     DocumentCTR,
     RankCTR,
+    counts,
+    em,
 )
-from ethogram.envs.mdp import good_medium_bad, trap
+from ethogram.envs.sessions import CascadingSession, first_true, good_medium_bad, trap
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.history import History
 from ethogram.simulator.rollout import rollout
@@ -314,23 +314,23 @@ def test_compiled_counts_equal_their_torch_twins():
     log = simulate(model_of(CCM), 300, seed=6, lengths=True)
     stop = torch.arange(300) % (M + 1)
     for compiled, twin in zip(
-        fitting._count_items_compiled(log, stop, S, N), fitting._count_items_torch(log, stop, S, N), strict=True
+        counts._count_items_compiled(log, stop, S, N), counts._count_items_torch(log, stop, S, N), strict=True
     ):
         assert torch.equal(compiled, twin)
-    clicked, shown = fitting.count_positions(log)
+    clicked, shown = counts.count_positions(log)
     assert torch.equal(clicked, log.clicks.sum(0))
     assert torch.equal(shown, (log.slates >= 0).sum(0))
     last = [max((r for r in range(M) if row[r]), default=M) for row in log.clicks.tolist()]
-    assert fitting.last_click(log).tolist() == last
+    assert counts.last_click(log).tolist() == last
     cells = torch.tensor([0, 4, 4, 9]), torch.tensor([2, 0, 1, 2]), torch.tensor([3.0, 1.0, 2.0, 5.0]).double()
     for compiled, twin in zip(
-        fitting._expect_skips_compiled(*cells, A.flatten(), GAMMA),
-        fitting._expect_skips_torch(*cells, A.flatten(), GAMMA),
+        em._expect_skips_compiled(*cells, A.flatten(), GAMMA),
+        em._expect_skips_torch(*cells, A.flatten(), GAMMA),
         strict=True,
     ):
         torch.testing.assert_close(compiled, twin, rtol=0, atol=1e-14)
     arguments = (log, A, SAT, 0.9, GAMMA, 0.3)
-    for compiled, twin in zip(fitting._expect_compiled(*arguments), fitting._expect_torch(*arguments), strict=True):
+    for compiled, twin in zip(em._expect_compiled(*arguments), em._expect_torch(*arguments), strict=True):
         torch.testing.assert_close(compiled, twin, rtol=0, atol=1e-10)
 
 
@@ -498,7 +498,7 @@ def test_without_a_user_model_the_one_click_is_read_and_the_cascade_refitted():
     log = ClickLog.of(history)
     assert torch.equal(log.clicks.any(1), history.reward.flatten() > 0)
     fit = CascadeModel.fit(log, 3, N, prior=0).attraction
-    shown = fitting.count_items(log, first_true(log.clicks), 3, N)[1]
+    shown = counts.count_items(log, first_true(log.clicks), 3, N)[1]
     assert (shown > 100).all()
     deviation = (mdp.attraction * (1 - mdp.attraction) / shown).sqrt()
     assert ((fit - mdp.attraction).abs() < 5 * deviation).all()

@@ -8,10 +8,8 @@ import torch
 from scipy import stats
 
 from ethogram.agents.simple import Fixed, Replay, UniformSlates
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import good_medium_bad, trap
+from ethogram.envs.sessions import CascadingSession, click_rate_by_step, good_medium_bad, trap
 from ethogram.simulator.history import History
-from ethogram.simulator.outcomes import click_rate_by_step
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
 from ethogram.simulator.whatif import Effect, abduct, contrast, ensemble, mean_return

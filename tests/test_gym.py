@@ -18,9 +18,7 @@ from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics, Time
 
 import ethogram.envs
 from ethogram.agents.simple import Fixed
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import good_medium_bad, trap
-from ethogram.envs.sessions import FlatSlates
+from ethogram.envs.sessions import CascadingSession, FlatSlates, good_medium_bad, trap
 from ethogram.simulator.gym import FromGym, WorldEnv, WorldVectorEnv, episode_ids
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.world import Transition

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ethogram.agents.oracle import myopic_policy, optimal_values, policy_value
-from ethogram.envs.movielens import WHEEL, MovieLens, load_movielens, movielens_session, paper_mdp, session_mdp
+from ethogram.envs.datasets import WHEEL, MovieLens, load_movielens, movielens_session, paper_mdp, session_mdp
 from ethogram.simulator.formats import Interactions, load_interactions
 
 ROOT = Path(__file__).parent.parent

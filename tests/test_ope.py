@@ -16,9 +16,8 @@ import pytest
 import torch
 
 from ethogram.agents.simple import PlackettLuce, UniformSlates
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import trap
-from ethogram.envs.open_bandit import load_open_bandit
+from ethogram.envs.datasets import load_open_bandit
+from ethogram.envs.sessions import CascadingSession, trap
 from ethogram.simulator import ope
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.history import History

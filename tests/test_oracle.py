@@ -17,8 +17,7 @@ from ethogram.agents.oracle import (
     state_free_policy,
 )
 from ethogram.agents.simple import Table
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import good_medium_bad, movielens_formula, trap
+from ethogram.envs.sessions import CascadingSession, good_medium_bad, movielens_formula, trap
 from ethogram.simulator.rollout import rollout
 
 

@@ -8,8 +8,7 @@ import torch
 from matplotlib.colors import to_rgba
 
 from ethogram.agents.simple import UniformSlates
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import trap
+from ethogram.envs.sessions import CascadingSession, trap
 from ethogram.simulator.networks import small_world
 from ethogram.simulator.recording import Record
 from ethogram.simulator.report import pictures, plots, write_report

@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from ethogram.agents.simple import Fixed, Replay, UniformSlates
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import trap
+from ethogram.envs.sessions import CascadingSession, trap
 from ethogram.simulator.checkpoint import fingerprint
 from ethogram.simulator.recording import Record
 from ethogram.simulator.rollout import episodes, rollout
@@ -163,8 +162,8 @@ def test_an_agent_learns_after_every_episode():
 RUN = """
 import sys, time, torch
 from ethogram.agents.simple import UniformSlates
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import trap
+from ethogram.envs.sessions import CascadingSession
+from ethogram.envs.sessions import trap
 from ethogram.simulator.checkpoint import fingerprint
 from ethogram.simulator.rollout import rollout
 

@@ -11,10 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 import ethogram.envs  # noqa: F401  (registers the ids)
 from ethogram.agents.sb3 import SB3Policy, Sb3VecEnv
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.mdp import trap
-from ethogram.envs.sessions import FlatSlates
-from ethogram.envs.spaces import Slates
+from ethogram.envs.sessions import CascadingSession, FlatSlates, Slates, trap
 from ethogram.simulator.checks import check_policy
 from ethogram.simulator.gym import WorldVectorEnv
 from ethogram.simulator.rollout import rollout

@@ -10,7 +10,7 @@ from gymnasium.vector.utils import batch_space, concatenate, create_empty_array,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ethogram.envs.spaces import Slates, check_slates, find_bad_slate
+from ethogram.envs.sessions import Slates, check_slates, find_bad_slate
 
 sizes = st.integers(1, 6).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n)))
 

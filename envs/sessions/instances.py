@@ -1,85 +1,9 @@
-"""The arrays of a cascading MDP, and the reference instances that the tests and benchmarks use.
-
-Du, Srikant & Chen, "Cascading Reinforcement Learning", ICLR 2024 (arXiv 2401.08961), section 3.
-"""
-
-from dataclasses import dataclass
-from numbers import Integral
+"""Reference instances of cascading MDPs, which the tests and benchmarks use."""
 
 import torch
 from torch import Tensor
 
-
-@dataclass(frozen=True, eq=False)
-class CascadingMDP:
-    """A user with a state looks down a list and clicks the first item that attracts them.
-
-    Symbols, as paper = here (S states, N items):
-        q(s, a) = attraction[s, a]        (S, N) float64, probability that an examined item attracts
-        r(s, a) = reward[s, a]            (S, N) float64 in [0, 1], given for a click
-        p(s' | s, a) = transition[s, a]   (S, N + 1, S) float64, next state after a click on item a; the last
-                                          item, N, is the paper's a_perp: nothing was clicked
-        m = length                        longest list; a list holds 1 to m distinct items
-        H = horizon                       steps in an episode
-        s_1 = initial                     the state in which every episode starts
-    """
-
-    attraction: Tensor
-    transition: Tensor
-    reward: Tensor
-    length: int
-    horizon: int
-    initial: int = 0
-
-    def __post_init__(self) -> None:
-        states, items = _shape(self.attraction)
-        _check_table("attraction", self.attraction, (states, items))
-        _check_table("reward", self.reward, (states, items))
-        _check_table("transition", self.transition, (states, items + 1, states))
-        if (self.transition.sum(-1) - 1).abs().max() > 1e-6:
-            s, a = ((self.transition.sum(-1) - 1).abs() > 1e-6).nonzero()[0].tolist()
-            raise ValueError(
-                f"transition[{s}, {a}] sums to {self.transition[s, a].sum():.6g}: expected 1, the total probability "
-                "of the next states; divide each row by its sum"
-            )
-        for name in ("length", "horizon", "initial"):
-            if not isinstance(number := getattr(self, name), Integral):
-                raise TypeError(f"{name} is {number!r}: expected an int")
-        if not 1 <= self.length <= items:
-            raise ValueError(f"length is {self.length}: expected 1 to {items}, the number of items")
-        if self.horizon < 1:
-            raise ValueError(f"horizon is {self.horizon}: expected at least 1 step")
-        if not 0 <= self.initial < states:
-            raise ValueError(f"initial is {self.initial}: expected a state between 0 and {states - 1}")
-
-    @property
-    def num_states(self) -> int:
-        """S."""
-        return self.attraction.shape[0]
-
-    @property
-    def num_items(self) -> int:
-        """N, not counting "nothing"."""
-        return self.attraction.shape[1]
-
-
-def _shape(attraction: Tensor) -> tuple[int, int]:
-    if not isinstance(attraction, Tensor):
-        raise TypeError(f"attraction is a {type(attraction).__name__}: expected a torch tensor; use torch.as_tensor")
-    if attraction.dim() != 2:
-        raise ValueError(f"attraction has shape {tuple(attraction.shape)}: expected (states, items)")
-    return attraction.shape[0], attraction.shape[1]
-
-
-def _check_table(name: str, table: Tensor, shape: tuple[int, ...]) -> None:
-    if not isinstance(table, Tensor):
-        raise TypeError(f"{name} is a {type(table).__name__}: expected a torch tensor; use torch.as_tensor")
-    if tuple(table.shape) != shape or table.dtype != torch.float64:
-        raise ValueError(f"{name} is {table.dtype} {tuple(table.shape)}: expected float64 {shape}")
-    outside = ~((table >= 0) & (table <= 1))  # NaN is outside too
-    if outside.any():
-        where = outside.nonzero()[0].tolist()
-        raise ValueError(f"{name}{where} is {table[tuple(where)]:.6g}: expected a number in [0, 1]")
+from .mdp import CascadingMDP
 
 
 def movielens_formula(num_states: int, num_items: int, scale: float) -> CascadingMDP:

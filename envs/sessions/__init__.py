@@ -1,0 +1,31 @@
+"""Recommendation sessions: a user with a state looks down a list and clicks what attracts them."""
+
+from .arrays import first_true, lookup, outcomes
+from .cascade import CascadingSession
+from .flat import FlatSlates
+from .instances import cascading_bandit, good_medium_bad, movielens_formula, rating_mdp, trap, two_level_bandit
+from .mdp import CascadingMDP
+from .outcomes import click_rate, click_rate_by_position, click_rate_by_step, item_share
+from .slates import Slates, check_slates, find_bad_slate
+
+__all__ = [
+    "CascadingMDP",
+    "CascadingSession",
+    "FlatSlates",
+    "Slates",
+    "cascading_bandit",
+    "check_slates",
+    "click_rate",
+    "click_rate_by_position",
+    "click_rate_by_step",
+    "find_bad_slate",
+    "first_true",
+    "good_medium_bad",
+    "item_share",
+    "lookup",
+    "movielens_formula",
+    "outcomes",
+    "rating_mdp",
+    "trap",
+    "two_level_bandit",
+]
