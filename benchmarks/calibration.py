@@ -17,11 +17,8 @@ import torch
 from torch import Tensor
 
 from ethogram.agents.citizens import Heuristic, Relaxed
-from ethogram.envs.city import city_layers, synthetic_city
-from ethogram.envs.epidemic import Disease, Epidemic
-from ethogram.envs.relaxed import RelaxedSEIR
-from ethogram.envs.relaxed_city import RelaxedEpidemic
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, Disease, Epidemic, RelaxedEpidemic, RelaxedSEIR
+from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Draws, History, rollout
 from ethogram.simulator.calibrate import Bounds, Fit, RelaxedDraws, fit_by_gradient, fit_by_search
 from ethogram.simulator.networks import MeanField, Network, erdos_renyi

@@ -19,8 +19,8 @@ import time
 import torch
 
 from ethogram.agents import Heuristic
-from ethogram.envs.city import city_layers, synthetic_city
-from ethogram.envs.epidemic import Epidemic, Measures
+from ethogram.envs.epidemics import Epidemic, Measures
+from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Draws, Record, rollout
 from ethogram.simulator.networks import Contacts
 from ethogram.simulator.sites import Sites

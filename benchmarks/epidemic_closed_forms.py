@@ -32,9 +32,8 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from ethogram.agents.simple import Fixed
-from ethogram.envs.city import city_layers, synthetic_city
-from ethogram.envs.epidemic import Disease, Economy, Epidemic, Measures
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, Disease, Economy, Epidemic, Measures
+from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, Record, rollout
 from ethogram.simulator.networks import Contacts, MeanField, configuration, sum_over_contacts
 from ethogram.simulator.whatif import standard_error

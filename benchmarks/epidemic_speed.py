@@ -44,7 +44,7 @@ def ethogram(start: Array, target: Array, steps: int, seed: int) -> Callable[[],
     import torch
 
     from ethogram.agents import Fixed
-    from ethogram.envs.seir import SEIR
+    from ethogram.envs.epidemics import SEIR
     from ethogram.simulator import Record, rollout
     from ethogram.simulator.networks import Contacts
 

@@ -14,9 +14,8 @@ from collections.abc import Callable
 import torch
 
 from ethogram.agents import Fixed, Heuristic
-from ethogram.envs.city import city_layers, synthetic_city
-from ethogram.envs.epidemic import Epidemic
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, Epidemic
+from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Record, rollout
 from ethogram.simulator.networks import erdos_renyi
 from ethogram.simulator.trees import to_device

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from ethogram.envs.city import city_layers, synthetic_city
-from ethogram.envs.epidemic import Epidemic
+from ethogram.envs.epidemics import Epidemic
+from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Draws
 from ethogram.simulator.checkpoint import Checkpoint
 from ethogram.simulator.networks import (

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from ethogram.agents.simple import Fixed
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR
 from ethogram.simulator import Do, Draws, History, Record, Sites, Transition, ensemble, rollout
 from ethogram.simulator.networks import Contacts, erdos_renyi
 from ethogram.simulator.report import COLOURS, label, panels, save

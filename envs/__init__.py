@@ -5,9 +5,9 @@ import gymnasium
 for _id, _module, _one, _many in (
     ("CascadingSession-v0", "sessions.ids", "cascading_session", "cascading_sessions"),
     ("MovieLensSession-v0", "datasets.ids", "movielens_session", "movielens_sessions"),
-    ("Adoption-v0", "populations", "adoption", "adoptions"),
-    ("Epidemic-v0", "populations", "epidemic", "epidemics"),
-    ("EpidemicPlanner-v0", "populations", "epidemic_planner", "epidemic_planners"),
+    ("Adoption-v0", "adoption", "adoption", "adoptions"),
+    ("Epidemic-v0", "epidemics.ids", "epidemic", "epidemics"),
+    ("EpidemicPlanner-v0", "epidemics.ids", "epidemic_planner", "epidemic_planners"),
 ):
     gymnasium.register(
         id=f"ethogram/{_id}",

@@ -25,8 +25,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from ethogram.envs.relaxed import RelaxedSEIR
-from ethogram.envs.seir import EXPOSED, INFECTIOUS, SEIR
+from ethogram.envs.epidemics import EXPOSED, INFECTIOUS, SEIR, RelaxedSEIR
 from ethogram.simulator import Draws, History, rollout
 from ethogram.simulator.calibrate import Bounds, Fit, RelaxedDraws, fit_by_gradient, fit_by_search
 from ethogram.simulator.networks import MeanField

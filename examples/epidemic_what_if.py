@@ -21,9 +21,8 @@ import torch
 from torch import Tensor
 
 from ethogram.agents.citizens import Heuristic
-from ethogram.envs.archetypes import Population
-from ethogram.envs.city import city_layers, synthetic_city
-from ethogram.envs.epidemic import AGE_BANDS, Disease, Epidemic
+from ethogram.envs.epidemics import AGE_BANDS, Disease, Epidemic
+from ethogram.envs.people import Population, city_layers, synthetic_city
 from ethogram.simulator import Do, Effect, Ensemble, History, Record, ensemble
 from ethogram.simulator.report import pictures, plots, write_report
 

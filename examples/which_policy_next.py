@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from ethogram.agents.simple import Fixed
-from ethogram.envs.populations import LEVERS, epidemic_planner_world, per_1000
+from ethogram.envs.epidemics import LEVERS, epidemic_planner_world, per_1000
 from ethogram.simulator import Do, Draws, Effect, History, Policy, Record, WorldVectorEnv, ensemble, rollout
 from ethogram.simulator.populations import Planner
 from ethogram.simulator.report import plots

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ethogram.envs.agenttorch import agenttorch_edges, from_agenttorch, read_series
+from ethogram.envs.people import agenttorch_edges, from_agenttorch, read_series
 from ethogram.simulator.networks import Contacts
 
 SERIES = [

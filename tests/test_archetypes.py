@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from ethogram.envs.archetypes import Population, bands, from_archetypes, from_table, systematic_counts
+from ethogram.envs.people import Population, bands, from_archetypes, from_table, systematic_counts
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.recording import Record
 from ethogram.simulator.sites import Do

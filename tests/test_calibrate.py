@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from ethogram.agents.simple import Fixed
-from ethogram.envs.relaxed import RelaxedSEIR
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, RelaxedSEIR
 from ethogram.simulator import Draws, rollout
 from ethogram.simulator.calibrate import Fit, RelaxedDraws, fit_by_gradient, fit_by_search
 from ethogram.simulator.networks import MeanField

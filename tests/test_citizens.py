@@ -12,7 +12,7 @@ from gymnasium import spaces
 from ethogram.agents.citizen_fits import Logits, Network, decisions
 from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Routine, decide
 from ethogram.agents.simple import Fixed
-from ethogram.envs.epidemic import Disease, Epidemic, Measures
+from ethogram.envs.epidemics import Disease, Epidemic, Measures
 from ethogram.simulator import Do, Draws, Record, check_policy, contrast, rollout
 from ethogram.simulator.draws import derived_ids
 from ethogram.simulator.history import History

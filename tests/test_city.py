@@ -10,10 +10,8 @@ from gymnasium.utils.env_checker import check_env
 
 import ethogram.envs
 from ethogram.agents.simple import Fixed
-from ethogram.envs.archetypes import Population
-from ethogram.envs.city import CLASS, IN_WORK, city_layers, synthetic_city
-from ethogram.envs.epidemic import DEAD, Epidemic
-from ethogram.envs.populations import Careful, epidemic_planner_world, levers, small_city
+from ethogram.envs.epidemics import DEAD, Careful, Epidemic, epidemic_planner_world, levers, small_city
+from ethogram.envs.people import CLASS, IN_WORK, Population, city_layers, synthetic_city
 from ethogram.simulator import Record, rollout
 from ethogram.simulator.draws import derived_ids
 

@@ -16,10 +16,8 @@ import torch
 from scipy import stats
 
 from ethogram.agents.simple import Fixed
-from ethogram.envs.city import city_layers, synthetic_city
-from ethogram.envs.epidemic import Disease, Economy, Epidemic, Measures
-from ethogram.envs.populations import Careful, small_city
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, Careful, Disease, Economy, Epidemic, Measures, small_city
+from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, rollout
 from ethogram.simulator.networks import Contacts, MeanField, configuration, erdos_renyi, sum_over_contacts
 

@@ -17,8 +17,7 @@ from ethogram.agents.oracle import myopic_policy, optimal_values
 from ethogram.agents.simple import Fixed, Replay, Table, UniformSlates
 from ethogram.envs.adoption import Adoption
 from ethogram.envs.clicks import PBM, CascadeModel
-from ethogram.envs.populations import epidemic_planner_world, small_city
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, epidemic_planner_world, small_city
 from ethogram.envs.sessions import CascadingSession, FlatSlates, good_medium_bad, movielens_formula, trap
 from ethogram.simulator.checks import check_policy, check_world
 from ethogram.simulator.networks import RandomMeetings, small_world

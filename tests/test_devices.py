@@ -8,11 +8,8 @@ import torch
 from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Relaxed
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.envs.city import city_layers, synthetic_city
-from ethogram.envs.epidemic import Disease, Epidemic, Measures
-from ethogram.envs.relaxed import RelaxedSEIR
-from ethogram.envs.relaxed_city import RelaxedEpidemic
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, Disease, Epidemic, Measures, RelaxedEpidemic, RelaxedSEIR
+from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, Draws, rollout
 from ethogram.simulator.calibrate import RelaxedDraws
 from ethogram.simulator.history import map_column

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ethogram.agents.simple import Fixed
-from ethogram.envs.epidemic import DEAD, NEVER, Disease, Economy, Epidemic, Measures, gamma_days
+from ethogram.envs.epidemics import DEAD, NEVER, Disease, Economy, Epidemic, Measures, gamma_days
 from ethogram.simulator import Do, Draws, contrast, rollout
 from ethogram.simulator.networks import Contacts
 from ethogram.simulator.recording import Record

@@ -8,8 +8,7 @@ import pytest
 import torch
 from scipy import optimize
 
-from ethogram.envs.archetypes import from_table
-from ethogram.envs.marginals import from_marginals, iterative_proportional_fitting
+from ethogram.envs.people import from_marginals, from_table, iterative_proportional_fitting
 
 
 def same(one, two):

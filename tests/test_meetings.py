@@ -5,7 +5,7 @@ import torch
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR
 from ethogram.simulator import Draws, rollout
 from ethogram.simulator.networks import Contacts, MeanField, RandomMeetings, Timetable, sum_over_contacts
 from ethogram.simulator.recording import Record

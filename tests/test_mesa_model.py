@@ -21,8 +21,7 @@ from mesa.space import NetworkGrid
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.envs.epidemic import Epidemic
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, Epidemic
 from ethogram.simulator import Do, Record, Transition, rollout
 from ethogram.simulator.networks import Contacts
 from ethogram.simulator.populations import Person, PopulationModel

@@ -4,11 +4,10 @@ import pytest
 import torch
 
 from ethogram.agents.simple import Fixed
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, attack_rate
 from ethogram.envs.sessions import click_rate, click_rate_by_position, click_rate_by_step, item_share
 from ethogram.simulator.history import History
 from ethogram.simulator.networks import small_world
-from ethogram.simulator.outcomes import attack_rate
 from ethogram.simulator.recording import Record
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.whatif import cumulative_regret, mean_return, reward_by_step, session_length, state_share, total

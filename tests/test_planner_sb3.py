@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 import ethogram.envs  # noqa: F401  (registers the ids)
 from ethogram.agents.sb3 import SB3Policy, Sb3VecEnv
 from ethogram.agents.simple import Fixed
-from ethogram.envs.populations import epidemic_planner_world, small_city
+from ethogram.envs.epidemics import epidemic_planner_world, small_city
 from ethogram.simulator import WorldVectorEnv, rollout
 from ethogram.simulator.checks import check_policy
 

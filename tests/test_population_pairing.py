@@ -11,9 +11,8 @@ import torch
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.envs.city import city_layers, synthetic_city
-from ethogram.envs.epidemic import Disease, Epidemic, Measures
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, Disease, Epidemic, Measures
+from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, Draws, contrast, rollout
 from ethogram.simulator.networks import Contacts, erdos_renyi, small_world
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from ethogram.agents.citizens import Heuristic
-from ethogram.envs.city import city_layers, synthetic_city
-from ethogram.envs.epidemic import Epidemic, Measures
+from ethogram.envs.epidemics import Epidemic, Measures
+from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, Record, rollout
 
 N, DAYS = 2000, 60

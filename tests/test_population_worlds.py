@@ -9,7 +9,7 @@ from scipy import optimize
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR
 from ethogram.simulator import Do, Draws, contrast, rollout
 from ethogram.simulator.networks import Contacts
 from ethogram.simulator.recording import Record

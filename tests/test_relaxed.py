@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ethogram.envs.relaxed import RelaxedSEIR
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, RelaxedSEIR
 from ethogram.simulator import Do, Draws, check_world, rollout
 from ethogram.simulator.calibrate import RelaxedDraws
 from ethogram.simulator.networks import Contacts

@@ -8,10 +8,8 @@ import torch
 from ethogram.agents.citizen_fits import Logits, Network
 from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Relaxed, Routine
 from ethogram.agents.simple import Fixed
-from ethogram.envs import relaxed_city
-from ethogram.envs.city import city_layers, synthetic_city
-from ethogram.envs.epidemic import Disease, Epidemic, Measures
-from ethogram.envs.relaxed_city import RelaxedEpidemic
+from ethogram.envs.epidemics import Disease, Epidemic, Measures, RelaxedEpidemic, relaxed_epidemic
+from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, rollout
 from ethogram.simulator.calibrate import RelaxedDraws, fit_by_gradient
 from ethogram.simulator.networks import MeanField, RandomMeetings
@@ -89,13 +87,13 @@ def test_forward_it_is_the_exact_city_to_the_bit(seed):
 def test_what_is_followed_beside_the_exact_city_comes_to_the_same(interventions, monkeypatch):
     """Before the forward values are put in the place of the followed ones, the two are compared, person by person."""
     apart = []
-    join = relaxed_city._with_gradient
+    join = relaxed_epidemic._with_gradient
 
     def compared(exact, relaxed):
         apart.append((exact - relaxed).abs().max().item() if exact.dtype == torch.float64 else 0.0)
         return join(exact, relaxed)
 
-    monkeypatch.setattr(relaxed_city, "_with_gradient", compared)
+    monkeypatch.setattr(relaxed_epidemic, "_with_gradient", compared)
     run(RelaxedEpidemic(city(500), leaf(4.0)), Heuristic(most=leaf(0.5)), 3, 40, interventions=interventions)
     assert len(apart) > 200
     assert max(apart) < 1e-9

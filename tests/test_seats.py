@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR
 from ethogram.simulator import Do, Record, WorldEnv, WorldVectorEnv, rollout
 from ethogram.simulator.draws import derived_ids
 from ethogram.simulator.gym import episode_ids

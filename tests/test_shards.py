@@ -11,9 +11,8 @@ import torch
 from ethogram.agents.citizens import Heuristic
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.envs.city import city_layers, synthetic_city
-from ethogram.envs.epidemic import Epidemic, Measures
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, Epidemic, Measures
+from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, Record, rollout
 from ethogram.simulator.networks import Contacts, MeanField, RandomMeetings, Timetable, erdos_renyi, small_world
 from ethogram.simulator.populations import Shard

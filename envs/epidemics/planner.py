@@ -1,4 +1,4 @@
-"""Population worlds as Gymnasium environments: what the ids in ``envs/__init__.py`` make."""
+"""Levers, costs, small_city: the planner's world."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
-from ethogram.simulator import Do, Draws, History, Policy, Record, WorldEnv, WorldVectorEnv
-from ethogram.simulator.populations import Citizens, Planner
+from ethogram.simulator import Do, Draws, History, Policy, Record
+from ethogram.simulator.populations import Planner
 
-from .city import city_layers, synthetic_city
-from .epidemic import Disease, Epidemic
+from ..people import city_layers, synthetic_city
+from .disease import Disease
+from .epidemic import Epidemic
 
 LEVERS = ("close schools", "send workers home", "close the community", "pay a stimulus")
 
@@ -52,60 +52,11 @@ class Careful:
         return torch.stack([isolates, torch.ones_like(isolates)], 1).to(torch.int8)
 
 
-def epidemic(
-    num_people: int = 1000, horizon: int = 180, world: Epidemic | None = None, interventions: Sequence[Do] = ()
-) -> WorldEnv:
-    """``ethogram/Epidemic-v0``: everybody's seat in a city; [isolate, work] for each person and day.
-
-    num_people: of a synthetic city, if no world is given. horizon: days. interventions: on the world's sites.
-    """
-    return WorldEnv(_epidemic(num_people, world, interventions), horizon)
-
-
-def epidemics(
-    num_envs: int = 1,
-    num_people: int = 1000,
-    horizon: int = 180,
-    world: Epidemic | None = None,
-    interventions: Sequence[Do] = (),
-    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-) -> WorldVectorEnv:
-    """The same, many cities with the same people and other luck."""
-    return WorldVectorEnv(_epidemic(num_people, world, interventions), num_envs, horizon, autoreset_mode)
-
-
-def _epidemic(num_people: int, world: Epidemic | None, interventions: Sequence[Do]) -> Citizens:
-    world = world or small_city(num_people)
-    return Citizens(world, world.num_people, interventions)
-
-
 def small_city(num_people: int = 1000, seed: int = 0) -> Epidemic:
     """A synthetic city with an epidemic that begins with 5 in 1,000 people and is brought in again now and then."""
     people = synthetic_city(num_people, seed=seed)
     disease = Disease(importation=1 / (60 * 1000))  # one a day among 60,000 people
     return Epidemic(city_layers(people, seed=seed), people["age"], people["area"], disease, initial=0.005)
-
-
-def epidemic_planner(
-    num_people: int = 1000,
-    horizon: int = 26,
-    world: Epidemic | None = None,
-    citizens: Policy | None = None,
-) -> WorldEnv:
-    """``ethogram/EpidemicPlanner-v0``: the planner's seat in a city; see ``epidemic_planner_world``. horizon: weeks."""
-    return WorldEnv(epidemic_planner_world(num_people, world, citizens), horizon)
-
-
-def epidemic_planners(
-    num_envs: int = 1,
-    num_people: int = 1000,
-    horizon: int = 26,
-    world: Epidemic | None = None,
-    citizens: Policy | None = None,
-    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-) -> WorldVectorEnv:
-    """The same, many cities with the same people and other luck."""
-    return WorldVectorEnv(epidemic_planner_world(num_people, world, citizens), num_envs, horizon, autoreset_mode)
 
 
 def epidemic_planner_world(

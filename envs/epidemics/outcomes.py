@@ -1,13 +1,10 @@
-"""From a history to a number, or to one number a step: what effects and ensembles are about.
-
-Every function takes a History and returns a float64 tensor; padding after a row's end does not count.
-"""
+"""Attack rates."""
 
 import torch
 from torch import Tensor
 
-from .history import History
-from .whatif import total
+from ethogram.simulator import History
+from ethogram.simulator.whatif import total
 
 
 def attack_rate(history: History, by: Tensor | None = None) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ethogram.simulator import Draws
 from ethogram.simulator.networks import Network, RandomMeetings, within_groups
 
-from .archetypes import Population
+from .population import Population
 
 HOUSEHOLD_SIZES = (0.28, 0.34, 0.15, 0.13, 0.07, 0.03)  # share of the households with 1, 2, … people
 SCHOOL_AGE, WORKING_AGE = (5, 18), (18, 65)  # years, from until below

@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .archetypes import Population, from_table
+from .population import Population
+from .tables import from_table
 
 NAMED = {  # by the pickle of a Series of numbers or text, as pandas 1 to 3 and NumPy 1 and 2 write it
     *("pandas.core.series.Series", "pandas.Series", "pandas.core.internals.managers.SingleBlockManager"),

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .archetypes import Array, Population, _check_num_people, _recoded, _some, systematic_counts
+from .population import Array, Population, _check_num_people, _some
+from .tables import _recoded, systematic_counts
 
 SWEEPS = 1000  # of iterative proportional fitting; real tables take some tens
 TOLERANCE = 1e-10  # how far a fitted marginal may be off, as a share of all people

@@ -13,7 +13,7 @@ from torch import Tensor
 from ethogram.simulator import Draws, Sites, Transition, thresholds
 from ethogram.simulator.networks import ContactSum, Network, check_rows
 
-from . import population_kernels as kernels
+from . import kernels
 
 SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED = range(4)
 

@@ -19,7 +19,8 @@ from ethogram.simulator import Column, Draws, Sites, Transition
 from ethogram.simulator.calibrate import Parameter, RelaxedDraws
 from ethogram.simulator.networks import sum_over_contacts
 
-from .epidemic import EXPOSED, INFECTIOUS, NEVER, City, Epidemic
+from .disease import EXPOSED, INFECTIOUS
+from .epidemic import NEVER, City, Epidemic
 
 
 class Cases(NamedTuple):

@@ -1,0 +1,33 @@
+"""Epidemics: SEIR on a contact network, a city with citizens who decide, and both with a gradient."""
+
+from .disease import AGE_BANDS, DEAD, Disease, Measures, gamma_days
+from .economy import Economy
+from .epidemic import NEVER, Epidemic
+from .outcomes import attack_rate
+from .planner import LEVERS, Careful, epidemic_planner_world, levers, per_1000, small_city
+from .relaxed_epidemic import RelaxedEpidemic
+from .relaxed_seir import RelaxedSEIR
+from .seir import EXPOSED, INFECTIOUS, SEIR
+
+__all__ = [
+    "AGE_BANDS",
+    "DEAD",
+    "EXPOSED",
+    "INFECTIOUS",
+    "LEVERS",
+    "NEVER",
+    "SEIR",
+    "Careful",
+    "Disease",
+    "Economy",
+    "Epidemic",
+    "Measures",
+    "RelaxedEpidemic",
+    "RelaxedSEIR",
+    "attack_rate",
+    "epidemic_planner_world",
+    "gamma_days",
+    "levers",
+    "per_1000",
+    "small_city",
+]

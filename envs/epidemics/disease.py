@@ -1,0 +1,71 @@
+"""Stages, ages, Disease, Measures."""
+
+from dataclasses import dataclass
+
+import torch
+
+SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED, DEAD = range(5)
+
+STAGES = ("susceptible", "exposed", "infectious", "recovered", "dead")
+
+AGE_BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80+")
+
+
+def gamma_days(mean: float, sd: float, days: int) -> tuple[float, ...]:
+    """The probabilities that a gamma-distributed time ends on day 1, 2, …, ``days``; the rest is on the last."""
+    shape, rate = (mean / sd) ** 2, mean / sd**2
+    cdf = torch.special.gammainc(torch.tensor(shape, dtype=torch.float64), rate * torch.arange(days + 1.0).double())
+    cdf[-1] = 1
+    return tuple(cdf.diff().tolist())
+
+
+@dataclass(frozen=True)
+class Disease:
+    """How an infection spreads and ends. By age: in AGE_BANDS, bands of ten years."""
+
+    # Mean infections by an early case among contacts of susceptibility 1, before any of them is infected twice: in
+    # small groups that cannot be left out, and they are about a tenth fewer in a synthetic city.
+    reproduction: float = 2.6
+    susceptibility: tuple[float, ...] = (0.35, 0.69, 1.03, 1.03, 1.03, 1.03, 1.27, 1.52, 1.52)  # the released code's
+    infectiousness: tuple[float, float] = (0.33, 0.72)  # of the exposed and the infectious, the released code's
+    # Share of a case's infectiousness by day since infection. The released code names 5.5 and 2.4 scale and rate; with
+    # these as mean and standard deviation, in days, they are the generation time of early COVID-19.
+    generation: tuple[float, ...] = gamma_days(5.5, 2.4, 30)
+    exposed_days: tuple[float, ...] = (0, 0, 0, 0, 1)  # probabilities of 1, 2, … days; the released code: always 5
+    infectious_days: tuple[float, ...] = (0, 0, 0, 0, 1)
+    # Deaths a case, recalled from Verity et al. (Lancet Infectious Diseases 2020), so "about".
+    fatality: tuple[float, ...] = (2e-5, 7e-5, 3e-4, 8e-4, 0.0016, 0.006, 0.019, 0.043, 0.078)
+    importation: float = 0.0  # hazard a day of infection from outside the city
+
+    def __post_init__(self) -> None:
+        for name in ("susceptibility", "fatality"):
+            values = getattr(self, name)
+            if len(values) != len(AGE_BANDS) or not all(v >= 0 for v in values):
+                raise ValueError(f"{name} is {values}: expected {len(AGE_BANDS)} numbers >= 0, one for each age band")
+        for name in ("generation", "exposed_days", "infectious_days"):
+            values = getattr(self, name)
+            if not all(v >= 0 for v in values) or abs(sum(values) - 1) > 1e-6:
+                raise ValueError(f"{name} sums to {sum(values):g}: expected probabilities of day 1, 2, … that sum to 1")
+        if max(self.fatality) > 1 or not self.reproduction >= 0 or not self.importation >= 0:
+            raise ValueError("fatality above 1, or a negative reproduction or importation: expected none of these")
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Vaccines, tests and quarantine. Designed here; orders of magnitude of COVID-19 in 2020 and 2021."""
+
+    vaccination: float = 0.0  # probability a day for each who has not had it
+    vaccine_delay: int = 14  # days until it protects
+    vaccine_against_infection: float = 0.7  # less hazard
+    vaccine_against_death: float = 0.9
+    confirmation: float = 0.15  # probability a day that an infectious person is tested and confirmed
+    quarantine_days: int = 10  # a confirmed person stays away from all layers but the household
+    announced: int = 7  # days between updates of the figures that people see
+
+    def __post_init__(self) -> None:
+        for name in ("vaccination", "vaccine_against_infection", "vaccine_against_death", "confirmation"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 to 1")
+        for name in ("vaccine_delay", "quarantine_days", "announced"):
+            if not 0 <= getattr(self, name) < 500 or (name == "announced" and self.announced < 1):
+                raise ValueError(f"{name} is {getattr(self, name)}: expected days, below 500")
