@@ -15,10 +15,17 @@ from .bandits import (
     LinTSCascade,
     TSCascade,
 )
-from .cascading import AdaptVI, CascadingBPI, CascadingVI
-from .citizen_fits import Logits, Network
-from .citizens import Answers, Archetypes, Heuristic, Routine, decide
-from .oracle import best_permutation, myopic_policy, optimal_values, policy_value, state_free_policy
+from .cascading import (
+    AdaptVI,
+    CascadingBPI,
+    CascadingVI,
+    best_permutation,
+    myopic_policy,
+    optimal_values,
+    policy_value,
+    state_free_policy,
+)
+from .citizens import Answers, Archetypes, Heuristic, Logits, Network, Routine, decide
 from .simple import Fixed, PlackettLuce, Replay, Table, UniformSlates
 
 __all__ = [

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ethogram.agents.oracle import best_permutation, best_permutation_by_search
+from ethogram.agents.cascading import best_permutation, best_permutation_by_search
 
 LENGTH = 3
 

@@ -10,8 +10,7 @@ import argparse
 
 import torch
 
-from ethogram.agents.cascading import CascadingBPI, learn_in
-from ethogram.agents.oracle import policy_value
+from ethogram.agents.cascading import CascadingBPI, learn_in, policy_value
 from ethogram.envs.sessions import good_medium_bad
 
 REFERENCE = {

@@ -22,8 +22,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ethogram.agents.bandits import CascadeKLUCB
-from ethogram.agents.cascading import CascadingVI, LearningCurve, learn_in
-from ethogram.agents.oracle import myopic_policy, optimal_values, policy_value, state_free_policy
+from ethogram.agents.cascading import (
+    CascadingVI,
+    LearningCurve,
+    learn_in,
+    myopic_policy,
+    optimal_values,
+    policy_value,
+    state_free_policy,
+)
 from ethogram.agents.simple import Table
 from ethogram.envs.datasets import load_movielens, paper_mdp, session_mdp
 from ethogram.envs.sessions import CascadingMDP, CascadingSession, trap

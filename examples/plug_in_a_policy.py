@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ethogram.agents.oracle import myopic_policy, optimal_values
+from ethogram.agents.cascading import myopic_policy, optimal_values
 from ethogram.agents.simple import Table, UniformSlates
 from ethogram.envs.sessions import CascadingSession, trap
 from ethogram.simulator import Draws, Effect, History, check_policy, ensemble

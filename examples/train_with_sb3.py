@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 import ethogram.envs  # noqa: F401  (registers the ids)
-from ethogram.agents.oracle import myopic_policy, optimal_values, policy_value
+from ethogram.agents.cascading import myopic_policy, optimal_values, policy_value
 from ethogram.envs.sessions import CascadingMDP, CascadingSession, Slates, trap
 from ethogram.simulator import rollout
 from ethogram.simulator.report import plots

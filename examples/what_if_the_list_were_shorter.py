@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ethogram.agents.oracle import optimal_values
+from ethogram.agents.cascading import optimal_values
 from ethogram.agents.simple import Table
 from ethogram.envs.datasets import movielens_session
 from ethogram.envs.sessions import CascadingMDP, CascadingSession, movielens_formula

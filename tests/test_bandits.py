@@ -8,7 +8,6 @@ import pytest
 import torch
 from scipy import optimize, special, stats
 
-from ethogram.agents import bandit_kernels as kernels
 from ethogram.agents import bandits
 from ethogram.agents.bandits import (
     CTS,
@@ -23,6 +22,7 @@ from ethogram.agents.bandits import (
     beta,
     cascade_regret,
     count_feedback,
+    kernels,
     kl_upper_bound,
     normal,
     play,

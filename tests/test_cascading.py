@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ethogram.agents.cascading import AdaptVI, CascadingBPI, CascadingVI, learn_in
-from ethogram.agents.oracle import optimal_values, policy_value
+from ethogram.agents.cascading import AdaptVI, CascadingBPI, CascadingVI, learn_in, optimal_values, policy_value
 from ethogram.agents.simple import UniformSlates
 from ethogram.envs.sessions import CascadingMDP, CascadingSession, good_medium_bad, movielens_formula, trap
 from ethogram.simulator.history import History

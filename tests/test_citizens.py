@@ -9,8 +9,7 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from ethogram.agents.citizen_fits import Logits, Network, decisions
-from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Routine, decide
+from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Logits, Network, Routine, decide, decisions
 from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import Disease, Epidemic, Measures
 from ethogram.simulator import Do, Draws, Record, check_policy, contrast, rollout

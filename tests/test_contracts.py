@@ -12,8 +12,7 @@ import torch
 from gymnasium import spaces
 
 from ethogram.agents.bandits import CTS, CascadeKLUCB, CascadeLinTS, CascadeUCB1, CascadeUCBV, TSCascade
-from ethogram.agents.cascading import AdaptVI, CascadingBPI, CascadingVI
-from ethogram.agents.oracle import myopic_policy, optimal_values
+from ethogram.agents.cascading import AdaptVI, CascadingBPI, CascadingVI, myopic_policy, optimal_values
 from ethogram.agents.simple import Fixed, Replay, Table, UniformSlates
 from ethogram.envs.adoption import Adoption
 from ethogram.envs.clicks import PBM, CascadeModel

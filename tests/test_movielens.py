@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ethogram.agents.oracle import myopic_policy, optimal_values, policy_value
+from ethogram.agents.cascading import myopic_policy, optimal_values, policy_value
 from ethogram.envs.datasets import WHEEL, MovieLens, load_movielens, movielens_session, paper_mdp, session_mdp
 from ethogram.simulator.formats import Interactions, load_interactions
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from ethogram.agents import oracle
-from ethogram.agents.oracle import (
+from ethogram.agents.cascading import (
     best_permutation,
     best_permutation_by_search,
     list_value,
     myopic_policy,
     optimal_values,
+    oracle,
     policy_value,
     state_free_policy,
 )

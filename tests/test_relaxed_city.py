@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ethogram.agents.citizen_fits import Logits, Network
-from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Relaxed, Routine
+from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Logits, Network, Relaxed, Routine
 from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import Disease, Epidemic, Measures, RelaxedEpidemic, relaxed_epidemic
 from ethogram.envs.people import city_layers, synthetic_city

@@ -22,7 +22,7 @@ from torch import Tensor
 from ethogram.envs.sessions.mdp import CascadingMDP
 from ethogram.envs.sessions.slates import check_slates
 
-from . import kernels
+from . import list_kernels
 
 _Array = np.ndarray[Any, Any]
 
@@ -71,7 +71,7 @@ def best_permutation(
     """
     no_click, lower = _check_states(attraction, value, no_click, length, attraction_if_none_worth)
     if value.is_cpu:
-        return _solve_compiled(kernels.best_lists, attraction, value, no_click, lower, length)
+        return _solve_compiled(list_kernels.best_lists, attraction, value, no_click, lower, length)
     if value.dim() == 2:
         return _solve_torch(attraction, value, no_click, lower, length)
     slates, best = _solve_torch(attraction[None], value[None], no_click[None], lower[None], length)
@@ -91,7 +91,7 @@ def best_permutation_by_search(
     """
     no_click, lower = _check_states(attraction, value, no_click, length, attraction_if_none_worth)
     states = (attraction.cpu(), value.cpu(), no_click.cpu(), lower.cpu())
-    slates, best = _solve_compiled(kernels.search_lists, *states, length)
+    slates, best = _solve_compiled(list_kernels.search_lists, *states, length)
     return slates.to(value.device), best.to(value.device)
 
 

@@ -1,0 +1,110 @@
+"""Compiled episodes in a known MDP."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ethogram.simulator.kernels import compiled
+
+from .plan_kernels import Bounds, Counts, Plan, Rule, count_step, replan
+
+_Array = np.ndarray[Any, Any]
+
+
+class World(NamedTuple):
+    """The true MDP, of which runs draw and which they evaluate policies in."""
+
+    attraction: _Array  # (S, N)
+    transition: _Array  # (S, N + 1, S)
+    reward: _Array  # (S, N + 1), 0 for no click
+    initial: int
+
+
+@compiled
+def first_click(s: int, slate: _Array, luck: _Array, world: World) -> int:
+    """The position of the first item that attracts; m if none does. luck: (N,) float32, one draw an item."""
+    for i in range(slate.shape[0]):
+        a = slate[i]
+        if a < 0:
+            break
+        if luck[a] < world.attraction[s, a]:
+            return i
+    return slate.shape[0]
+
+
+@compiled
+def next_state(s: int, item: int, luck: float, world: World) -> int:
+    """The state after a click on ``item``, by inverting the cumulative distribution as ``draws.categorical`` does."""
+    row, after = world.transition[s, item], 0
+    cumulative = row[0]
+    while after < row.shape[0] - 1 and luck >= cumulative:
+        after += 1
+        cumulative += row[after]
+    return after
+
+
+@compiled
+def click_value(s: int, item: int, world: World, next_values: _Array) -> float:
+    """r(s, a) + p(. | s, a) V."""
+    total = world.reward[s, item]
+    for z in range(next_values.shape[0]):
+        total += world.transition[s, item, z] * next_values[z]
+    return total
+
+
+@compiled
+def evaluate(slates: _Array, world: World, values: _Array) -> float:
+    """The exact value of a policy in the initial state; values (H + 1, S) is room to work in."""
+    horizon, num_states, length = slates.shape
+    nothing = world.attraction.shape[1]
+    values[horizon] = 0
+    for h in range(horizon - 1, -1, -1):
+        first, last = (world.initial, world.initial + 1) if h == 0 else (0, num_states)
+        for s in range(first, last):
+            tail = click_value(s, nothing, world, values[h + 1])
+            for i in range(length - 1, -1, -1):
+                a = slates[h, s, i]
+                if a >= 0:
+                    u = world.attraction[s, a]
+                    tail = u * click_value(s, a, world, values[h + 1]) + (1 - u) * tail
+            values[h, s] = tail
+    return values[0, world.initial]
+
+
+@compiled
+def run_cascading(
+    world: World,
+    counts: Counts,
+    bounds: Bounds,
+    rule: Rule,
+    plan: Plan,
+    attracted: _Array,
+    moved: _Array,
+    curve: _Array,
+) -> int:
+    """Episodes of CascadingVI or CascadingBPI: plan, note the values, play, count. Returns how many were played.
+
+    attracted: (H, K, N) float32, luck of each item. moved: (H, K) float32, luck of the next state. curve: (3, K),
+    receives the policy's value, its upper bound, and the estimation error, in the initial state.
+    """
+    horizon, num_states, length = plan.slates.shape
+    values = np.empty((horizon + 1, num_states))
+    start, played = world.initial, curve.shape[1]
+    for k in range(curve.shape[1]):
+        replan(counts, bounds, world.reward, rule, plan, start, start + 1)
+        if rule.epsilon > 0 and plan.error[0, start] <= rule.epsilon:
+            played = k
+            break
+        curve[0, k], curve[1, k] = evaluate(plan.slates, world, values), plan.upper[0, start]
+        curve[2, k] = plan.error[0, start]
+        s = start
+        for h in range(horizon):
+            slate = plan.slates[h, s]
+            click = first_click(s, slate, attracted[h, k], world)
+            item = slate[click] if click < length else counts.examined.shape[1]
+            after = next_state(s, item, moved[h, k], world)
+            count_step(s, slate, click, after, counts)
+            s = after
+    counts.visited[:] = True  # step 0 was planned for one state: now for all
+    replan(counts, bounds, world.reward, rule, plan, 0, num_states)
+    return played

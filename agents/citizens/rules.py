@@ -1,0 +1,83 @@
+"""Routine, Heuristic."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ethogram.simulator import Draws, History
+
+from .decisions import DECISIONS, decide, seen
+
+
+@dataclass(frozen=True, eq=False)
+class Routine:
+    """The same every day: always, never, or with a fixed probability.
+
+    isolate, work: a bool, a probability, or a tensor (n,) of one for each row.
+    """
+
+    isolate: bool | float | Tensor = False
+    work: bool | float | Tensor = True
+    period: int = 1
+
+    def __post_init__(self) -> None:
+        for name in DECISIONS:
+            value = torch.as_tensor(getattr(self, name), dtype=torch.float64)
+            if value.dim() > 1 or not ((value >= 0) & (value <= 1)).all():
+                raise ValueError(f"{name} is {getattr(self, name)}: expected a probability, or a tensor (n,) of them")
+
+    def probabilities(self, observation: Mapping[str, Tensor]) -> Tensor:
+        """(n, 2) float64."""
+        some = next(iter(observation.values()))
+        return self._for(len(some), some.device)
+
+    def act(self, observation: Any, history: History, draws: Draws) -> Tensor:
+        """(n, 2) int8."""
+        return decide(self._for(len(draws.ids), draws.ids.device), draws, self.period)
+
+    def _for(self, n: int, device: torch.device) -> Tensor:
+        both = [torch.as_tensor(value, dtype=torch.float64, device=device) for value in (self.isolate, self.work)]
+        if wrong := [len(value) for value in both if value.dim() and len(value) != n]:
+            raise ValueError(f"a routine for {wrong[0]} people meets {n}: expected one probability for each row")
+        return torch.stack([value.expand(n) for value in both], 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Heuristic:
+    """Isolates when ill, and otherwise the more likely the older one is and the more cases are announced.
+
+        P(isolate) = most x / (x + half) for the well,  x = (age / 40) max(cases + trend change, 0)
+
+    From Chopra et al., "On the limits of agency in agent-based models" (2024), is what people go by: their prompts
+    tell a language model a person's age and location, the week, the week's cases and how they changed. The rule and
+    its numbers are designed here and fitted to nothing; location counts through the area's cases, the week does not.
+    """
+
+    when_ill: float = 0.9  # P(isolate) of those who are ill or in quarantine
+    most: float = 0.8  # P(isolate) of the well when cases are very many
+    half: float = 10.0  # cases per 1,000 and period at which a person of 40 is half as cautious as that
+    trend: float = 0.5  # how much of the last change people expect to come again
+    work: float = 1.0  # P(wants a job)
+    period: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("when_ill", "most", "work"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected a probability, 0 to 1")
+        if not self.half > 0 or not self.trend >= 0:
+            raise ValueError(f"half is {self.half} and trend {self.trend}: expected cases above 0, and 0 or more")
+
+    def probabilities(self, observation: Mapping[str, Tensor]) -> Tensor:
+        """(n, 2) float64; sees age, ill, quarantined, cases and change."""
+        age, cases, change = (seen(observation, name).double() for name in ("age", "cases", "change"))
+        felt = age / 40 * (cases + self.trend * change).clamp(min=0)
+        away = (seen(observation, "ill") != 0) | (seen(observation, "quarantined") != 0)
+        isolate = torch.where(away, self.when_ill, self.most * felt / (felt + self.half))
+        return torch.stack([isolate, torch.full_like(isolate, self.work)], 1)
+
+    def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
+        """(n, 2) int8."""
+        return decide(self.probabilities(observation), draws, self.period)
