@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws
+from ..draws import Draws
 
 Parameter = float | Tensor  # a tensor () may require grad
 
