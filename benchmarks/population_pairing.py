@@ -34,7 +34,7 @@ from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import SEIR
 from ethogram.simulator import Do, Draws, History, Record, Sites, Transition, ensemble, rollout
 from ethogram.simulator.networks import Contacts, erdos_renyi
-from ethogram.simulator.report import COLOURS, label, panels, save
+from ethogram.simulator.report.plots import COLOURS, label, panels, save
 from ethogram.simulator.whatif import Effect
 
 VACCINATED = (0.001, 0.01, 0.05, 0.2, 0.5)  # shares of the people

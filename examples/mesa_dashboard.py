@@ -25,7 +25,7 @@ from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
 from ethogram.simulator import Do, Draws, Effect
 from ethogram.simulator.networks import Contacts
-from ethogram.simulator.populations import PopulationModel
+from ethogram.simulator.populations.mesa_model import PopulationModel
 from ethogram.simulator.report import plots
 
 NUDGE = 2.0  # log-odds a day

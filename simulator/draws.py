@@ -22,13 +22,13 @@ from . import kernels
 _MASK = (1 << 64) - 1
 
 
-def _signed(z: int) -> int:
+def signed(z: int) -> int:
     """The same 64 bits as a Python int that fits torch.int64."""
     return z - (1 << 64) if z >= 1 << 63 else z
 
 
 _INCREMENT, _MULTIPLIER_1, _MULTIPLIER_2 = (
-    _signed(z) for z in (kernels.INCREMENT, kernels.MULTIPLIER_1, kernels.MULTIPLIER_2)
+    signed(z) for z in (kernels.INCREMENT, kernels.MULTIPLIER_1, kernels.MULTIPLIER_2)
 )
 
 
@@ -121,11 +121,11 @@ class Draws:
         return out
 
     def _uniform_torch(self, key: int, index: int | Tensor | None) -> Tensor:
-        z = _mix(self.ids * _INCREMENT + _signed(key))
+        z = mix_bits(self.ids * _INCREMENT + signed(key))
         if index is not None:
             if isinstance(index, int):
                 index = torch.arange(index, device=z.device).expand(len(z), -1)
-            z = _mix(z.view(-1, *[1] * (index.dim() - 1)) + (index + 1) * _INCREMENT)
+            z = mix_bits(z.view(-1, *[1] * (index.dim() - 1)) + (index + 1) * _INCREMENT)
         return _unit((z >> 33) & (1 << 31) - 1)
 
     def bernoulli(
@@ -207,7 +207,7 @@ class Draws:
         return invert_cdf(self.uniform(site), cumulative, which)
 
 
-def _mix(z: Tensor) -> Tensor:
+def mix_bits(z: Tensor) -> Tensor:
     """``kernels.mix`` on int64 tensors: multiplication wraps, and masks make the shifts logical."""
     z = (z ^ ((z >> 30) & (1 << 34) - 1)) * _MULTIPLIER_1
     z = (z ^ ((z >> 27) & (1 << 37) - 1)) * _MULTIPLIER_2
@@ -220,7 +220,7 @@ def derived_ids(ids: Tensor, number: Tensor) -> Tensor:
     Such are the episodes of a seed, or people born to a person. number: (n,) int64, from 0.
     """
     if not ids.is_cpu:
-        return _mix(_mix(ids * _INCREMENT) + (number + 1) * _INCREMENT)
+        return mix_bits(mix_bits(ids * _INCREMENT) + (number + 1) * _INCREMENT)
     ids, number = torch.broadcast_tensors(ids, number)  # type: ignore[no-untyped-call]
     out = torch.empty_like(ids, memory_format=torch.contiguous_format)
     kernels.derived_ids(ids.numpy(), number.numpy(), out.numpy())

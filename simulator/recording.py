@@ -73,7 +73,7 @@ class Record:
         return total / self.by.bincount(minlength=groups).view(-1, *[1] * (value.dim() - 1))
 
 
-class _Recorder:
+class Recorder:
     """Keeps what is asked for, time first, in buffers made when a site first appears."""
 
     def __init__(self, record: Sequence[str | Record] | str, horizon: int, ids: Tensor) -> None:
@@ -97,6 +97,7 @@ class _Recorder:
         self.series: dict[str, Any] = {}
 
     def __call__(self, name: str, step: int, value: Any) -> None:
+        """Keep a site's value of a step, if it is asked for."""
         if name not in self.wanted:
             if not self.everything:
                 return

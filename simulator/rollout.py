@@ -14,7 +14,7 @@ from tqdm import tqdm
 from .checkpoint import Checkpoint, fingerprint
 from .draws import Draws
 from .history import History, first_leaf
-from .recording import Record, _Recorder
+from .recording import Record, Recorder
 from .sites import Do, Sites
 from .world import Learner, Policy, World
 
@@ -52,7 +52,7 @@ def rollout(
     Raises LookupError for an intervention or record of a site that the world does not name, ValueError where the
     world breaks its contract or the checkpoint is of another run.
     """
-    ids = _checked_run(world, policy, rows, horizon, seed, interventions)
+    ids = checked_run(world, policy, rows, horizon, seed, interventions)
     if draws is None:
         draws = Draws(seed, ids, scope="world")
     if seed not in (0, draws.seed):
@@ -61,7 +61,7 @@ def rollout(
     if not torch.equal(draws.ids, ids):
         raise ValueError("draws= are for other rows: expected the same ids; pass rows=draws.ids")
     chance = draws.scoped("policy")
-    recorder = _Recorder(record, horizon, ids)
+    recorder = Recorder(record, horizon, ids)
     site = Sites(interventions, recorder, "all" if record == "all" else recorder.asked)
     length = torch.zeros_like(ids[:1]).expand(len(ids))  # one number for all while all are alive
     alive = torch.ones_like(ids, dtype=torch.bool)
@@ -96,7 +96,7 @@ def rollout(
             raise ValueError(f"{type(policy).__name__} gives {len(first_leaf(action))} actions: expected {len(ids)}")
         state, observation, reward, terminated = world.step(state, action, draws.at(t), site)
         if t == start:
-            _check_transition(world, len(ids), observation, reward, terminated)
+            check_transition(world, len(ids), observation, reward, terminated)
         reward = site("reward", reward if all_alive else reward.where(alive, 0))
         length = (length[:1] + 1).expand(len(ids)) if all_alive else length + alive
         if terminated.numpy().any() if terminated.is_cpu else terminated.any():  # NumPy stops looking at the first
@@ -157,7 +157,7 @@ def episodes(
         yield history
 
 
-def _checked_run(
+def checked_run(
     world: World, policy: Policy, rows: int | Tensor, horizon: int, seed: int, interventions: Sequence[Do]
 ) -> Tensor:
     """The ids of the rows, or an error that says which argument of ``rollout`` is wrong."""
@@ -184,7 +184,7 @@ def _checked_run(
     return rows if isinstance(rows, Tensor) else torch.arange(rows)
 
 
-def _check_transition(world: World, n: int, observation: Any, reward: Tensor, terminated: Tensor) -> None:
+def check_transition(world: World, n: int, observation: Any, reward: Tensor, terminated: Tensor) -> None:
     """One look at the first step: a wrong shape here would broadcast in silence later."""
     name = type(world).__name__
     if tuple(reward.shape) != (n,) or reward.dtype != torch.float32:

@@ -70,7 +70,7 @@ def with_parts(value: Any, change: Callable[[Any], Any]) -> Any:
     return value
 
 
-def _select(tree: Any, rows: Tensor) -> Any:
+def select_rows(tree: Any, rows: Tensor) -> Any:
     """The rows of a state, an action or an observation: of each array in it."""
 
     def cut(leaf: Any) -> Any:
@@ -81,9 +81,11 @@ def _select(tree: Any, rows: Tensor) -> Any:
     return rebuild(tree, map(cut, leaves_of(tree)))
 
 
-def _concatenate(leaves: tuple[Any, ...]) -> Any:
+def concatenate(leaves: tuple[Any, ...]) -> Any:
+    """Arrays of one kind, one after the other."""
     return torch.cat(leaves) if isinstance(leaves[0], Tensor) else np.concatenate(leaves)
 
 
-def _to_cpu(leaf: Any) -> Any:
+def to_cpu(leaf: Any) -> Any:
+    """An array in main memory."""
     return leaf.cpu() if isinstance(leaf, Tensor) else leaf

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ethogram.simulator.draws import _INCREMENT, Draws, _key, _mix, _unit, derived_ids, invert_cdf, thresholds
+from ethogram.simulator.draws import _INCREMENT, Draws, _key, _unit, derived_ids, invert_cdf, mix_bits, thresholds
 
 N = 1 << 20
 IDS = torch.arange(N)
@@ -201,7 +201,7 @@ def test_integer_thresholds_decide_as_the_floats_do():
 def test_derived_ids_are_the_same_on_both_paths_and_do_not_collide():
     ids, number = torch.arange(-500, 500).repeat(20), torch.arange(20).repeat_interleave(1000)
     derived = derived_ids(ids, number)
-    assert torch.equal(derived, _mix(_mix(ids * _INCREMENT) + (number + 1) * _INCREMENT))
+    assert torch.equal(derived, mix_bits(mix_bits(ids * _INCREMENT) + (number + 1) * _INCREMENT))
     assert len(derived.unique()) == len(derived)
 
 

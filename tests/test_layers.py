@@ -121,7 +121,9 @@ def test_the_walk_sees_imports_of_every_kind():
     """Guards the tests below: an import that the walk misses breaks no rule."""
     seen = {there for _, there in OURS} | {found.module for found in IMPORTS}
     assert {"simulator/draws.py", "simulator/networks/__init__.py", "numba", "torch", "matplotlib.axes"} <= seen
-    assert {there for found, there in OURS if found.module.endswith("kernels") and not found.names}  # from . import kernels
+    assert {
+        there for found, there in OURS if found.module.endswith("kernels") and not found.names
+    }  # from . import kernels
     assert len(OURS) > 200
     assert len(MAY) > 10
 
@@ -157,7 +159,9 @@ def test_each_file_imports_only_what_is_listed_above_it():
     hidden = [
         str(found)
         for found, there in OURS
-        if not found.on_load and place.get(there, -1) >= place.get(found.file, len(place)) and (found.file, there) not in DOORS
+        if not found.on_load
+        and place.get(there, -1) >= place.get(found.file, len(place))
+        and (found.file, there) not in DOORS
     ]
     assert not hidden, f"{hidden}: expected a door of DOORS"
 

@@ -24,7 +24,7 @@ from ethogram.envs.adoption import Adoption
 from ethogram.envs.epidemics import SEIR, Epidemic
 from ethogram.simulator import Do, Record, Transition, rollout
 from ethogram.simulator.networks import Contacts
-from ethogram.simulator.populations import Person, PopulationModel
+from ethogram.simulator.populations.mesa_model import Person, PopulationModel
 
 N = 60
 CONTACTS = Contacts.from_networkx(nx.watts_strogatz_graph(N, 6, 0.1, seed=1))

@@ -15,7 +15,7 @@ from ethogram.envs.epidemics import SEIR, Epidemic, Measures
 from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, Record, rollout
 from ethogram.simulator.networks import Contacts, MeanField, RandomMeetings, Timetable, erdos_renyi, small_world
-from ethogram.simulator.populations import Shard
+from ethogram.simulator.populations.shard import Shard
 
 N = 301  # not a multiple of the number of processes
 

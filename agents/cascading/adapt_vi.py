@@ -12,7 +12,7 @@ from torch import Tensor
 from ethogram.simulator import Draws, History
 
 from . import atom_kernels as kernels
-from .optimism import _act, _check_settings, _steps
+from .optimism import act_on_plan, check_settings, steps_of
 
 
 @dataclass(eq=False)
@@ -43,7 +43,7 @@ class AdaptVI:
 
     def __post_init__(self) -> None:
         S, N, H, m = self.num_states, self.num_items, self.horizon, self.length
-        _check_settings(torch.zeros(S, N, dtype=torch.float64), m, H, self.delta)
+        check_settings(torch.zeros(S, N, dtype=torch.float64), m, H, self.delta)
         num_lists = sum(math.perm(N, k) for k in range(1, m + 1))
         if num_lists * S > self.MOST_PAIRS:
             raise ValueError(
@@ -72,11 +72,11 @@ class AdaptVI:
 
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The optimistic list of each row's state at this step, (n, m) int64, padded with -1."""
-        return _act(self.plan.slates, observation, draws.step)
+        return act_on_plan(self.plan.slates, observation, draws.step)
 
     def learn(self, history: History) -> Self:
         """Count one or many episodes, and plan again."""
-        states, slates = _steps(history, self.plan.slates.shape, self.num_items)
+        states, slates = steps_of(history, self.plan.slates.shape, self.num_items)
         valid = history.valid.cpu().numpy()
         chosen = np.zeros(slates.shape[:2], np.int64)
         chosen[valid] = [self._index[tuple(a)] for a in slates[valid].tolist()]

@@ -9,7 +9,7 @@ from torch import Tensor
 from ethogram.simulator import Draws, History
 
 from . import plan_kernels as kernels
-from .optimism import _act, _check_settings, _Optimist
+from .optimism import Optimist, act_on_plan, check_settings
 
 
 @dataclass(eq=False)
@@ -33,10 +33,10 @@ class CascadingBPI:
     epsilon: float
     delta: float = 0.005
     initial: int = 0
-    model: _Optimist = field(init=False, repr=False)
+    model: Optimist = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        _check_settings(self.reward, self.length, self.horizon, self.delta)
+        check_settings(self.reward, self.length, self.horizon, self.delta)
         if not self.epsilon > 0:
             raise ValueError(f"epsilon is {self.epsilon}: expected a positive gap in units of reward")
         (S, N), H = self.reward.shape, self.horizon
@@ -54,7 +54,7 @@ class CascadingBPI:
             tightened=True,
             epsilon=float(self.epsilon),
         )
-        self.model = _Optimist.start(self.reward, self.length, self.horizon, rule)
+        self.model = Optimist.start(self.reward, self.length, self.horizon, rule)
 
     @property
     def gap(self) -> float:
@@ -68,7 +68,7 @@ class CascadingBPI:
 
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The optimistic list of each row's state at this step, (n, m) int64, padded with -1."""
-        return _act(self.model.plan.slates, observation, draws.step)
+        return act_on_plan(self.model.plan.slates, observation, draws.step)
 
     def learn(self, history: History) -> Self:
         """Count one or many episodes, and plan again."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from ethogram.simulator import Draws, History
 
 from . import plan_kernels as kernels
-from .optimism import _act, _check_settings, _Optimist
+from .optimism import Optimist, act_on_plan, check_settings
 
 
 @dataclass(eq=False)
@@ -43,10 +43,10 @@ class CascadingVI:
     strict_paper: bool = False
     tightened: bool = True
     bonus_scale: float = 1.0
-    model: _Optimist = field(init=False, repr=False)  # what it has learnt
+    model: Optimist = field(init=False, repr=False)  # what it has learnt
 
     def __post_init__(self) -> None:
-        _check_settings(self.reward, self.length, self.horizon, self.delta)
+        check_settings(self.reward, self.length, self.horizon, self.delta)
         if self.oracle not in ("bestperm", "exhaustive"):
             raise ValueError(f"oracle is {self.oracle!r}: expected 'bestperm' or 'exhaustive'")
         if self.num_episodes < 1 or self.bonus_scale < 0:
@@ -66,11 +66,11 @@ class CascadingVI:
             tightened=self.tightened,
             epsilon=0.0,
         )
-        self.model = _Optimist.start(self.reward, self.length, self.horizon, rule)
+        self.model = Optimist.start(self.reward, self.length, self.horizon, rule)
 
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The optimistic list of each row's state at this step, (n, m) int64, padded with -1."""
-        return _act(self.model.plan.slates, observation, draws.step)
+        return act_on_plan(self.model.plan.slates, observation, draws.step)
 
     def learn(self, history: History) -> Self:
         """Count one or many episodes, and plan again."""

@@ -16,7 +16,7 @@ _Array = np.ndarray[Any, Any]
 
 
 @dataclass(eq=False)
-class _Optimist:
+class Optimist:
     """Counts, the bounds that follow from them, and the optimistic plan that follows from the bounds."""
 
     reward: _Array  # (S, N + 1), 0 for no click
@@ -26,7 +26,7 @@ class _Optimist:
     rule: kernels.Rule
 
     @classmethod
-    def start(cls, reward: Tensor, length: int, horizon: int, rule: kernels.Rule) -> "_Optimist":
+    def start(cls, reward: Tensor, length: int, horizon: int, rule: kernels.Rule) -> "Optimist":
         """No counts yet, and the plan that this gives."""
         (S, N), H = reward.shape, horizon
         counts = kernels.Counts(np.zeros((S, N)), np.zeros((S, N + 1)), np.zeros((S, S, N + 1)), np.ones(S, np.bool_))
@@ -50,7 +50,7 @@ class _Optimist:
 
     def learn(self, history: History) -> None:
         """Count what the histories show, and plan again."""
-        states, slates = _steps(history, self.plan.slates.shape, self.reward.shape[1] - 1)
+        states, slates = steps_of(history, self.plan.slates.shape, self.reward.shape[1] - 1)
         clicks = _integers(history, "click", history.sites.get("click"), slates.shape[2] + 1)
         kernels.count_episodes(states, slates, clicks, history.length.cpu().numpy(), self.counts)
         self.replan()
@@ -69,7 +69,7 @@ def _integers(history: History, name: str, column: Tensor | None, below: int, le
     return column.cpu().to(torch.int64).contiguous().numpy()
 
 
-def _steps(history: History, shape: tuple[int, ...], num_items: int) -> tuple[_Array, _Array]:
+def steps_of(history: History, shape: tuple[int, ...], num_items: int) -> tuple[_Array, _Array]:
     """States (n, T + 1) and slates (n, T, m) of histories that an agent planning (H, S, m) can learn from."""
     _, num_states, length = shape
     if history.action.dim() != 3 or history.action.shape[2] != length:
@@ -80,7 +80,8 @@ def _steps(history: History, shape: tuple[int, ...], num_items: int) -> tuple[_A
     return states, _integers(history, "action", history.action, num_items, least=-1)
 
 
-def _check_settings(reward: Tensor, length: int, horizon: int, delta: float) -> None:
+def check_settings(reward: Tensor, length: int, horizon: int, delta: float) -> None:
+    """ValueError for settings that no learner can have."""
     if reward.dim() != 2 or reward.dtype != torch.float64 or not ((reward >= 0) & (reward <= 1)).all():
         raise ValueError(
             f"reward is {reward.dtype} {tuple(reward.shape)}: expected float64 (states, items) in [0, 1], the known "
@@ -94,7 +95,7 @@ def _check_settings(reward: Tensor, length: int, horizon: int, delta: float) -> 
         raise ValueError(f"delta is {delta}: expected a probability between 0 and 1")
 
 
-def _act(slates: _Array, observation: Tensor, step: int) -> Tensor:
+def act_on_plan(slates: _Array, observation: Tensor, step: int) -> Tensor:
     """The planned list of each row's state."""
     if step >= len(slates):
         raise IndexError(

@@ -7,7 +7,7 @@ from ..sessions import first_true
 from . import kernels
 from .log import ClickLog
 
-_TINY = 1e-300  # keeps 0 / 0 at 0 where an event has probability 0
+TINY = 1e-300  # keeps 0 / 0 at 0 where an event has probability 0
 
 
 def check_fit(
@@ -29,7 +29,7 @@ def check_fit(
 def ratio(hits: Tensor, tries: Tensor, prior: float) -> Tensor:
     """(hits + prior) / (tries + 2 prior), float64; 1/2 where nothing was tried and the prior is 0."""
     total = tries.double() + 2 * prior
-    return torch.where(total > 0, (hits + prior) / total.clamp(min=_TINY), 0.5)
+    return torch.where(total > 0, (hits + prior) / total.clamp(min=TINY), 0.5)
 
 
 def share(counts: Tensor, prior: float) -> Tensor:

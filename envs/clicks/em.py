@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from tqdm import tqdm
 
 from . import kernels
-from .counts import _TINY, count_clicks, ratio, share
+from .counts import TINY, count_clicks, ratio, share
 from .log import ClickLog, look_up
 
 _EM = tuple[int, float, bool]  # iterations, tolerance, progress
@@ -86,7 +86,7 @@ def _expect_skips_torch(
     pair: Tensor, where: Tensor, count: Tensor, attraction: Tensor, examination: Tensor
 ) -> tuple[Tensor, Tensor]:
     a, g = attraction[pair], examination[where]
-    each = count / (1 - a * g).clamp(min=_TINY)
+    each = count / (1 - a * g).clamp(min=TINY)
     attracted = torch.bincount(pair, each * (1 - g) * a, len(attraction))
     return attracted, torch.bincount(where, each * (1 - a) * g, len(examination))
 
@@ -182,11 +182,11 @@ def _expect_torch(
     x_r = torch.stack(x[:0:-1], dim=1)
     e_r = filtered_examination(log.clicks, a, after_skip, goes_on)
     above = log.clicks.flip(1).byte().cummax(1).values.flip(1) > 0  # at or above the last click
-    examined = torch.where(above, 1.0, e_r * (1 - x_r) / (1 - e_r * x_r).clamp(min=_TINY)) * shown
+    examined = torch.where(above, 1.0, e_r * (1 - x_r) / (1 - e_r * x_r).clamp(min=TINY)) * shown
     below, followed = pad(examined[:, 1:], (0, 1)), pad(shown[:, 1:], (0, 1))
     click, skip = (log.clicks & followed).double(), (~log.clicks & followed).double()
-    pleased = click * below * s * after_satisfied / goes_on.clamp(min=_TINY)  # satisfied and went on
-    left = click * (1 - below) * s * (1 - after_satisfied) / (1 - goes_on).clamp(min=_TINY)
+    pleased = click * below * s * after_satisfied / goes_on.clamp(min=TINY)  # satisfied and went on
+    left = click * (1 - below) * s * (1 - after_satisfied) / (1 - goes_on).clamp(min=TINY)
     satisfied = pleased + left
 
     def by_pair(values: Tensor) -> Tensor:
@@ -211,6 +211,6 @@ def filtered_examination(clicks: Tensor, attraction: Tensor, after_skip: float, 
     examined = [torch.ones_like(attraction[:, 0])]
     for r in range(clicks.shape[1] - 1):
         e, a = examined[r], attraction[:, r]
-        passed_over = e * (1 - a) / (1 - e * a).clamp(min=_TINY)  # P(E_r = 1 | C_r = 0, …)
+        passed_over = e * (1 - a) / (1 - e * a).clamp(min=TINY)  # P(E_r = 1 | C_r = 0, …)
         examined.append(torch.where(clicks[:, r], after_click[:, r], passed_over * after_skip))
     return torch.stack(examined, dim=1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ethogram.simulator import Draws
 
-from .population import Population, _check_num_people, _some
+from .population import Population, check_num_people, some
 
 
 def from_archetypes(
@@ -31,8 +31,8 @@ def from_archetypes(
     """
     names = tuple(archetypes)
     if set(names) != set(shares):
-        raise ValueError(f"shares are for {_some(shares)}: expected one for each of {_some(names)}")
-    _check_num_people(num_people)
+        raise ValueError(f"shares are for {some(shares)}: expected one for each of {some(names)}")
+    check_num_people(num_people)
     people = torch.arange(num_people)
     draws = Draws(seed, people, scope="population")
     cumulative = _cumulative("shares", shares, names)
@@ -42,8 +42,8 @@ def from_archetypes(
     for name, values in archetypes.items():
         if set(values) != set(attributes) or "archetype" in values:
             raise ValueError(
-                f"archetype '{name}' has attributes {_some(values)}: expected those of '{names[0]}', "
-                f"{_some(attributes)}, and none called 'archetype'"
+                f"archetype '{name}' has attributes {some(values)}: expected those of '{names[0]}', "
+                f"{some(attributes)}, and none called 'archetype'"
             )
     for attribute in attributes:
         specs = {name: archetypes[name][attribute] for name in names}

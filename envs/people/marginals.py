@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .population import Array, Population, _check_num_people, _some
-from .tables import _recoded, systematic_counts
+from .population import Array, Population, check_num_people, some
+from .tables import recoded, systematic_counts
 
 SWEEPS = 1000  # of iterative proportional fitting; real tables take some tens
 TOLERANCE = 1e-10  # how far a fitted marginal may be off, as a share of all people
@@ -50,7 +50,7 @@ def from_marginals(
 
     Raises ValueError where tables disagree (where, and by how much), or cannot be met with the cells that are 0.
     """
-    _check_num_people(num_people)
+    check_num_people(num_people)
     tables = {_tuple(key): {_tuple(cell): count for cell, count in table.items()} for key, table in marginals.items()}
     categories = _categories(tables)
     axis_of = {name: axis for axis, name in enumerate(categories)}
@@ -88,7 +88,7 @@ def _categories(tables: Mapping[tuple[str, ...], Table]) -> dict[str, tuple[Any,
                 found.setdefault(name, {})[category] = None
     for name, names in found.items():
         if not (all(isinstance(c, str) for c in names) or all(isinstance(c, int | np.integer) for c in names)):
-            raise ValueError(f"categories of '{name}' are {_some(names)}: expected all text, or all whole numbers")
+            raise ValueError(f"categories of '{name}' are {some(names)}: expected all text, or all whole numbers")
     if not found:
         raise ValueError("no marginals: expected at least one table with an entry")
     return {name: tuple(names) for name, names in found.items()}
@@ -115,7 +115,7 @@ def _counted_by(people: Population, categories: Categories) -> Tensor:
         if name not in people.labels:
             values, codes = np.unique(codes, return_inverse=True)
             there = values.tolist()
-        cell = cell * len(wanted) + _recoded(name, codes, there, wanted)
+        cell = cell * len(wanted) + recoded(name, codes, there, wanted)
     return torch.from_numpy(np.bincount(cell, minlength=math.prod(shape)).astype(np.float64)).reshape(shape)
 
 

@@ -58,15 +58,15 @@ class Population:
                     f"{model.device}: expected one value for each person, on one device"
                 )
             if column.dtype == torch.float32:
-                _refuse(name, column, ~column.isfinite(), "a finite number; leave out or fill in who has none")
+                refuse(name, column, ~column.isfinite(), "a finite number; leave out or fill in who has none")
             if name == "age":
-                _refuse(name, column, column < 0, "an age from 0")
+                refuse(name, column, column < 0, "an age from 0")
         for name, names in self.labels.items():
             codes = self[name]
             if codes.dtype != torch.int64 or len(set(names)) < len(names) or not all(isinstance(n, str) for n in names):
                 raise ValueError(f"labels of '{name}' ({codes.dtype}) are {names}: expected int64 and names, each once")
             unknown = (codes < 0) | (codes >= len(names))
-            _refuse(name, codes, unknown, f"a code from 0 to {len(names) - 1}, one for each of {_some(names)}")
+            refuse(name, codes, unknown, f"a code from 0 to {len(names) - 1}, one for each of {some(names)}")
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -117,7 +117,7 @@ class Population:
         """What stands in the column for a value as a reader writes it."""
         if name in self.labels:
             if value not in self.labels[name]:
-                raise LookupError(f"column '{name}' has no category {value!r}; it has {_some(self.labels[name])}")
+                raise LookupError(f"column '{name}' has no category {value!r}; it has {some(self.labels[name])}")
             return self.labels[name].index(value)
         expected = bool if self.columns[name].dtype == torch.bool else int
         if type(value) is not expected:
@@ -129,7 +129,7 @@ class Population:
         column = self[name]
         if column.dtype == torch.float32:
             raise ValueError(f"column '{name}' is float32: expected categories; make them with bands()")
-        _refuse(name, column, column < 0, "a group from 0")
+        refuse(name, column, column < 0, "a group from 0")
         return column.to(torch.int64)
 
     def to_pandas(self) -> "pandas.DataFrame":
@@ -164,7 +164,7 @@ class Population:
         return from_table(pandas.read_parquet(path), labels=json.loads(metadata[HEADER]))
 
 
-def _refuse(name: str, column: Any, bad: Any, expected: str) -> None:
+def refuse(name: str, column: Any, bad: Any, expected: str) -> None:
     """Raise ValueError for the first bad row, if any."""
     if bad.any():
         row = int(bad.nonzero()[0]) if isinstance(bad, Tensor) else int(np.flatnonzero(bad)[0])
@@ -172,12 +172,13 @@ def _refuse(name: str, column: Any, bad: Any, expected: str) -> None:
         raise ValueError(f"column '{name}' is {value!r} in row {row}: expected {expected}")
 
 
-def _check_num_people(num_people: int) -> None:
+def check_num_people(num_people: int) -> None:
+    """ValueError unless it is a whole number of people, at least one."""
     if type(num_people) is not int or num_people < 1:
         raise ValueError(f"num_people is {num_people!r}: expected an int from 1")
 
 
-def _some(names: Iterable[Any]) -> str:
+def some(names: Iterable[Any]) -> str:
     """A few of many names, for an error message."""
     names = list(names)
     return str(names) if len(names) <= 12 else f"[{', '.join(map(repr, names[:12]))}, … {len(names)} in all]"

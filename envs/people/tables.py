@@ -9,7 +9,7 @@ import torch
 
 from ethogram.simulator import Draws
 
-from .population import Array, Population, _check_num_people, _refuse, _some
+from .population import Array, Population, check_num_people, refuse, some
 
 if TYPE_CHECKING:
     import pandas
@@ -43,11 +43,11 @@ def from_table(
     wanted = [name for name in frame.columns if name != weight] if columns is None else list(columns)
     for name in [*wanted, *([] if weight is None else [weight])]:
         if name not in frame.columns:
-            raise LookupError(f"no column {name!r} in the table, which has {_some(frame.columns)}")
+            raise LookupError(f"no column {name!r} in the table, which has {some(frame.columns)}")
     if len(set(wanted)) < len(wanted) or not all(isinstance(name, str) for name in wanted):
-        raise ValueError(f"columns are {_some(wanted)}: expected names, each once; rename them in the table")
+        raise ValueError(f"columns are {some(wanted)}: expected names, each once; rename them in the table")
     if strangers := set(labels or {}) - set(wanted):
-        raise LookupError(f"labels are for {sorted(strangers)}: expected some of the columns, {_some(wanted)}")
+        raise LookupError(f"labels are for {sorted(strangers)}: expected some of the columns, {some(wanted)}")
     arrays, names = {}, {}
     for name in wanted:
         arrays[name], known = _column(name, frame[name], (labels or {}).get(name))
@@ -81,7 +81,7 @@ def _weights(frame: "pandas.DataFrame", weight: str | None) -> Array:
     if not types.is_numeric_dtype(frame[weight].dtype):
         raise ValueError(f"column '{weight}' is {frame[weight].dtype}: expected numbers, since it is the weight")
     weights = frame[weight].to_numpy(np.float64, na_value=np.nan)
-    _refuse(weight, weights, ~((weights >= 0) & np.isfinite(weights)), "a finite weight from 0")
+    refuse(weight, weights, ~((weights >= 0) & np.isfinite(weights)), "a finite weight from 0")
     return weights
 
 
@@ -94,35 +94,35 @@ def _column(
 
     missing = column.isna().to_numpy()
     if missing.any():
-        _refuse(name, column.to_numpy(dtype=object), missing, "a value; fill it in, or leave these people out")
+        refuse(name, column.to_numpy(dtype=object), missing, "a value; fill it in, or leave these people out")
     if labels is not None and (types.is_bool_dtype(column.dtype) or types.is_float_dtype(column.dtype)):
         raise ValueError(f"column '{name}' is {column.dtype} and has labels: expected text, or codes as whole numbers")
     if types.is_bool_dtype(column.dtype):
         return column.to_numpy(dtype=np.bool_, copy=True), None
     if types.is_integer_dtype(column.dtype):
         if types.is_unsigned_integer_dtype(column.dtype):
-            _refuse(name, column.to_numpy(), column.to_numpy() > np.uint64(2**63 - 1), "a whole number below 2^63")
+            refuse(name, column.to_numpy(), column.to_numpy() > np.uint64(2**63 - 1), "a whole number below 2^63")
         return column.to_numpy(dtype=np.int64, copy=True), None if labels is None else tuple(labels)
     if types.is_float_dtype(column.dtype):
         values = column.to_numpy(dtype=np.float64)
-        _refuse(name, values, ~(np.abs(values) <= np.finfo(np.float32).max), "a number that float32 holds")
+        refuse(name, values, ~(np.abs(values) <= np.finfo(np.float32).max), "a number that float32 holds")
         return values.astype(np.float32), None
     if isinstance(column.dtype, pandas.CategoricalDtype):
         codes, names = column.cat.codes.to_numpy(np.int64, copy=True), [str(c) for c in column.cat.categories]
     else:
         text = column.to_numpy(dtype=object)
-        _refuse(name, text, np.array([not isinstance(t, str) for t in text], bool), "text, a number or a bool")
+        refuse(name, text, np.array([not isinstance(t, str) for t in text], bool), "text, a number or a bool")
         codes, unique = pandas.factorize(text, sort=True)
         codes, names = codes.astype(np.int64), list(unique)
-    return (codes, tuple(names)) if labels is None else (_recoded(name, codes, names, labels), tuple(labels))
+    return (codes, tuple(names)) if labels is None else (recoded(name, codes, names, labels), tuple(labels))
 
 
-def _recoded(name: str, codes: Array, names: Sequence[Any], wanted: Sequence[Any]) -> Array:
+def recoded(name: str, codes: Array, names: Sequence[Any], wanted: Sequence[Any]) -> Array:
     """Codes of ``names`` as codes of ``wanted``."""
     place = {category: code for code, category in enumerate(wanted)}
     recoded = np.array([place.get(category, -1) for category in names], np.int64)[codes]
     if (unknown := recoded < 0).any():
-        _refuse(name, np.asarray(names, dtype=object)[codes], unknown, f"one of {_some(wanted)}")
+        refuse(name, np.asarray(names, dtype=object)[codes], unknown, f"one of {some(wanted)}")
     return recoded
 
 
@@ -136,6 +136,6 @@ def systematic_counts(weights: Array, num_people: int, seed: int, site: str) -> 
     total = np.cumsum(weights)
     if len(weights) == 0 or not 0 < total[-1] < np.inf:
         raise ValueError(f"weights sum to {total[-1] if len(weights) else 0:g}: expected some above 0, all finite")
-    _check_num_people(num_people)
+    check_num_people(num_people)
     start = Draws(seed, torch.zeros(1, dtype=torch.int64), scope="population").uniform(site).item()
     return np.diff(np.floor(total / total[-1] * num_people + start).astype(np.int64), prepend=0)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ethogram.simulator import History
-from ethogram.simulator.whatif.outcomes import _mean_over_rows
+from ethogram.simulator.whatif import mean_over_rows
 
 
 def click_rate(history: History) -> Tensor:
@@ -14,7 +14,7 @@ def click_rate(history: History) -> Tensor:
 
 def click_rate_by_step(history: History) -> Tensor:
     """(T,) the share of lists clicked at each step. Needs the site "click"."""
-    return _mean_over_rows(_clicked(history).to(torch.float64), history.valid)
+    return mean_over_rows(_clicked(history).to(torch.float64), history.valid)
 
 
 def click_rate_by_position(history: History) -> Tensor:

@@ -36,7 +36,7 @@ class Fit:
 
     def quantile(self, name: str, level: float) -> float:
         """The value below which a parameter lies with the probability ``level``."""
-        return _quantile(self.sample[:, self._place(name)], self.weight, level)
+        return weighted_quantile(self.sample[:, self._place(name)], self.weight, level)
 
     def interval(self, name: str, level: float = 0.9) -> tuple[float, float]:
         """The central interval that holds a parameter with the probability ``level``."""
@@ -62,7 +62,7 @@ class Fit:
         return "\n".join(lines)
 
 
-def _checked(bounds: Bounds, observed: Tensor) -> tuple[tuple[str, ...], Tensor, Tensor]:
+def checked(bounds: Bounds, observed: Tensor) -> tuple[tuple[str, ...], Tensor, Tensor]:
     """The parameters' names, the (d, 2) bounds, and the observed series in float64; or an error."""
     if not bounds:
         raise ValueError("bounds is empty: expected at least one parameter, such as {'r0': (1.0, 5.0)}")
@@ -75,7 +75,7 @@ def _checked(bounds: Bounds, observed: Tensor) -> tuple[tuple[str, ...], Tensor,
     return tuple(bounds), torch.tensor(list(bounds.values()), dtype=torch.float64), observed
 
 
-def _series_of(simulate: Simulate, observed: Tensor) -> Simulate:
+def series_of(simulate: Simulate, observed: Tensor) -> Simulate:
     """``simulate`` with its result checked, in float64."""
 
     def series(parameters: dict[str, Any], seed: int) -> Tensor:
@@ -91,34 +91,35 @@ def _series_of(simulate: Simulate, observed: Tensor) -> Simulate:
     return series
 
 
-def _inside(at: Tensor, box: Tensor) -> Tensor:
+def inside_box(at: Tensor, box: Tensor) -> Tensor:
     """(…, d) logits to parameters between their bounds."""
     return box[:, 0] + (box[:, 1] - box[:, 0]) * at.sigmoid()
 
 
-def _logit(where: Tensor, box: Tensor) -> Tensor:
-    """The inverse of ``_inside``."""
+def logit(where: Tensor, box: Tensor) -> Tensor:
+    """The inverse of ``inside_box``."""
     return ((where - box[:, 0]) / (box[:, 1] - box[:, 0])).logit()
 
 
-def _normal(site: str, seed: int, rows: int, columns: int, step: int = 0) -> Tensor:
+def standard_normal(site: str, seed: int, rows: int, columns: int, step: int = 0) -> Tensor:
     """(rows, columns) standard normal draws, float64."""
     uniform = Draws(seed, torch.arange(rows), step, "calibrate").uniform(site, columns)
     return torch.special.ndtri(uniform.to(torch.float64))
 
 
-def _root(covariance: Tensor) -> Tensor:
+def square_root(covariance: Tensor) -> Tensor:
     """Lower triangular, its product with its transpose the covariance; of one that is nearly singular too."""
     floor = 1e-9 * covariance.diag().mean().clamp(min=1e-12)
     return torch.linalg.cholesky(covariance + floor * torch.eye(len(covariance), dtype=covariance.dtype))
 
 
-def _quantile(values: Tensor, weight: Tensor, level: float) -> float:
+def weighted_quantile(values: Tensor, weight: Tensor, level: float) -> float:
     """Of a weighted sample, (k,) each."""
     order = values.argsort()
     place = torch.searchsorted(weight[order].cumsum(0), level * float(weight.sum()))
     return values[order[min(int(place), len(order) - 1)]].item()
 
 
-def _columns(names: tuple[str, ...], rows: list[list[float]]) -> dict[str, Tensor]:
+def as_columns(names: tuple[str, ...], rows: list[list[float]]) -> dict[str, Tensor]:
+    """Rows of numbers as one float64 tensor a name."""
     return dict(zip(names, torch.tensor(rows, dtype=torch.float64).T, strict=True))

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from ..checkpoint import Checkpoint, fingerprint
 from ..whatif import checked_seeds
-from .fit import Bounds, Fit, Simulate, _checked, _columns, _inside, _logit, _normal, _root, _series_of
+from .fit import Bounds, Fit, Simulate, as_columns, checked, inside_box, logit, series_of, square_root, standard_normal
 
 
 def fit_by_gradient(
@@ -47,8 +47,8 @@ def fit_by_gradient(
     trace: "loss" (in the second half in units of chance) and each parameter, by step. checkpoint: a file to resume
     from, to the same bits; removed at the end.
     """
-    names, box, observed = _checked(bounds, observed)
-    series = _series_of(simulate, observed)
+    names, box, observed = checked(bounds, observed)
+    series = series_of(simulate, observed)
     seeds = checked_seeds(seeds)
     if steps < 1 or spread < 2 * len(names) + 2:
         raise ValueError(f"steps={steps}, spread={spread}: expected 1 or more, and at least {2 * len(names) + 2}")
@@ -58,7 +58,7 @@ def fit_by_gradient(
     where = torch.tensor([middle[name] for name in names], dtype=torch.float64)
     half = (steps + 1) // 2
     state = {
-        "at": _logit(where, box),
+        "at": logit(where, box),
         "mean": torch.zeros_like(where),  # Adam's
         "square": torch.zeros_like(where),
         "whiten": torch.eye(len(observed), dtype=torch.float64),  # what differences are multiplied by
@@ -66,7 +66,7 @@ def fit_by_gradient(
     trace: list[list[float]] = []
 
     def mean_series(at: Tensor) -> Tensor:
-        parameters = dict(zip(names, _inside(at, box).unbind(), strict=True))
+        parameters = dict(zip(names, inside_box(at, box).unbind(), strict=True))
         found = torch.stack([series(parameters, seed) for seed in seeds]).mean(0)
         if not found.requires_grad:
             raise ValueError(
@@ -77,7 +77,7 @@ def fit_by_gradient(
 
     def by_chance(at: Tensor, number: int) -> Tensor:
         """(spread, K) how series at the same parameters differ from their mean, with seeds of their own each time."""
-        parameters = dict(zip(names, _inside(at, box).tolist(), strict=True))
+        parameters = dict(zip(names, inside_box(at, box).tolist(), strict=True))
         fresh = range(max(seeds) + 1 + number * spread, max(seeds) + 1 + (number + 1) * spread)
         found = torch.stack([series(parameters, seed).detach() for seed in fresh])
         return found - found.mean(0)
@@ -98,10 +98,10 @@ def fit_by_gradient(
             (slope,) = torch.autograd.grad(loss, at)
             if not bool(slope.isfinite().all()):
                 raise ValueError(
-                    f"the gradient is {slope.tolist()} at {_inside(state['at'], box).tolist()}: expected finite "
+                    f"the gradient is {slope.tolist()} at {inside_box(state['at'], box).tolist()}: expected finite "
                     "numbers; the square root of 0 has none, so take that of count + 1"
                 )
-            trace.append([loss.item(), *_inside(state["at"], box).tolist()])
+            trace.append([loss.item(), *inside_box(state["at"], box).tolist()])
             state |= _adam(state, slope, step % half, learning_rate * (1 - step % half / half))
             bar.set_postfix(loss=f"{loss.item():.4g}")
             if saver is not None and step < steps - 1:
@@ -114,15 +114,15 @@ def fit_by_gradient(
     at = state["at"] + makes_up @ (observed - mean.detach())
     moved = by_chance(state["at"], 1) @ makes_up.T  # (spread, d)
     covariance = (1 + 1 / len(seeds)) * moved.T @ moved / (spread - 1)
-    sample = _inside(at + _normal("interval", 0, 4000, len(names)) @ _root(covariance).T, box)
+    sample = inside_box(at + standard_normal("interval", 0, 4000, len(names)) @ square_root(covariance).T, box)
     if saver is not None:
         saver.remove()
     return Fit(
         names,
-        _inside(at, box),
+        inside_box(at, box),
         sample,
         torch.full((len(sample),), 1 / len(sample), dtype=torch.float64),
-        _columns(("loss", *names), trace),
+        as_columns(("loss", *names), trace),
         (steps + 1) * len(seeds) + (1 + (steps > 1)) * spread,
     )
 
@@ -142,5 +142,5 @@ def _whitening(chance: Tensor) -> Tensor:
     """
     covariance = chance.T @ chance / (len(chance) - 1)
     own = len(covariance) / (len(covariance) + len(chance))
-    root = _root((1 - own) * covariance + own * covariance.diag().diag())
+    root = square_root((1 - own) * covariance + own * covariance.diag().diag())
     return torch.linalg.solve_triangular(root, torch.eye(len(root), dtype=root.dtype), upper=False)

@@ -9,7 +9,18 @@ from tqdm import tqdm
 
 from ..checkpoint import Checkpoint, fingerprint
 from ..draws import Draws
-from .fit import Bounds, Fit, Simulate, _checked, _columns, _inside, _normal, _quantile, _root, _series_of
+from .fit import (
+    Bounds,
+    Fit,
+    Simulate,
+    as_columns,
+    checked,
+    inside_box,
+    series_of,
+    square_root,
+    standard_normal,
+    weighted_quantile,
+)
 
 FREEDOM = 4  # degrees of freedom of the t distribution from which the search proposes
 
@@ -46,8 +57,8 @@ def fit_by_search(
     leaves unexplained), "effective" (how many are kept in effect, by their weights) and each parameter's weighted mean.
     checkpoint: a file to resume from, to the same bits; removed at the end.
     """
-    names, box, observed = _checked(bounds, observed)
-    series, d = _series_of(simulate, observed), len(names)
+    names, box, observed = checked(bounds, observed)
+    series, d = series_of(simulate, observed), len(names)
     if not 0 < keep <= 0.5 or keep * population < 10 * d or simulations < population:
         raise ValueError(
             f"population={population}, keep={keep}, simulations={simulations}: expected to keep at most half and at "
@@ -70,7 +81,7 @@ def fit_by_search(
     with tqdm(total=simulations, initial=len(state["series"]), disable=not progress, unit="simulation") as bar:
         while True:
             for number in range(len(state["series"]), len(state["at"])):
-                parameters = dict(zip(names, _inside(state["at"][number], box).tolist(), strict=True))
+                parameters = dict(zip(names, inside_box(state["at"][number], box).tolist(), strict=True))
                 found = series(parameters, (seed << 32) + number).detach()
                 state["series"] = torch.cat([state["series"], found[None]])
                 bar.update()
@@ -79,20 +90,20 @@ def fit_by_search(
             apart = (state["series"] - observed) / _scale(state["series"][:population])
             sample, weight, tolerance = _posterior(state["at"], apart, _log_weight(state), keep)
             effective = _in_effect(weight)
-            trace.append([tolerance, effective, *(weight @ _inside(sample, box)).tolist()])
+            trace.append([tolerance, effective, *(weight @ inside_box(sample, box)).tolist()])
             bar.set_postfix(tolerance=f"{tolerance:.3g}", effective=f"{effective:.0f}")
             if len(state["at"]) + population > simulations:
                 break
             centre = weight @ sample
-            root = _root(2 * (weight[:, None] * (sample - centre)).T @ (sample - centre))
+            root = square_root(2 * (weight[:, None] * (sample - centre)).T @ (sample - centre))
             proposals = centre + _student(seed, population, len(trace), d) @ root.T
             for name, rows in (("at", proposals), ("centre", centre[None]), ("root", root[None])):
                 state[name] = torch.cat([state[name], rows])
     if saver is not None:
         saver.remove()
-    sample = _inside(sample, box)
-    estimate = torch.tensor([_quantile(column, weight, 0.5) for column in sample.T], dtype=torch.float64)
-    columns = _columns(("tolerance", "effective", *names), trace)
+    sample = inside_box(sample, box)
+    estimate = torch.tensor([weighted_quantile(column, weight, 0.5) for column in sample.T], dtype=torch.float64)
+    columns = as_columns(("tolerance", "effective", *names), trace)
     return Fit(names, estimate, sample, weight, columns, len(state["series"]))
 
 
@@ -111,7 +122,7 @@ def _posterior(at: Tensor, apart: Tensor, log_weight: Tensor, keep: float) -> tu
     told, left_over = _regressed(at, leading, torch.ones_like(weight))
     size = len(told)
     numbers = leading @ told[1:]  # (near, d); those of the observed series are 0
-    unexplained = _root(left_over.T @ left_over / (len(at) - size))
+    unexplained = square_root(left_over.T @ left_over / (len(at) - size))
     distance = torch.linalg.solve_triangular(unexplained, numbers.T, upper=False).square().sum(0).sqrt()
     kept = distance.argsort(stable=True)[: len(at) // 2]
     tolerance = distance[kept[-1]].clamp(min=1e-300)
@@ -142,7 +153,7 @@ def _scale(series: Tensor) -> Tensor:
 
 def _student(seed: int, count: int, generation: int, d: int) -> Tensor:
     """(count, d) draws of the multivariate t distribution."""
-    normal = _normal("proposal", seed, count, d + FREEDOM, generation)
+    normal = standard_normal("proposal", seed, count, d + FREEDOM, generation)
     return normal[:, :d] / normal[:, d:].square().mean(1, keepdim=True).sqrt()
 
 

@@ -7,22 +7,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..gym.convert import _first_row
+from ..gym import first_row
 from ..history import History, map_column
-from ..trees import _select, leaves_of
+from ..trees import leaves_of, select_rows
 
 
-def _picked(history: History, ids: Tensor) -> History:
+def picked(history: History, ids: Tensor) -> History:
     """The rows with these ids, in this order."""
     rows = (history.ids == ids[:, None]).int().argmax(1)
     columns = {
-        name: map_column(lambda leaf: _select(leaf.swapaxes(0, 1), rows).swapaxes(0, 1), column)
+        name: map_column(lambda leaf: select_rows(leaf.swapaxes(0, 1), rows).swapaxes(0, 1), column)
         for name, column in history.columns.items()
     }
     return replace(history, columns=columns, length=history.length[rows], ids=ids)
 
 
-def _difference(a: History, b: History) -> str | None:
+def difference(a: History, b: History) -> str | None:
     """Where two histories of the same rows first differ before the rows' ends; None where they do not."""
     if a.columns.keys() != b.columns.keys():
         return f"one names {sorted(a.columns)} and the other {sorted(b.columns)}"
@@ -55,15 +55,11 @@ def _short(value: Any) -> str:
     return str(value.tolist() if isinstance(value, Tensor | np.ndarray) else value)[:80]
 
 
-def _on_cpu(leaf: Any) -> Any:
-    return leaf.cpu() if isinstance(leaf, Tensor) else leaf
-
-
-def _described(value: Any) -> str:
+def described(value: Any) -> str:
     """Types, shapes and the first row of a column."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_described(part)}" for key, part in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {described(part)}" for key, part in value.items()) + "}"
     if not isinstance(value, Tensor | np.ndarray):
         return f"a {type(value).__name__}"
-    first = f", first {_short(_first_row(value))}" if value.ndim and len(value) else ""
+    first = f", first {_short(first_row(value))}" if value.ndim and len(value) else ""
     return f"{value.dtype} {tuple(value.shape)}{first}"

@@ -7,12 +7,13 @@ from gymnasium.vector.utils import batch_space
 
 from ..checkpoint import fingerprint
 from ..draws import Draws
-from ..gym.convert import _to_numpy
+from ..gym import to_numpy
 from ..history import map_column
 from ..sites import Sites
+from ..trees import to_cpu
 from ..world import Policy, World
-from .difference import _described, _on_cpu
-from .run import _check_repeats, _check_rows_alone, _nothing_yet, _Run
+from .difference import described
+from .run import Watched, check_repeats, check_rows_alone, nothing_yet
 
 
 def check_policy(
@@ -35,28 +36,28 @@ def check_policy(
     if rows < 2 or horizon < 2:
         raise ValueError(f"check of {rows} rows over {horizon} steps: expected at least 2 of each")
     name = type(policy).__name__
-    run = _Run(world, policy, torch.arange(rows) + 3, horizon, seed)
+    run = Watched(world, policy, torch.arange(rows) + 3, horizon, seed)
     _check_actions(run)
-    history = _check_repeats(run, name)
+    history = check_repeats(run, name)
     if independent:
-        _check_rows_alone(run, history, name)
+        check_rows_alone(run, history, name)
 
 
-def _check_actions(run: _Run) -> None:
+def _check_actions(run: Watched) -> None:
     """That actions are in the action space, and that acting leaves the observation as it was."""
     space = batch_space(run.world.action_space, len(run.ids))
     draws, site = Draws(run.seed, run.ids, scope="policy"), Sites()
     _, observation = run.world.reset(draws.scoped("world"), site)
     before = deepcopy(observation)
-    action = run.policy.act(observation, _nothing_yet(run), draws)
+    action = run.policy.act(observation, nothing_yet(run), draws)
     assert fingerprint(before) == fingerprint(observation), (
         "act changed the observation in place: compute on a copy, for the history and the world hold it too"
     )
     try:
-        batch = _to_numpy(map_column(_on_cpu, action))
+        batch = to_numpy(map_column(to_cpu, action))
     except Exception as error:
         raise AssertionError(f"act returns a {type(action).__name__}: expected tensors as {space} has") from error
     assert space.contains(batch), (
-        f"act returns {_described(action)}, which {space} does not contain: expected {len(run.ids)} rows of "
+        f"act returns {described(action)}, which {space} does not contain: expected {len(run.ids)} rows of "
         f"{run.world.action_space}, with its type, shape and bounds"
     )

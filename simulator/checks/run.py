@@ -15,13 +15,12 @@ from torch import Tensor
 
 from ..checkpoint import fingerprint
 from ..draws import Draws
-from ..gym import episode_ids
-from ..gym.convert import _stack
+from ..gym import episode_ids, stack
 from ..history import CORE, History
 from ..rollout import rollout
 from ..sites import Do
 from ..world import Policy, World
-from .difference import _difference, _picked
+from .difference import difference, picked
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +35,11 @@ class Sampled:
         for seed in (episode_ids(draws.ids, draws.step) & (1 << 31) - 1).tolist():
             space.seed(seed)
             samples.append(space.sample())
-        return _stack(space, samples, draws.ids.device)
+        return stack(space, samples, draws.ids.device)
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class Watched:
     """What a check runs, over and over."""
 
     world: World
@@ -52,6 +51,7 @@ class _Run:
     def __call__(
         self, ids: Tensor | None = None, interventions: Sequence[Do] = (), record: Sequence[str] | str = "all"
     ) -> History:
+        """The history of another such run."""
         return rollout(
             self.world,
             self.policy,
@@ -63,22 +63,22 @@ class _Run:
         )
 
 
-def _check_repeats(run: _Run, name: str) -> History:
+def check_repeats(run: Watched, name: str) -> History:
     """That a run repeats, whatever the global generators are at, and leaves what ran unchanged; the history."""
     before = fingerprint((run.world, run.policy))
     with _global_generators(1, name):
         history = run()
     with _global_generators(2, name):
         again = run()
-    if difference := _difference(history, again):
+    if apart := difference(history, again):
         raise AssertionError(
-            f"two runs of {name} with the same seed differ: {difference}; keep nothing between calls, and take all "
+            f"two runs of {name} with the same seed differ: {apart}; keep nothing between calls, and take all "
             "chance from draws"
         )
     core = {site: history.columns[site] for site in CORE}
-    if difference := _difference(replace(history, columns=core), run(record=())):
+    if apart := difference(replace(history, columns=core), run(record=())):
         raise AssertionError(
-            f"{name} runs otherwise when its sites are recorded: {difference}; a shortcut for runs that nobody "
+            f"{name} runs otherwise when its sites are recorded: {apart}; a shortcut for runs that nobody "
             "records must compute the same"
         )
     assert fingerprint((run.world, run.policy)) == before, (
@@ -94,22 +94,22 @@ def _check_repeats(run: _Run, name: str) -> History:
             f"{name} cannot be pickled ({error}): expected it to, for saving and for other processes; define its "
             "class and functions at the top of a module, and keep open files and lambdas out of it"
         ) from error
-    if difference := _difference(history, copied()):
-        raise AssertionError(f"a copy of {name} by pickle runs otherwise: {difference}; make all that matters a field")
+    if apart := difference(history, copied()):
+        raise AssertionError(f"a copy of {name} by pickle runs otherwise: {apart}; make all that matters a field")
     past_end = ~history.valid
     assert not (history.terminated & past_end).any(), "a row terminated twice"
     assert not (history.reward * past_end).any(), "a row was rewarded after its end"
     return history
 
 
-def _check_rows_alone(run: _Run, history: History, name: str) -> None:
+def check_rows_alone(run: Watched, history: History, name: str) -> None:
     """That a batch equals its rows, alone and in another order."""
     why = "compute each row from its own state, action and draws alone, and draw by row id, never by place"
     for i in range(len(run.ids)):
-        if difference := _difference(history[i : i + 1], run(run.ids[i : i + 1])):
-            raise AssertionError(f"a row of {name} in a batch and alone differ: {difference}; {why}")
-    if difference := _difference(_picked(history, run.ids.flip(0)), run(run.ids.flip(0))):
-        raise AssertionError(f"rows of {name} in another order differ: {difference}; {why}")
+        if apart := difference(history[i : i + 1], run(run.ids[i : i + 1])):
+            raise AssertionError(f"a row of {name} in a batch and alone differ: {apart}; {why}")
+    if apart := difference(picked(history, run.ids.flip(0)), run(run.ids.flip(0))):
+        raise AssertionError(f"rows of {name} in another order differ: {apart}; {why}")
 
 
 @contextmanager
@@ -133,7 +133,7 @@ def _global_generators(seed: int, name: str) -> Iterator[None]:
         torch.set_rng_state(saved[2])
 
 
-def _nothing_yet(run: _Run) -> History:
+def nothing_yet(run: Watched) -> History:
     """A history of no steps."""
     never = torch.zeros(run.horizon, len(run.ids), dtype=torch.bool)
     length = torch.zeros_like(run.ids)

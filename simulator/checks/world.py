@@ -13,13 +13,13 @@ from torch import Tensor
 
 from ..checkpoint import fingerprint
 from ..draws import Draws
-from ..gym.convert import _checked_space, _to_numpy
+from ..gym import checked_space, to_numpy
 from ..history import History, map_column
 from ..sites import Do, Sites
-from ..trees import leaves_of
+from ..trees import leaves_of, to_cpu
 from ..world import Policy, Transition, World
-from .difference import _described, _difference, _on_cpu, _picked
-from .run import Sampled, _check_repeats, _check_rows_alone, _nothing_yet, _Run
+from .difference import described, difference, picked
+from .run import Sampled, Watched, check_repeats, check_rows_alone, nothing_yet
 
 
 def check_world(
@@ -48,13 +48,13 @@ def check_world(
     if rows < 2 or horizon < 2:
         raise ValueError(f"check of {rows} rows over {horizon} steps: expected at least 2 of each")
     name = type(world).__name__
-    run = _Run(world, policy or Sampled(world.action_space), torch.arange(rows) + 3, horizon, seed)
+    run = Watched(world, policy or Sampled(world.action_space), torch.arange(rows) + 3, horizon, seed)
     _check_spaces(world)
     _check_steps(run)
-    history = _check_repeats(run, name)
+    history = check_repeats(run, name)
     _check_naming(run)
     if independent:
-        _check_rows_alone(run, history, name)
+        check_rows_alone(run, history, name)
     for site in history.columns if intervene is None else intervene:
         if site not in ("observation", "terminated", "truncated"):
             _check_intervention(run, history, site, independent)
@@ -68,20 +68,20 @@ def _check_spaces(world: World) -> None:
             f"{role}_space is a {type(space).__name__}: expected a gymnasium.Space"
         )
         try:
-            _checked_space(space, role)
+            checked_space(space, role)
             batch_space(space, 3)
         except Exception as error:
             raise AssertionError(f"{role}_space {space} cannot be batched: {error}") from error
         assert getattr(world, f"{role}_space") == space, f"{role}_space differs each time: expected one space"
 
 
-def _check_steps(run: _Run) -> None:
+def _check_steps(run: Watched) -> None:
     """Shapes, types, spaces, states; and that a step leaves the state it was given as it was."""
     world, n = run.world, len(run.ids)
     draws, site = Draws(run.seed, run.ids, scope="world"), Sites()
     state, observation = world.reset(draws, site)
     _check_observation(world, observation, n, "reset")
-    history = _nothing_yet(run)
+    history = nothing_yet(run)
     for t in range(run.horizon):
         _check_state(state, n)
         site.step = t
@@ -109,14 +109,14 @@ def _check_steps(run: _Run) -> None:
 def _check_observation(world: World, observation: Any, n: int, when: str) -> None:
     space = batch_space(world.observation_space, n)
     try:
-        batch = _to_numpy(map_column(_on_cpu, observation))
+        batch = to_numpy(map_column(to_cpu, observation))
     except Exception as error:
         raise AssertionError(
             f"observation of {when} is a {type(observation).__name__}: expected tensors, arrays of text, or dicts of "
             "them, first axis rows"
         ) from error
     assert space.contains(batch), (
-        f"observation of {when} is {_described(observation)}, which {space} does not contain: expected {n} rows of "
+        f"observation of {when} is {described(observation)}, which {space} does not contain: expected {n} rows of "
         f"{world.observation_space}, with its type, shape and bounds"
     )
 
@@ -125,12 +125,12 @@ def _check_state(state: Any, n: int) -> None:
     for leaf in leaves_of(state):
         if isinstance(leaf, Tensor | np.ndarray):
             assert leaf.shape[:1] == (n,), (
-                f"the state holds {_described(leaf)}: expected {n} rows in each of its arrays, one for each id of "
+                f"the state holds {described(leaf)}: expected {n} rows in each of its arrays, one for each id of "
                 "the draws; parameters belong to the world"
             )
 
 
-def _check_naming(run: _Run) -> None:
+def _check_naming(run: Watched) -> None:
     """That every step names each site, once: ``rollout`` looks for misspelt names in the first."""
     named: list[str] = []
     draws, site = Draws(run.seed, run.ids, scope="world"), Sites(record=lambda name, step, value: named.append(name))
@@ -139,7 +139,7 @@ def _check_naming(run: _Run) -> None:
     for t in range(run.horizon):
         named.clear()
         site.step = t
-        action = run.policy.act(observation, _nothing_yet(run), draws.scoped("policy").at(t))
+        action = run.policy.act(observation, nothing_yet(run), draws.scoped("policy").at(t))
         state, observation, _, _ = run.world.step(state, action, draws.at(t), site)
         twice = sorted({name for name in named if named.count(name) > 1})
         assert not twice, f"step {t} names {twice} more than once: name a site once, with the value that is then used"
@@ -149,14 +149,14 @@ def _check_naming(run: _Run) -> None:
         )
 
 
-def _check_intervention(run: _Run, history: History, site: str, independent: bool) -> None:
+def _check_intervention(run: Watched, history: History, site: str, independent: bool) -> None:
     """That giving some rows their neighbours' value acts from its start, and on those rows only."""
     factual = history.column(site)
     n, start = len(run.ids), run.horizon // 2
     if not isinstance(factual, Tensor) or factual.shape[0] != n or not independent:
         do = Do(site, lambda value: value, start)  # text, a dict or a population: nothing must change at all
-        if difference := _difference(history, replace(run(interventions=[do]), scenario=history.scenario)):
-            raise AssertionError(f"Do('{site}') that changes nothing changed something: {difference}")
+        if apart := difference(history, replace(run(interventions=[do]), scenario=history.scenario)):
+            raise AssertionError(f"Do('{site}') that changes nothing changed something: {apart}")
         return
     who = torch.arange(n) % 2 == 0
     do = Do(site, lambda value: value.roll(1, 0), start, who=who)
@@ -167,19 +167,19 @@ def _check_intervention(run: _Run, history: History, site: str, independent: boo
             f"Do('{site}') with the values of other rows raised {error!r}: if such values make no sense, leave the "
             "site out of intervene="
         ) from error
-    if difference := _difference(history[:, :start], counterfactual[:, :start]):
+    if apart := difference(history[:, :start], counterfactual[:, :start]):
         raise AssertionError(
-            f"Do('{site}') from step {start} changed what came before: {difference}; a step may only use its own "
+            f"Do('{site}') from step {start} changed what came before: {apart}; a step may only use its own "
             "state, action and draws"
         )
-    if difference := _difference(_picked(history, run.ids[~who]), _picked(counterfactual, run.ids[~who])):
+    if apart := difference(picked(history, run.ids[~who]), picked(counterfactual, run.ids[~who])):
         raise AssertionError(
-            f"Do('{site}') on some rows changed others: {difference}; compute each row from its own values, and key "
+            f"Do('{site}') on some rows changed others: {apart}; compute each row from its own values, and key "
             "draws by what they are about, not by how many were drawn"
         )
 
 
-def _check_unknown_site(run: _Run) -> None:
+def _check_unknown_site(run: Watched) -> None:
     unknown = "a site that nobody names"
     try:
         run(interventions=[Do(unknown, 0.0)])

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..history import History, map_column
-from .leaves import INTEGERS, _numpy, _take_apart
-from .parquet import _arrow
+from .leaves import INTEGERS, take_apart, to_numpy
+from .parquet import to_arrow
 
 if TYPE_CHECKING:
     import pandas
@@ -23,7 +23,7 @@ def to_pandas(history: History) -> "pandas.DataFrame":
     import pandas
     import pyarrow
 
-    leaves, arrays = _take_apart(history)
+    leaves, arrays = take_apart(history)
     last = int("observation" in history.columns)
     step = np.arange(history.num_steps + last)
     length = history.length.cpu().numpy()[:, None]
@@ -37,7 +37,7 @@ def to_pandas(history: History) -> "pandas.DataFrame":
     for leaf, array in zip(leaves, arrays, strict=True):
         if not leaf.series and array.size:
             present = step < length + (leaf.path[0] == "observation")
-            column = _arrow(array, present).filter(pyarrow.array(happened.reshape(-1)))
+            column = to_arrow(array, present).filter(pyarrow.array(happened.reshape(-1)))
             frame[leaf.column] = column.to_pandas(types_mapper=nullable.get if column.null_count else None)
     return pandas.DataFrame(frame)
 
@@ -71,7 +71,7 @@ def to_minari(
             f"row {lengths.index(0)} has no steps: expected at least one in each episode; "
             "leave such rows out with history[history.length > 0]"
         )
-    columns = {name: map_column(_numpy, history.column(name)) for name in ("observation", "action")}
+    columns = {name: map_column(to_numpy, history.column(name)) for name in ("observation", "action")}
     rows = np.arange(history.num_steps + 1)[None], history.length.cpu().numpy()[:, None]
     spaces = {
         "observation": observation_space or _space("observation", columns["observation"], rows[0] <= rows[1]),
@@ -81,7 +81,7 @@ def to_minari(
     def cut(name: str, row: int, steps: int) -> Any:
         return map_column(lambda a: a[row, :steps].tolist() if a.dtype == object else a[row, :steps], columns[name])
 
-    reward, terminated, truncated = (_numpy(history.column(c)) for c in ("reward", "terminated", "truncated"))
+    reward, terminated, truncated = (to_numpy(history.column(c)) for c in ("reward", "terminated", "truncated"))
     buffers = [
         EpisodeBuffer(
             id=row,

@@ -22,7 +22,7 @@ NUMBERS = (*INTEGERS, *map(np.dtype, ("f2", "f4", "f8")))
 
 
 @dataclass(frozen=True)
-class _Leaf:
+class Leaf:
     """One array of a history, and what it takes to make it again."""
 
     path: tuple[str, ...]  # the column's name, then the keys of dicts
@@ -32,9 +32,9 @@ class _Leaf:
     shape: tuple[int, ...]  # rows first
 
 
-def _take_apart(history: History) -> tuple[list[_Leaf], list[np.ndarray]]:
+def take_apart(history: History) -> tuple[list[Leaf], list[np.ndarray]]:
     """The arrays of a history, rows first, with their descriptions."""
-    leaves: list[_Leaf] = []
+    leaves: list[Leaf] = []
     arrays: list[np.ndarray] = []
     taken = set(RESERVED)
 
@@ -48,10 +48,10 @@ def _take_apart(history: History) -> tuple[list[_Leaf], list[np.ndarray]]:
         while column in taken:  # a site may be called "step", or "a.b" beside {"a": {"b": …}}
             column += "_"
         taken.add(column)
-        array = _numpy(value)
+        array = to_numpy(value)
         _check_storable(column, array)
         kind = str(value.dtype) if isinstance(value, Tensor) else f"numpy.{_dtype_name(array.dtype)}"
-        leaves.append(_Leaf(path, series, column, kind, tuple(array.shape)))
+        leaves.append(Leaf(path, series, column, kind, tuple(array.shape)))
         arrays.append(array)
 
     for name in history.columns:
@@ -61,7 +61,7 @@ def _take_apart(history: History) -> tuple[list[_Leaf], list[np.ndarray]]:
     return leaves, arrays
 
 
-def _numpy(leaf: Any) -> np.ndarray:
+def to_numpy(leaf: Any) -> np.ndarray:
     """An array's bits as NumPy has them: bfloat16, which it lacks, as int16."""
     if not isinstance(leaf, Tensor):
         return np.asarray(leaf)
@@ -87,18 +87,19 @@ def _check_storable(column: str, array: np.ndarray) -> None:
         raise TypeError(f"{column} is {array.dtype}: expected bool, integers, real numbers or text; convert it")
 
 
-def _leaf_of(description: dict[str, Any]) -> _Leaf:
+def leaf_of(description: dict[str, Any]) -> Leaf:
+    """The Leaf that a file's header describes."""
     path, shape = description.pop("path"), description.pop("shape")
-    return _Leaf(path=tuple(path), shape=tuple(shape), **description)
+    return Leaf(path=tuple(path), shape=tuple(shape), **description)
 
 
-def _stored(leaf: _Leaf) -> np.dtype:
+def stored(leaf: Leaf) -> np.dtype:
     """The NumPy type of the bits in the file."""
     library, name = leaf.type.split(".", 1)
     return np.dtype("int16" if (library, name) == ("torch", "bfloat16") else name)
 
 
-def _restored(leaf: _Leaf, array: np.ndarray) -> Any:
+def restored(leaf: Leaf, array: np.ndarray) -> Any:
     """The array as it was: a tensor, or NumPy's."""
     array = np.array(array)  # a copy that may be written to
     if leaf.type.startswith("numpy."):

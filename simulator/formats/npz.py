@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..history import History
-from .leaves import HEADER, _Leaf
+from .leaves import HEADER, Leaf
 
 
-def _write_npz(file: Any, history: History, header: bytes, arrays: dict[_Leaf, np.ndarray]) -> None:
+def write_npz(file: Any, history: History, header: bytes, arrays: dict[Leaf, np.ndarray]) -> None:
+    """Write the arrays and the header as an .npz."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
 
         def write(name: str, array: np.ndarray) -> None:
@@ -27,7 +28,7 @@ def _write_npz(file: Any, history: History, header: bytes, arrays: dict[_Leaf, n
                 write(name, part)
 
 
-def _parts(leaf: _Leaf, array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def _parts(leaf: Leaf, array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     if array.dtype != object:
         yield leaf.column, array
         return
@@ -36,14 +37,15 @@ def _parts(leaf: _Leaf, array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     yield f"{leaf.column}/ends", np.cumsum([len(e) for e in encoded], dtype=np.int64)
 
 
-def _read_npz(path: Path) -> tuple[bytes, Any, np.ndarray, np.ndarray]:
+def read_npz(path: Path) -> tuple[bytes, Any, np.ndarray, np.ndarray]:
+    """The header and the arrays of an .npz."""
     entries: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             content = io.BytesIO(archive.read(info))
             entries[info.filename.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
 
-    def array(leaf: _Leaf) -> np.ndarray:
+    def array(leaf: Leaf) -> np.ndarray:
         values = entries[leaf.column]
         if leaf.type != "numpy.object":
             return values

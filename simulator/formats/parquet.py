@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..history import History
-from .leaves import HEADER, _Leaf, _stored
+from .leaves import HEADER, Leaf, stored
 
 if TYPE_CHECKING:
     import pyarrow
 
 
-def _write_parquet(file: Any, history: History, header: bytes, arrays: dict[_Leaf, np.ndarray]) -> None:
+def write_parquet(file: Any, history: History, header: bytes, arrays: dict[Leaf, np.ndarray]) -> None:
+    """Write the arrays as one long table, the header in its metadata."""
     import pyarrow
     from pyarrow import parquet
 
@@ -34,21 +35,22 @@ def _write_parquet(file: Any, history: History, header: bytes, arrays: dict[_Lea
             table[leaf.column] = pyarrow.concat_arrays([first, pyarrow.nulls(rows - 1, first.type)])
         else:
             present = np.broadcast_to(np.arange(steps) < array.shape[1], (n, steps))
-            table[leaf.column] = _arrow(array, present)
+            table[leaf.column] = to_arrow(array, present)
     whole = pyarrow.table(table).replace_schema_metadata({HEADER: header})
     parquet.write_table(whole, file, compression="zstd")
 
 
-def _read_parquet(path: Path) -> tuple[bytes, Any, np.ndarray, np.ndarray]:
+def read_parquet(path: Path) -> tuple[bytes, Any, np.ndarray, np.ndarray]:
+    """The header and the arrays of such a table."""
     from pyarrow import compute, parquet
 
     table = parquet.ParquetFile(path).read()
     header = table.schema.metadata[HEADER.encode()]
     first = table.filter(compute.equal(table["step"], 0))  # not null: none, for a history of no rows
 
-    def array(leaf: _Leaf) -> np.ndarray:
+    def array(leaf: Leaf) -> np.ndarray:
         if math.prod(leaf.shape) == 0:
-            return np.empty(leaf.shape, _stored(leaf))
+            return np.empty(leaf.shape, stored(leaf))
         column = table[leaf.column].combine_chunks().drop_null()
         values = column.flatten() if hasattr(column, "flatten") and column.type.num_fields else column
         return np.asarray(values.to_numpy(zero_copy_only=False))
@@ -56,7 +58,7 @@ def _read_parquet(path: Path) -> tuple[bytes, Any, np.ndarray, np.ndarray]:
     return header, array, first["id"].to_numpy(), first["length"].to_numpy()
 
 
-def _arrow(array: np.ndarray, present: np.ndarray) -> "pyarrow.Array":
+def to_arrow(array: np.ndarray, present: np.ndarray) -> "pyarrow.Array":
     """(n, T, …) as an Arrow column of n steps rows, null where (n, steps) ``present`` is False (and beyond T)."""
     import pyarrow
 

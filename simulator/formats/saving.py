@@ -24,9 +24,9 @@ import torch
 
 from ..files import write_atomically
 from ..history import History
-from .leaves import FORMAT, _leaf_of, _restored, _stored, _take_apart
-from .npz import _read_npz, _write_npz
-from .parquet import _read_parquet, _write_parquet
+from .leaves import FORMAT, leaf_of, restored, stored, take_apart
+from .npz import read_npz, write_npz
+from .parquet import read_parquet, write_parquet
 
 
 def save(history: History, path: str | Path) -> None:
@@ -37,7 +37,7 @@ def save(history: History, path: str | Path) -> None:
     """
     path = Path(path)
     write, _ = _form(path)
-    leaves, arrays = _take_apart(history)
+    leaves, arrays = take_apart(history)
     header = {
         "format": FORMAT,
         "seed": history.seed,
@@ -66,14 +66,14 @@ def load(path: str | Path) -> History:
         header = json.loads(text)
         if header["format"] != FORMAT:
             raise ValueError(f"format {header['format']}: expected {FORMAT}; it was written by a newer ethogram")
-        leaves = [_leaf_of(description) for description in header["leaves"]]
-        arrays = [array_of(leaf).reshape(leaf.shape).astype(_stored(leaf), copy=False) for leaf in leaves]
+        leaves = [leaf_of(description) for description in header["leaves"]]
+        arrays = [array_of(leaf).reshape(leaf.shape).astype(stored(leaf), copy=False) for leaf in leaves]
         if checksum != _checksum(text, [*arrays, ids, length]):
             raise ValueError("its checksum is not that of its content")
         columns: dict[str, Any] = {}
         series: dict[str, Any] = {}
         for leaf, array in zip(leaves, arrays, strict=True):
-            value = _restored(leaf, array)
+            value = restored(leaf, array)
             tree = series if leaf.series else columns
             *parents, name = leaf.path
             for key in parents:
@@ -89,7 +89,7 @@ def load(path: str | Path) -> History:
 
 
 def _form(path: Path) -> tuple[Any, Any]:
-    forms = {".parquet": (_write_parquet, _read_parquet), ".npz": (_write_npz, _read_npz)}
+    forms = {".parquet": (write_parquet, read_parquet), ".npz": (write_npz, read_npz)}
     if path.suffix not in forms:
         raise ValueError(f"{path} ends in '{path.suffix}': expected .parquet or .npz")
     return forms[path.suffix]

@@ -10,8 +10,9 @@ Actions come in without a copy; what goes out is a copy, so that neither side ca
 ``info`` is empty but for what Gymnasium itself asks for.
 """
 
+from .convert import checked_space, first_row, stack, to_numpy
 from .env import WorldEnv, episode_ids
 from .foreign import FromGym
 from .vector import WorldVectorEnv
 
-__all__ = ["FromGym", "WorldEnv", "WorldVectorEnv", "episode_ids"]
+__all__ = ["FromGym", "WorldEnv", "WorldVectorEnv", "checked_space", "episode_ids", "first_row", "stack", "to_numpy"]

@@ -9,12 +9,12 @@ from torch import Tensor
 from ..draws import Draws
 from ..history import Column
 from ..sites import Sites
-from ..trees import _select, leaves_of, rebuild
+from ..trees import leaves_of, rebuild, select_rows
 from ..world import World
 
 
 @dataclass(eq=False)
-class _Cohort:
+class Cohort:
     """Rows whose episodes began together and are therefore at the same step: what one call of a world takes."""
 
     world: World
@@ -30,7 +30,8 @@ class _Cohort:
     ended: bool = False  # whether any row has
 
     @classmethod
-    def begin(cls, world: World, horizon: int, rows: Tensor, ids: Tensor) -> "_Cohort":
+    def begin(cls, world: World, horizon: int, rows: Tensor, ids: Tensor) -> "Cohort":
+        """The first state of episodes, one for each row; ids: (c,) int64, the episodes'."""
         draws, site = Draws(0, ids, scope="world"), Sites()
         with torch.no_grad():
             state, observation = world.reset(draws, site)
@@ -65,7 +66,7 @@ class _Cohort:
         keep = (~leaving).nonzero()[:, 0]
         self.rows, self.reward, self.terminated = self.rows[keep], self.reward[keep], self.terminated[keep]
         self.draws = Draws(self.draws.seed, self.draws.ids[keep], self.draws.step, self.draws.scope)
-        self.state, self.observation = _select(self.state, keep), _select(self.observation, keep)
+        self.state, self.observation = select_rows(self.state, keep), select_rows(self.observation, keep)
         self.ended = self.out_of_time or bool(self.terminated.numpy().any())
 
 

@@ -11,26 +11,26 @@ from torch import Tensor
 from ..history import Column
 
 
-def _to_numpy(column: Any) -> Any:
+def to_numpy(column: Any) -> Any:
     """A column as Gymnasium batches its space; never memory that the world holds."""
     if isinstance(column, dict):
-        return {key: _to_numpy(value) for key, value in column.items()}
+        return {key: to_numpy(value) for key, value in column.items()}
     return column.detach().numpy().copy() if isinstance(column, Tensor) else tuple(column.tolist())
 
 
-def _first_row(column: Any) -> Any:
+def first_row(column: Any) -> Any:
     """Row 0 as an element of the single space."""
     if isinstance(column, dict):
-        return {key: _first_row(value) for key, value in column.items()}
+        return {key: first_row(value) for key, value in column.items()}
     return column[0].detach().numpy().copy()[()] if isinstance(column, Tensor) else column[0]
 
 
-def _to_torch(space: spaces.Space[Any], value: Any, batch: tuple[int, ...]) -> Any:
+def to_torch(space: spaces.Space[Any], value: Any, batch: tuple[int, ...]) -> Any:
     """An action of Gymnasium's, batched (n,) or single (), as a column; in the caller's memory if it can be."""
     if isinstance(space, spaces.Dict):
         if not isinstance(value, dict) or value.keys() != space.keys():
             raise ValueError(f"action is {value!r}: expected a dict with keys {sorted(space.keys())}")
-        return {key: _to_torch(part, value[key], batch) for key, part in space.items()}
+        return {key: to_torch(part, value[key], batch) for key, part in space.items()}
     if isinstance(space, spaces.Text):
         return np.array(value if batch else [value], dtype=object)
     array = np.asarray(value)
@@ -44,39 +44,43 @@ def _to_torch(space: spaces.Space[Any], value: Any, batch: tuple[int, ...]) -> A
     return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
-def _checked_space(space: spaces.Space[Any], role: str) -> spaces.Space[Any]:
+def checked_space(space: spaces.Space[Any], role: str) -> spaces.Space[Any]:
+    """The space, if its elements can be columns; ValueError otherwise."""
     parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
     for part in parts:
         if isinstance(part, spaces.Dict):
-            _checked_space(part, role)
+            checked_space(part, role)
         elif isinstance(part, spaces.Tuple | spaces.Sequence | spaces.Graph | spaces.OneOf):
             raise ValueError(f"{role} space holds {part}: expected arrays, Text, or a Dict of them; name the parts")
     return space
 
 
-def _checked_horizon(horizon: int) -> int:
+def checked_horizon(horizon: int) -> int:
+    """The horizon, if it is a number of steps; ValueError otherwise."""
     if not isinstance(horizon, int | np.integer) or horizon < 1:
         raise ValueError(f"horizon is {horizon!r}: expected an int, at least 1 step")
     return horizon
 
 
-def _checked_seeds(seeds: Sequence[int]) -> Tensor:
+def checked_seeds(seeds: Sequence[int]) -> Tensor:
+    """Seeds as (n,) int64; ValueError for one out of range."""
     for seed in seeds:
         if not 0 <= seed < 2**63:
             raise ValueError(f"seed is {seed}: expected an int between 0 and 2**63 - 1")
     return torch.tensor(seeds, dtype=torch.int64)
 
 
-def _check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> None:
+def check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> None:
+    """ValueError for options of ``reset`` that are not known."""
     unknown = sorted(set(options or ()) - set(known))
     if unknown:
         raise ValueError(f"reset has options {unknown}: expected {list(known) if known else 'none'}")
 
 
-def _stack(space: spaces.Space[Any], observations: Sequence[Any], device: torch.device) -> Column:
+def stack(space: spaces.Space[Any], observations: Sequence[Any], device: torch.device) -> Column:
     """Single observations as a column."""
     if isinstance(space, spaces.Dict):
-        return {key: _stack(part, [o[key] for o in observations], device) for key, part in space.items()}
+        return {key: stack(part, [o[key] for o in observations], device) for key, part in space.items()}
     if isinstance(space, spaces.Text):
         return np.array(observations, dtype=object)
     return cast(Column, torch.from_numpy(np.stack(observations).astype(space.dtype)).to(device))

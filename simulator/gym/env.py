@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..draws import derived_ids
 from ..world import World
-from .cohort import _Cohort
-from .convert import _check_options, _checked_horizon, _checked_seeds, _checked_space, _first_row, _to_torch
+from .cohort import Cohort
+from .convert import check_options, checked_horizon, checked_seeds, checked_space, first_row, to_torch
 
 
 def episode_ids(seed: int | Tensor, episode: int | Tensor = 0) -> Tensor:
@@ -33,31 +33,31 @@ class WorldEnv(gymnasium.Env[Any, Any]):
 
     def __init__(self, world: World, horizon: int) -> None:
         """world: any world whose state and observations have rows as first axis. horizon: steps, at least 1."""
-        self.world, self.horizon = world, _checked_horizon(horizon)
-        self.observation_space = _checked_space(world.observation_space, "observation")
-        self.action_space = _checked_space(world.action_space, "action")
+        self.world, self.horizon = world, checked_horizon(horizon)
+        self.observation_space = checked_space(world.observation_space, "observation")
+        self.action_space = checked_space(world.action_space, "action")
         self._seed: int | None = None
         self._episode = -1
-        self._cohort: _Cohort | None = None
+        self._cohort: Cohort | None = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """The first observation of an episode; there are no options."""
         super().reset(seed=seed)
-        _check_options(options, known=())
+        check_options(options, known=())
         if seed is not None:
-            self._seed, self._episode = int(_checked_seeds([seed])[0]), -1
+            self._seed, self._episode = int(checked_seeds([seed])[0]), -1
         elif self._seed is None:
             self._seed = int(self.np_random.integers(2**63))
         self._episode += 1
         ids = episode_ids(self._seed, self._episode)
-        self._cohort = _Cohort.begin(self.world, self.horizon, torch.zeros(1, dtype=torch.int64), ids)
-        return _first_row(self._cohort.observation), {}
+        self._cohort = Cohort.begin(self.world, self.horizon, torch.zeros(1, dtype=torch.int64), ids)
+        return first_row(self._cohort.observation), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step."""
         cohort = self._cohort
         if cohort is None or cohort.done.item():
             raise ResetNeeded(f"the episode has {'ended' if cohort else 'not begun'}: call reset() before step()")
-        cohort.advance(_to_torch(self.action_space, action, ()))
-        observation, reward = _first_row(cohort.observation), cohort.reward.item()
+        cohort.advance(to_torch(self.action_space, action, ()))
+        observation, reward = first_row(cohort.observation), cohort.reward.item()
         return observation, reward, bool(cohort.terminated.item()), bool(cohort.truncated.item()), {}

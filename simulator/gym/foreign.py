@@ -15,9 +15,9 @@ from gymnasium.vector.utils import batch_space, iterate
 from ..draws import Draws
 from ..history import Column, map_column
 from ..sites import Sites
-from ..trees import _to_cpu
+from ..trees import to_cpu
 from ..world import Transition
-from .convert import _checked_space, _stack, _to_numpy
+from .convert import checked_space, stack, to_numpy
 from .env import episode_ids
 
 
@@ -40,8 +40,8 @@ class FromGym:
     def __post_init__(self) -> None:
         if isinstance(self.env, VectorEnv):
             raise ValueError(f"{self.env} is a vector environment: expected one row; pass what makes a single one")
-        _checked_space(self.observation_space, "observation")
-        _checked_space(self.action_space, "action")
+        checked_space(self.observation_space, "observation")
+        checked_space(self.action_space, "action")
 
     @cached_property
     def _spaces(self) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
@@ -79,7 +79,7 @@ class FromGym:
         envs = [self._make() for _ in seeds]
         observations = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
         copies = _Copies(_Fleet(envs, observations, [False] * len(envs), [False] * len(envs)), 0)
-        return copies, _stack(self.observation_space, observations, draws.ids.device)
+        return copies, stack(self.observation_space, observations, draws.ids.device)
 
     def step(self, state: "_Copies", action: Any, draws: Draws, site: Sites) -> Transition:
         """One step of each copy that has not terminated; the others stay as they are, with reward 0."""
@@ -91,7 +91,7 @@ class FromGym:
             )
         n = len(fleet.envs)
         reward = torch.zeros(n)
-        for i, one in enumerate(iterate(batch_space(self.action_space, n), _to_numpy(map_column(_to_cpu, action)))):
+        for i, one in enumerate(iterate(batch_space(self.action_space, n), to_numpy(map_column(to_cpu, action)))):
             if fleet.terminated[i]:
                 continue
             if fleet.truncated[i]:
@@ -103,7 +103,7 @@ class FromGym:
             reward[i] = float(given)
         fleet.step += 1
         device = draws.ids.device
-        observation = _stack(self.observation_space, fleet.observations, device)
+        observation = stack(self.observation_space, fleet.observations, device)
         terminated = torch.tensor(fleet.terminated, device=device)
         return Transition(_Copies(fleet, fleet.step), observation, reward.to(device), terminated)
 

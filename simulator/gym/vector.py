@@ -11,10 +11,10 @@ from gymnasium.vector.utils import batch_space, iterate
 from torch import Tensor
 
 from ..history import map_column
-from ..trees import _concatenate, _select
+from ..trees import concatenate, select_rows
 from ..world import World
-from .cohort import _Cohort
-from .convert import _check_options, _checked_horizon, _checked_seeds, _checked_space, _to_numpy, _to_torch
+from .cohort import Cohort
+from .convert import check_options, checked_horizon, checked_seeds, checked_space, to_numpy, to_torch
 from .env import episode_ids
 
 _Array = np.ndarray[Any, Any]
@@ -42,16 +42,16 @@ class WorldVectorEnv(VectorEnv[Any, Any, _Array]):
         """autoreset_mode: the enum, or its value ("NextStep", "SameStep", "Disabled")."""
         if num_envs < 1:
             raise ValueError(f"num_envs is {num_envs}: expected at least 1")
-        self.world, self.num_envs, self.horizon = world, num_envs, _checked_horizon(horizon)
+        self.world, self.num_envs, self.horizon = world, num_envs, checked_horizon(horizon)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
-        self.single_observation_space = _checked_space(world.observation_space, "observation")
-        self.single_action_space = _checked_space(world.action_space, "action")
+        self.single_observation_space = checked_space(world.observation_space, "observation")
+        self.single_action_space = checked_space(world.action_space, "action")
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._seeds = torch.full((num_envs,), -1)  # -1: none yet
         self._episodes = torch.full((num_envs,), -1)
-        self._cohorts: list[_Cohort] = []
+        self._cohorts: list[Cohort] = []
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -68,7 +68,7 @@ class WorldVectorEnv(VectorEnv[Any, Any, _Array]):
             if len(seeds) != self.num_envs:
                 raise ValueError(f"{len(seeds)} seeds for {self.num_envs} rows: expected one each, or one int")
             new = mask & torch.tensor([s is not None for s in seeds])
-            self._seeds = torch.where(new, _checked_seeds([s or 0 for s in seeds]), self._seeds)
+            self._seeds = torch.where(new, checked_seeds([s or 0 for s in seeds]), self._seeds)
             self._episodes[new] = -1
         self._start(mask)
         return self._observation(), {}
@@ -77,7 +77,7 @@ class WorldVectorEnv(VectorEnv[Any, Any, _Array]):
         """One step of every row: observations, rewards (num_envs,) float32, terminations, truncations, infos."""
         if not self._cohorts:
             raise ResetNeeded("the episodes have not begun: call reset() before step()")
-        action = _to_torch(self.single_action_space, actions, (self.num_envs,))
+        action = to_torch(self.single_action_space, actions, (self.num_envs,))
         done = self._join("done") if any(cohort.ended for cohort in self._cohorts) else None
         if done is not None and self.autoreset_mode is AutoresetMode.DISABLED:
             raise ResetNeeded(
@@ -87,10 +87,10 @@ class WorldVectorEnv(VectorEnv[Any, Any, _Array]):
         if done is not None:
             self._drop(done)
         for cohort in self._cohorts:
-            cohort.advance(action if len(cohort.rows) == self.num_envs else _select(action, cohort.rows))
+            cohort.advance(action if len(cohort.rows) == self.num_envs else select_rows(action, cohort.rows))
         if done is not None:
             self._begin(done)
-        reward, terminated, truncated = (_to_numpy(self._join(name)) for name in ("reward", "terminated", "truncated"))
+        reward, terminated, truncated = (to_numpy(self._join(name)) for name in ("reward", "terminated", "truncated"))
         infos: dict[str, Any] = {}
         if self.autoreset_mode is AutoresetMode.SAME_STEP and any(cohort.ended for cohort in self._cohorts):
             infos = self._final(terminated | truncated)
@@ -115,7 +115,7 @@ class WorldVectorEnv(VectorEnv[Any, Any, _Array]):
         self._episodes += mask
         rows = mask.nonzero()[:, 0]
         ids = episode_ids(self._seeds[rows], self._episodes[rows])
-        self._cohorts.append(_Cohort.begin(self.world, self.horizon, rows, ids))
+        self._cohorts.append(Cohort.begin(self.world, self.horizon, rows, ids))
 
     def _join(self, name: str) -> Any:
         """A column of all rows, in their order."""
@@ -123,10 +123,10 @@ class WorldVectorEnv(VectorEnv[Any, Any, _Array]):
             return getattr(self._cohorts[0], name)
         order = torch.cat([cohort.rows for cohort in self._cohorts]).argsort()
         columns = [getattr(cohort, name) for cohort in self._cohorts]
-        return _select(map_column(lambda *leaves: _concatenate(leaves), *columns), order)
+        return select_rows(map_column(lambda *leaves: concatenate(leaves), *columns), order)
 
     def _observation(self) -> Any:
-        return _to_numpy(self._join("observation"))
+        return to_numpy(self._join("observation"))
 
     def _final(self, done: _Array) -> dict[str, Any]:
         """The last observations of the rows that have ended, in the form of Gymnasium's SyncVectorEnv."""
@@ -138,7 +138,7 @@ class WorldVectorEnv(VectorEnv[Any, Any, _Array]):
 
     def _checked_mask(self, options: dict[str, Any] | None) -> Tensor:
         """(num_envs,) bool, the rows to reset."""
-        _check_options(options, known=("reset_mask",))
+        check_options(options, known=("reset_mask",))
         if not options:
             return torch.ones(self.num_envs, dtype=torch.bool)
         mask = options["reset_mask"]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..draws import Draws
 from . import kernels
-from .edges import _NO_WEIGHT, Array, _end, _sorted_by, _without_repeats
+from .edges import NO_WEIGHT, Array, checked_end, sorted_by, without_repeats
 
 if TYPE_CHECKING:
     import networkx
@@ -86,7 +86,7 @@ class Contacts:
         edge that is there twice: "refuse" is an error; "add" adds up the weights (1 each without weights); "merge"
         keeps it once (unweighted edges only).
         """
-        ends = [_end(name, ids, num_people) for name, ids in (("source", source), ("target", target))]
+        ends = [checked_end(name, ids, num_people) for name, ids in (("source", source), ("target", target))]
         if len(ends[0]) != len(ends[1]):
             raise ValueError(f"{len(ends[0])} sources and {len(ends[1])} targets: expected one of each for an edge")
         if (loops := ends[0] == ends[1]).any():
@@ -94,7 +94,7 @@ class Contacts:
             raise ValueError(f"edge {edge} is a self-loop of person {ends[0][edge]}: expected two people; drop it")
         if repeats not in ("refuse", "add", "merge") or (repeats == "merge" and weight is not None):
             raise ValueError(f"repeats is {repeats!r}: expected 'refuse', 'add', or without weights 'merge'")
-        weights = _NO_WEIGHT if weight is None else np.ascontiguousarray(torch.as_tensor(weight).numpy(), np.float32)
+        weights = NO_WEIGHT if weight is None else np.ascontiguousarray(torch.as_tensor(weight).numpy(), np.float32)
         if weight is not None and len(weights) != len(ends[0]):
             raise ValueError(f"{len(weights)} weights for {len(ends[0])} edges: expected one each")
         if not directed:
@@ -103,9 +103,9 @@ class Contacts:
                 [np.concatenate([low, high]), np.concatenate([high, low])],
                 np.concatenate([weights, weights]),
             )
-        _, targets, sources, weights = _sorted_by(ends[1], ends[0], weights, num_people)
-        start, _, others, weights = _sorted_by(sources, targets, weights, num_people)
-        start, others, weights = _without_repeats(start, others, weights, repeats)
+        _, targets, sources, weights = sorted_by(ends[1], ends[0], weights, num_people)
+        start, _, others, weights = sorted_by(sources, targets, weights, num_people)
+        start, others, weights = without_repeats(start, others, weights, repeats)
         return cls(
             torch.from_numpy(start),
             torch.from_numpy(others),
@@ -211,7 +211,7 @@ class Contacts:
 
     def _arrays(self) -> tuple[Array, Array, Array]:
         """What the kernels take: unsigned views, on the CPU."""
-        weight = _NO_WEIGHT if self.weight is None else self.weight.numpy()
+        weight = NO_WEIGHT if self.weight is None else self.weight.numpy()
         return self.start.numpy().view(np.uint64), self.target.numpy().view(np.uint32), weight
 
     def to(self, device: str | torch.device) -> "Contacts":

@@ -11,7 +11,7 @@ from . import kernels
 if TYPE_CHECKING:
     import networkx
 
-_NO_WEIGHT = np.zeros(0, np.float32)
+NO_WEIGHT = np.zeros(0, np.float32)
 
 Array = np.ndarray[Any, Any]
 
@@ -40,7 +40,7 @@ def node_columns(graph: "networkx.Graph[Any]", *names: str) -> dict[str, Tensor]
     return columns
 
 
-def _end(name: str, ids: Any, num_people: int) -> Array:
+def checked_end(name: str, ids: Any, num_people: int) -> Array:
     """One end of each edge as int32, or an error."""
     tensor = torch.as_tensor(ids)
     if tensor.dim() != 1 or tensor.dtype.is_floating_point or tensor.dtype == torch.bool:
@@ -53,7 +53,7 @@ def _end(name: str, ids: Any, num_people: int) -> Array:
     return np.ascontiguousarray(tensor.cpu().numpy().astype(np.int32, copy=False))
 
 
-def _sorted_by(by: Array, other: Array, weight: Array, num_people: int) -> tuple[Array, Array, Array, Array]:
+def sorted_by(by: Array, other: Array, weight: Array, num_people: int) -> tuple[Array, Array, Array, Array]:
     """Contacts sorted by one end, stably: where each row starts, and the three arrays in the new order."""
     start = np.zeros(num_people + 1, np.int64)
     kernels.count(by.view(np.uint32), start)
@@ -62,7 +62,7 @@ def _sorted_by(by: Array, other: Array, weight: Array, num_people: int) -> tuple
     return start, np.repeat(np.arange(num_people, dtype=np.int32), np.diff(start)), others, weights
 
 
-def _without_repeats(start: Array, other: Array, weight: Array, repeats: str) -> tuple[Array, Array, Array]:
+def without_repeats(start: Array, other: Array, weight: Array, repeats: str) -> tuple[Array, Array, Array]:
     """Rows in which each contact stands once."""
     again = np.zeros(len(other), bool)
     again[1:] = other[1:] == other[:-1]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..draws import Draws, _mix, _signed
+from ..draws import Draws, mix_bits, signed
 from ..kernels import INCREMENT
 from . import kernels
 from .contacts import Contacts
@@ -106,15 +106,15 @@ class Met:
         """Where people stand in a random order of all, or (``forth`` False) who stands there: ``kernels.shuffled``."""
         bits = (self.num_people - 1).bit_length()
         low, order = bits // 2, range(_rounds(bits))
-        own = torch.tensor([_signed((self.key + (k + 1) * INCREMENT) % 2**64)])
-        keys = _mix(_mix(own) + torch.arange(len(order)) * _signed(INCREMENT)).to(people.device)
+        own = torch.tensor([signed((self.key + (k + 1) * INCREMENT) % 2**64)])
+        keys = mix_bits(mix_bits(own) + torch.arange(len(order)) * signed(INCREMENT)).to(people.device)
         masks = ((1 << low) - 1, (1 << (bits - low)) - 1)
         out, inside = people.clone(), torch.zeros_like(people, dtype=torch.bool)
         while not inside.all():
             right, left = out & masks[0], out >> low
             for r in order if forth else reversed(order):
                 source, mask = (right, masks[1]) if r % 2 == 0 else (left, masks[0])
-                bent = (_mix(keys[r] + source * _signed(INCREMENT)) >> 20) & mask
+                bent = (mix_bits(keys[r] + source * signed(INCREMENT)) >> 20) & mask
                 left, right = (left ^ bent, right) if r % 2 == 0 else (left, right ^ bent)
             out = torch.where(inside, out, (left << low) | right)
             inside = out < self.num_people

@@ -9,24 +9,26 @@ from torch import Tensor
 ONE = 1 + 1e-12  # a probability may be as much, by rounding
 
 
-def _numbers(**arrays: Any) -> list[Tensor]:
+def numbers(**arrays: Any) -> list[Tensor]:
     """Arrays as float64 tensors on the device of the first."""
     device = getattr(next(iter(arrays.values())), "device", None)
     device = device if isinstance(device, torch.device) else None
     return [torch.as_tensor(array, dtype=torch.float64, device=device) for array in arrays.values()]
 
 
-def _check_rewards(reward: Tensor, axes: int) -> None:
+def check_rewards(reward: Tensor, axes: int) -> None:
+    """ValueError unless rewards are finite, of some rounds, and have as many axes as the estimator reads."""
     if reward.dim() != axes:
         raise ValueError(
             f"reward has shape {tuple(reward.shape)}: expected {('(rounds,)', '(rounds, positions)')[axes - 1]}"
         )
     if reward.numel() == 0:
         raise ValueError(f"reward has shape {tuple(reward.shape)}: an empty log has no value; expected a round or more")
-    _check_finite("reward", reward, reward.shape)
+    check_finite("reward", reward, reward.shape)
 
 
-def _check_finite(name: str, values: Tensor, shape: torch.Size) -> None:
+def check_finite(name: str, values: Tensor, shape: torch.Size) -> None:
+    """ValueError unless the numbers are finite, in the shape expected."""
     if values.shape != shape:
         raise ValueError(f"{name} has shape {tuple(values.shape)}: expected {tuple(shape)}")
     if not math.isfinite(values.sum()) and not values.isfinite().all():
@@ -34,7 +36,7 @@ def _check_finite(name: str, values: Tensor, shape: torch.Size) -> None:
         raise ValueError(f"{name}{where} is {values[tuple(where)]}: expected a finite number")
 
 
-def _weight(logged: Tensor, evaluated: Tensor, shape: torch.Size) -> Tensor:
+def importance_weight(logged: Tensor, evaluated: Tensor, shape: torch.Size) -> Tensor:
     """evaluated / logged, after a look at both."""
     for name, probability in (("logged", logged), ("evaluated", evaluated)):
         if probability.shape != shape:
@@ -62,7 +64,8 @@ def _weight(logged: Tensor, evaluated: Tensor, shape: torch.Size) -> Tensor:
     return evaluated / logged
 
 
-def _check_prefix(name: str, prefix: Tensor) -> None:
+def check_prefix(name: str, prefix: Tensor) -> None:
+    """ValueError unless probabilities of prefixes fall along the slate."""
     rising = prefix[:, 1:] > prefix[:, :-1] * ONE
     if rising.any():
         row, position = rising.nonzero()[0].tolist()
@@ -73,7 +76,8 @@ def _check_prefix(name: str, prefix: Tensor) -> None:
         )
 
 
-def _check_distribution(name: str, distribution: Tensor, axes: int) -> None:
+def check_distribution(name: str, distribution: Tensor, axes: int) -> None:
+    """ValueError unless each row is a distribution over the items."""
     if distribution.dim() != axes or distribution.numel() == 0:
         raise ValueError(
             f"{name} has shape {tuple(distribution.shape)}: expected {axes} axes, none empty, the last one items"
@@ -87,7 +91,8 @@ def _check_distribution(name: str, distribution: Tensor, axes: int) -> None:
         )
 
 
-def _check_actions(action: Tensor, shape: torch.Size, num_items: int) -> Tensor:
+def check_actions(action: Tensor, shape: torch.Size, num_items: int) -> Tensor:
+    """ValueError unless each action is an item."""
     action = torch.as_tensor(action)
     if action.dtype != torch.int64 or action.shape != shape:
         raise ValueError(f"items shown are {action.dtype} {tuple(action.shape)}: expected int64 {tuple(shape)}")

@@ -65,7 +65,7 @@ class Estimate:
         )
 
 
-def _weighted(reward: Tensor, weight: Tensor, self_normalised: bool, unit: Tensor | None) -> Estimate:
+def weighted(reward: Tensor, weight: Tensor, self_normalised: bool, unit: Tensor | None) -> Estimate:
     """The one form behind all IPS estimators: rewards (k, m) times weights (k, m), summed over positions."""
     reweighted, normaliser = reward * weight, weight.mean(0)
     if self_normalised:
@@ -75,20 +75,21 @@ def _weighted(reward: Tensor, weight: Tensor, self_normalised: bool, unit: Tenso
                 "nothing that was logged there, so there is nothing to normalise by"
             )
         reweighted, weight = reweighted / normaliser, weight / normaliser
-        influence = _over_positions(reweighted - reweighted.mean(0) * weight)
+        influence = over_positions(reweighted - reweighted.mean(0) * weight)
     else:
-        influence = _over_positions(reweighted - reweighted.mean(0))
-    return _estimate(_over_positions(reweighted), influence, _effective(weight), unit, skewed=not self_normalised)
+        influence = over_positions(reweighted - reweighted.mean(0))
+    return estimate_of(over_positions(reweighted), influence, effective_size(weight), unit, skewed=not self_normalised)
 
 
-def _over_positions(values: Tensor) -> Tensor:
+def over_positions(values: Tensor) -> Tensor:
     """(k, m) summed over its few columns, (k,): a matrix product is fifteen times faster at this than ``sum(1)``."""
     return values @ values.new_ones(values.shape[1])
 
 
-def _estimate(
+def estimate_of(
     contributions: Tensor, influence: Tensor, effective: float, unit: Tensor | None, *, skewed: bool = True
 ) -> Estimate:
+    """The mean of the contributions; ``unit`` (rounds,) says which influences belong together (a user's, say)."""
     if unit is not None:
         if unit.dtype != torch.int64 or unit.shape != influence.shape:
             raise ValueError(f"unit is {unit.dtype} {tuple(unit.shape)}: expected int64 {tuple(influence.shape)}")
@@ -100,7 +101,8 @@ def _estimate(
     return Estimate(float(contributions.mean()), contributions, influence, effective, skewness)
 
 
-def _effective(weight: Tensor) -> float:
+def effective_size(weight: Tensor) -> float:
+    """How many rounds of equal weight would tell as much."""
     square = weight.square().sum(0)
     return float((weight.sum(0).square() / square).where(square > 0, 0.0).min())
 

@@ -3,8 +3,16 @@
 import torch
 from torch import Tensor
 
-from .checks import _check_actions, _check_distribution, _check_finite, _check_prefix, _check_rewards, _numbers, _weight
-from .estimate import Estimate, _effective, _estimate, _over_positions, _weighted
+from .checks import (
+    check_actions,
+    check_distribution,
+    check_finite,
+    check_prefix,
+    check_rewards,
+    importance_weight,
+    numbers,
+)
+from .estimate import Estimate, effective_size, estimate_of, over_positions, weighted
 
 
 def ips(
@@ -17,10 +25,10 @@ def ips(
     unit: (k,) int64, rounds with the same number belong together (a user, a session) and are not independent: the
         standard error then counts units. ``rounds`` gives it. None: every round is on its own.
     """
-    reward, logged, evaluated = _numbers(reward=reward, logged=logged, evaluated=evaluated)
-    _check_rewards(reward, 1)
-    weight = _weight(logged, evaluated, reward.shape)
-    return _weighted(reward[:, None], weight[:, None], self_normalised, unit)
+    reward, logged, evaluated = numbers(reward=reward, logged=logged, evaluated=evaluated)
+    check_rewards(reward, 1)
+    weight = importance_weight(logged, evaluated, reward.shape)
+    return weighted(reward[:, None], weight[:, None], self_normalised, unit)
 
 
 def dm(evaluated: Tensor, predicted: Tensor, *, unit: Tensor | None = None) -> Estimate:
@@ -28,11 +36,11 @@ def dm(evaluated: Tensor, predicted: Tensor, *, unit: Tensor | None = None) -> E
 
     evaluated: (k, N) the evaluated policy's probability of each item. predicted: (k, N) expected reward of each.
     """
-    evaluated, predicted = _numbers(evaluated=evaluated, predicted=predicted)
-    _check_distribution("evaluated", evaluated, 2)
-    _check_finite("predicted", predicted, evaluated.shape)
+    evaluated, predicted = numbers(evaluated=evaluated, predicted=predicted)
+    check_distribution("evaluated", evaluated, 2)
+    check_finite("predicted", predicted, evaluated.shape)
     contributions = (evaluated * predicted).sum(1)
-    return _estimate(contributions, contributions - contributions.mean(), float(len(contributions)), unit)
+    return estimate_of(contributions, contributions - contributions.mean(), float(len(contributions)), unit)
 
 
 def dr(
@@ -51,20 +59,20 @@ def dr(
     evaluated, predicted: (k, N) as in ``dm``. Unbiased where the propensities or the model are right; the model must
     not be fitted to the rounds it is used on. self_normalised: divide the correction by the mean weight (SNDR).
     """
-    reward, logged, evaluated, predicted = _numbers(
+    reward, logged, evaluated, predicted = numbers(
         reward=reward, logged=logged, evaluated=evaluated, predicted=predicted
     )
-    _check_rewards(reward, 1)
-    _check_distribution("evaluated", evaluated, 2)
-    _check_finite("predicted", predicted, evaluated.shape)
-    action = _check_actions(action, reward.shape, evaluated.shape[1])
-    weight = _weight(logged, evaluated.gather(1, action[:, None])[:, 0], reward.shape)
+    check_rewards(reward, 1)
+    check_distribution("evaluated", evaluated, 2)
+    check_finite("predicted", predicted, evaluated.shape)
+    action = check_actions(action, reward.shape, evaluated.shape[1])
+    weight = importance_weight(logged, evaluated.gather(1, action[:, None])[:, 0], reward.shape)
     model = (evaluated * predicted).sum(1)
     wrong = reward - predicted.gather(1, action[:, None])[:, 0]
-    correction = _weighted(wrong[:, None], weight[:, None], self_normalised, None)
+    correction = weighted(wrong[:, None], weight[:, None], self_normalised, None)
     contributions = model + correction.contributions
     influence = model - model.mean() + correction.influence
-    return _estimate(contributions, influence, correction.effective_rounds, unit, skewed=not self_normalised)
+    return estimate_of(contributions, influence, correction.effective_rounds, unit, skewed=not self_normalised)
 
 
 def sips(
@@ -75,10 +83,10 @@ def sips(
     reward: (k, m) at each position. logged, evaluated: (k,) the probability of the whole slate that was shown.
     The value is the expected sum of rewards over the slate. self_normalised, unit: as in ``ips``.
     """
-    reward, logged, evaluated = _numbers(reward=reward, logged=logged, evaluated=evaluated)
-    _check_rewards(reward, 2)
-    weight = _weight(logged, evaluated, reward.shape[:1])
-    return _weighted(_over_positions(reward)[:, None], weight[:, None], self_normalised, unit)
+    reward, logged, evaluated = numbers(reward=reward, logged=logged, evaluated=evaluated)
+    check_rewards(reward, 2)
+    weight = importance_weight(logged, evaluated, reward.shape[:1])
+    return weighted(over_positions(reward)[:, None], weight[:, None], self_normalised, unit)
 
 
 def iips(
@@ -89,9 +97,9 @@ def iips(
     reward: (k, m). logged, evaluated: (k, m) the probability that the item stands at its position, whatever stands
     elsewhere (``position_propensity``). self_normalised, unit: as in ``ips``.
     """
-    reward, logged, evaluated = _numbers(reward=reward, logged=logged, evaluated=evaluated)
-    _check_rewards(reward, 2)
-    return _weighted(reward, _weight(logged, evaluated, reward.shape), self_normalised, unit)
+    reward, logged, evaluated = numbers(reward=reward, logged=logged, evaluated=evaluated)
+    check_rewards(reward, 2)
+    return weighted(reward, importance_weight(logged, evaluated, reward.shape), self_normalised, unit)
 
 
 def rips(
@@ -104,12 +112,12 @@ def rips(
 
     Given ``session_prefix`` it is per-decision importance sampling of whole sessions (Precup et al., ICML 2000).
     """
-    reward, logged, evaluated = _numbers(reward=reward, logged=logged, evaluated=evaluated)
-    _check_rewards(reward, 2)
-    weight = _weight(logged, evaluated, reward.shape)
-    _check_prefix("logged", logged)
-    _check_prefix("evaluated", evaluated)
-    return _weighted(reward, weight, self_normalised, unit)
+    reward, logged, evaluated = numbers(reward=reward, logged=logged, evaluated=evaluated)
+    check_rewards(reward, 2)
+    weight = importance_weight(logged, evaluated, reward.shape)
+    check_prefix("logged", logged)
+    check_prefix("evaluated", evaluated)
+    return weighted(reward, weight, self_normalised, unit)
 
 
 def cascade_dr(
@@ -130,23 +138,23 @@ def cascade_dr(
     predicted: (k, m, N) a model's expected reward from this position down to the last, were this item shown here under
         the items shown above (``cascade_model`` fits one). It must not be fitted to the rounds it is used on.
     """
-    reward, logged, evaluated, distribution, predicted = _numbers(
+    reward, logged, evaluated, distribution, predicted = numbers(
         reward=reward, logged=logged, evaluated=evaluated, distribution=distribution, predicted=predicted
     )
-    _check_rewards(reward, 2)
-    _check_distribution("distribution", distribution, 3)
+    check_rewards(reward, 2)
+    check_distribution("distribution", distribution, 3)
     if distribution.shape[:2] != reward.shape:
         raise ValueError(f"distribution has shape {tuple(distribution.shape)}: expected {(*reward.shape, 'items')}")
-    _check_finite("predicted", predicted, distribution.shape)
-    slate = _check_actions(slate, reward.shape, distribution.shape[2])
-    weight = _weight(logged, evaluated, reward.shape)
-    _check_prefix("logged", logged)
-    _check_prefix("evaluated", evaluated)
+    check_finite("predicted", predicted, distribution.shape)
+    slate = check_actions(slate, reward.shape, distribution.shape[2])
+    weight = importance_weight(logged, evaluated, reward.shape)
+    check_prefix("logged", logged)
+    check_prefix("evaluated", evaluated)
     above = torch.nn.functional.pad(weight[:, :-1], (1, 0), value=1.0)  # the weight of what stands above a position
     expected = (distribution * predicted).sum(2)
     wrong = reward - predicted.gather(2, slate[..., None])[..., 0]
-    contributions = _over_positions(weight * wrong + above * expected)
-    return _estimate(contributions, contributions - contributions.mean(), _effective(weight), unit)
+    contributions = over_positions(weight * wrong + above * expected)
+    return estimate_of(contributions, contributions - contributions.mean(), effective_size(weight), unit)
 
 
 def cascade_model(
@@ -159,14 +167,14 @@ def cascade_model(
     Kiyohara et al. each round weighs as its prefix. Cells never seen are 0. To predict on other rounds:
     ``table[:, context].transpose(0, 1)``.
     """
-    reward, evaluated, logged, distribution = _numbers(
+    reward, evaluated, logged, distribution = numbers(
         reward=reward, evaluated=evaluated, logged=logged, distribution=distribution
     )
-    _check_rewards(reward, 2)
-    _check_distribution("distribution", distribution, 3)
+    check_rewards(reward, 2)
+    check_distribution("distribution", distribution, 3)
     num_items, contexts = distribution.shape[2], int(context.max()) + 1
-    slate = _check_actions(slate, reward.shape, num_items)
-    weight = _weight(logged, evaluated, reward.shape)
+    slate = check_actions(slate, reward.shape, num_items)
+    weight = importance_weight(logged, evaluated, reward.shape)
     table = reward.new_zeros(reward.shape[1], contexts, num_items)
     ahead = torch.zeros_like(reward[:, 0])
     for position in range(reward.shape[1] - 1, -1, -1):

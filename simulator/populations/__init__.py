@@ -1,7 +1,9 @@
-"""Populations as one row, over several processes, and as Mesa models."""
+"""Populations as one row: everybody's seat and a planner's.
 
-from .mesa_model import Person, PopulationModel
+``mesa_model`` (a population as a Mesa model) and ``shards`` (one over several processes) are imported by file, since
+they load Mesa and torch.distributed.
+"""
+
 from .seats import Citizens, Planner
-from .shard import Shard
 
-__all__ = ["Citizens", "Person", "Planner", "PopulationModel", "Shard"]
+__all__ = ["Citizens", "Planner"]

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ..draws import Draws
 from ..history import Column, History, first_leaf, map_column
-from ..recording import Record, _Recorder
-from ..rollout import _check_transition, _checked_run
+from ..recording import Record, Recorder
+from ..rollout import check_transition, checked_run
 from ..sites import Do, Sites
 from ..world import Policy, World
 
@@ -107,7 +107,7 @@ class PopulationModel(Model):  # type: ignore[misc]
         Raises TypeError for fields that the world does not have, LookupError or AttributeError in the first step for
         names of sites and agent reporters that are none of the world's, and whatever ``rollout`` raises.
         """
-        ids = _checked_run(world, policy, rows, sys.maxsize, seed, interventions)
+        ids = checked_run(world, policy, rows, sys.maxsize, seed, interventions)
         super().__init__(seed=int(seed) % 2**64)
         self.running: bool
         known: list[str] = [field.name for field in fields(world) if field.init] if is_dataclass(world) else []
@@ -116,7 +116,7 @@ class PopulationModel(Model):  # type: ignore[misc]
         self.world: World = replace(world, **kwargs) if kwargs else world  # type: ignore[type-var]
         self.policy = policy
         self._draws = Draws(int(seed), ids, scope="world")  # at the step to come
-        self._recorder = _Recorder(record, FIRST_STEPS, ids)
+        self._recorder = Recorder(record, FIRST_STEPS, ids)
         self._site = Sites(interventions, self._keep)
         self._asked = [do.site for do in interventions] + self._recorder.asked
         self._scenario = " and ".join(do.site for do in interventions) or "factual"
@@ -143,7 +143,7 @@ class PopulationModel(Model):  # type: ignore[misc]
             raise ValueError(f"{type(self.policy).__name__} gives {len(first_leaf(action))} actions: expected {n}")
         self.state, observation, reward, terminated = self.world.step(self.state, action, draws, site)
         if t == 0:
-            _check_transition(self.world, n, observation, reward, terminated)
+            check_transition(self.world, n, observation, reward, terminated)
         site("reward", reward.where(self._alive, 0))
         if terminated.any():
             self._recorder.flag("terminated", t, terminated & self._alive)

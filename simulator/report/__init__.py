@@ -1,6 +1,6 @@
 """Plots and pages of what happened. Importing this loads matplotlib."""
 
+from . import pictures, plots
 from .page import write_report
-from .plots import COLOURS, label, panels, save
 
-__all__ = ["COLOURS", "label", "panels", "save", "write_report"]
+__all__ = ["pictures", "plots", "write_report"]

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from ..networks import Contacts
-from .plots import COLOURS, _numpy
+from .plots import COLOURS, to_numpy
 
 MOST_PEOPLE = 400  # of a picture of a network: more would be a ball of wool
 
@@ -21,7 +21,7 @@ def tiles(
     from -most to most, white at 0, which also makes two pictures comparable; by default so only for values of both
     signs, and from the lowest to the highest for others. digits: after the point. NaN stays empty.
     """
-    values = _numpy(values)
+    values = to_numpy(values)
     if values.ndim != 1 or not np.isfinite(values).any():
         raise ValueError(f"values have shape {values.shape}: expected (areas,), some of them finite")
     columns = columns or int(np.ceil(len(values) ** 0.5))
@@ -51,7 +51,7 @@ def network(ax: Axes, contacts: Contacts, values: Any, unit: str, *, ringed: Any
     """
     import networkx
 
-    values, n = _numpy(values), contacts.num_people
+    values, n = to_numpy(values), contacts.num_people
     if values.shape != (n,) or not 1 < n <= MOST_PEOPLE:
         raise ValueError(
             f"{n} people and values {values.shape}: expected a value each, of 2 to {MOST_PEOPLE} people; draw some of "
@@ -62,8 +62,8 @@ def network(ax: Axes, contacts: Contacts, values: Any, unit: str, *, ringed: Any
     at = np.array([places[person] for person in range(n)])
     edges = LineCollection([at[list(edge)] for edge in graph.edges], colors="0.85", linewidths=0.5, zorder=1)
     ax.add_collection(edges)
-    area = 14 + 3 * _numpy(contacts.degree)
-    ring = np.zeros(n, bool) if ringed is None else _numpy(ringed).astype(bool)
+    area = 14 + 3 * to_numpy(contacts.degree)
+    ring = np.zeros(n, bool) if ringed is None else to_numpy(ringed).astype(bool)
     edge, width = np.where(ring, COLOURS[1], "white"), np.where(ring, 1.8, 0.3)
     unknown = np.isnan(values)
     for who, face in ((unknown, "0.75"), (~unknown, values[~unknown])):

@@ -58,11 +58,11 @@ def curves(ax: Axes, series: Mapping[str, Any], x: Any = None, *, band: str = "s
     if band not in ("sd", "stderr"):
         raise ValueError(f"band is {band!r}: expected 'sd' or 'stderr'")
     for i, (name, values) in enumerate(series.items(), first):
-        values = np.atleast_2d(_numpy(values))
+        values = np.atleast_2d(to_numpy(values))
         if values.ndim != 2 or (x is not None and len(x) < values.shape[1]):
             places = "K" if x is None else f"at most {len(x)}, as many as x has"
             raise ValueError(f"series '{name}' has shape {values.shape}: expected (seeds, K) or (K,), K {places}")
-        at = np.arange(1, values.shape[1] + 1) if x is None else _numpy(x)[: values.shape[1]]
+        at = np.arange(1, values.shape[1] + 1) if x is None else to_numpy(x)[: values.shape[1]]
         keep = np.unique(np.linspace(0, len(at) - 1, min(MOST_POINTS, len(at))).astype(int))
         at, values = at[keep], values[:, keep]
         mean, colour = values.mean(0), COLOURS[i % len(COLOURS)]
@@ -94,8 +94,8 @@ def levels(ax: Axes, values: Mapping[str, float]) -> Axes:
 def scenarios(ax: Axes, outcome: Ensemble, x: Any = None, *, levels: tuple[float, float] = (0.05, 0.95)) -> Axes:
     """An ensemble's outcome curves, (seeds, K) each: medians, with the band between two quantiles over seeds."""
     for i, name in enumerate(outcome.values):
-        low, middle, high = _numpy(outcome.quantiles(name, (levels[0], 0.5, levels[1])))
-        at, colour = np.arange(1, len(middle) + 1) if x is None else _numpy(x), COLOURS[i % len(COLOURS)]
+        low, middle, high = to_numpy(outcome.quantiles(name, (levels[0], 0.5, levels[1])))
+        at, colour = np.arange(1, len(middle) + 1) if x is None else to_numpy(x), COLOURS[i % len(COLOURS)]
         ax.plot(at, middle, linestyle=LINES[i % len(LINES)], color=colour, label=name, linewidth=1.8)
         ax.fill_between(at, low, high, color=colour, alpha=0.2, linewidth=0)
     ax.legend(frameon=False)
@@ -124,7 +124,7 @@ def bars(ax: Axes, groups: Sequence[str], rows: Mapping[str, tuple[Any, Any]], *
     """
     width = 0.8 / max(len(rows), 1)
     for i, (name, pair) in enumerate(rows.items()):
-        values, half = (_numpy(numbers) for numbers in pair)
+        values, half = (to_numpy(numbers) for numbers in pair)
         if values.shape != (len(groups),) or half.shape != values.shape:
             raise ValueError(
                 f"'{name}' has values {values.shape} and errors {half.shape}: expected ({len(groups)},), one a group"
@@ -166,5 +166,6 @@ def save(ax: Axes | Sequence[Axes], path: str | Path) -> Path:
     return path
 
 
-def _numpy(values: Any) -> Array:
+def to_numpy(values: Any) -> Array:
+    """A series as NumPy's floats, from whatever device."""
     return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=np.float64)

@@ -3,7 +3,7 @@
 from .abduction import abduct
 from .contrast import Effect, contrast
 from .ensemble import Ensemble, checked_seeds, ensemble, standard_error
-from .outcomes import cumulative_regret, mean_return, reward_by_step, session_length, state_share, total
+from .outcomes import cumulative_regret, mean_over_rows, mean_return, reward_by_step, session_length, state_share, total
 
 __all__ = [
     "Effect",
@@ -13,6 +13,7 @@ __all__ = [
     "contrast",
     "cumulative_regret",
     "ensemble",
+    "mean_over_rows",
     "mean_return",
     "reward_by_step",
     "session_length",

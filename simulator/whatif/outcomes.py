@@ -17,7 +17,7 @@ def mean_return(history: History, discount: float = 1.0) -> Tensor:
 
 def reward_by_step(history: History) -> Tensor:
     """(T,) the average reward of the rows still running at each step; NaN where none is."""
-    return _mean_over_rows(history.reward.to(torch.float64), history.valid)
+    return mean_over_rows(history.reward.to(torch.float64), history.valid)
 
 
 def session_length(history: History) -> Tensor:
@@ -51,5 +51,6 @@ def cumulative_regret(optimal: float, values: Tensor) -> Tensor:
     return (optimal - values.to(torch.float64)).cumsum(-1)
 
 
-def _mean_over_rows(values: Tensor, valid: Tensor) -> Tensor:
+def mean_over_rows(values: Tensor, valid: Tensor) -> Tensor:
+    """The mean over rows of what is no padding, step by step."""
     return values.where(valid, 0).sum(0) / valid.sum(0)
