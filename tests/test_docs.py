@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def python_of(page):
@@ -30,4 +30,4 @@ def test_the_links_of_a_page_lead_somewhere(page):
 
 def test_the_index_of_the_documentation_lists_every_page():
     listed = re.findall(r"\]\(([^)#]+)\)", (ROOT / "docs" / "README.md").read_text())
-    assert {page.name for page in (ROOT / "docs").glob("*.md")} == {*listed, "README.md"}
+    assert {page.name for page in (ROOT / "docs").rglob("*.md")} == {*listed, "README.md"}

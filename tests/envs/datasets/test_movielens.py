@@ -12,7 +12,7 @@ from ethogram.agents.cascading import myopic_policy, optimal_values, policy_valu
 from ethogram.envs.datasets import WHEEL, MovieLens, load_movielens, movielens_session, paper_mdp, session_mdp
 from ethogram.simulator.formats import Interactions, load_interactions
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 ROWS = [
     (2, 20, 4, 100),
     (1, 10, 5, 9),

@@ -21,7 +21,7 @@ from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, rollout
 from ethogram.simulator.networks import Contacts, MeanField, configuration, erdos_renyi, sum_over_contacts
 
-BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "epidemic_closed_forms.py"
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "epidemic_closed_forms.py"
 paper = SimpleNamespace(**runpy.run_path(str(BENCHMARK)))
 
 

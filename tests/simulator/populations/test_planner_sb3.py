@@ -21,7 +21,7 @@ from ethogram.simulator import WorldVectorEnv, rollout
 from ethogram.simulator.checks import check_policy
 
 PLANNER = "ethogram/EpidemicPlanner-v0"
-EXAMPLE = Path(__file__).parents[1] / "examples" / "which_policy_next.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "which_policy_next.py"
 spec = importlib.util.spec_from_file_location("which_policy_next", EXAMPLE)
 example = importlib.util.module_from_spec(spec)
 sys.modules["which_policy_next"] = example  # where pickle and dataclasses look

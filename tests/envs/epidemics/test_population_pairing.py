@@ -16,7 +16,7 @@ from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, Draws, contrast, rollout
 from ethogram.simulator.networks import Contacts, erdos_renyi, small_world
 
-BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "population_pairing.py"
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "population_pairing.py"
 benchmark = SimpleNamespace(**runpy.run_path(str(BENCHMARK)))
 
 N, DAYS = 600, 50

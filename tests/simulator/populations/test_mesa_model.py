@@ -30,7 +30,7 @@ N = 60
 CONTACTS = Contacts.from_networkx(nx.watts_strogatz_graph(N, 6, 0.1, seed=1))
 WORLD = Adoption(CONTACTS, initial=0.1)
 AGE, AREA = torch.arange(N) % 90, torch.arange(N) // 20
-DASHBOARD = Path(__file__).parents[1] / "examples" / "mesa_dashboard.py"
+DASHBOARD = Path(__file__).parents[3] / "examples" / "mesa_dashboard.py"
 
 
 def stepped(model, steps):
