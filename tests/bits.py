@@ -37,16 +37,18 @@ def arrays_of(value, name="value"):
 
 
 def rough(value, *names):
-    """Arrays, those of these names (all, without names) with floats rounded to six digits.
+    """Arrays, those of these names (all, without names) with floats rounded: to six digits, float32 to three.
 
     For what comes from exp, log, sin, special functions, products of matrices or sums of floats in no given order:
-    libraries and processors differ in the last digits. All else is kept to the bit.
+    libraries and processors differ in the last digits, and fewer digits rarely round to two sides. All else is kept
+    to the bit.
     """
 
     def rounded(array):
         if array.dtype.kind != "f":
             return array
-        numbers = [float(f"{x:.5e}") if abs(x) > 1e-12 else 0.0 for x in array.ravel().tolist()]
+        digits = 3 if array.dtype == np.float32 else 6
+        numbers = [float(f"{x:.{digits - 1}e}") if abs(x) > 1e-12 else 0.0 for x in array.ravel().tolist()]
         return np.array(numbers, array.dtype).reshape(array.shape)
 
     some = arrays_of(value).items()

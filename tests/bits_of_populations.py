@@ -14,10 +14,8 @@ import torch
 from bits import CASES, SAME_AS, arrays_of, case, rough, same_as
 
 import ethogram.envs  # noqa: F401  registers the ids
-from ethogram.agents.bandits import (
-    beta,
-    normal,
-)
+from ethogram.agents.bandits import beta, normal
+from ethogram.agents.citizen_fits import Logits
 from ethogram.agents.citizens import Heuristic, Relaxed
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
@@ -66,27 +64,26 @@ def infected_over(make, **run):
     return rollout(SEIR(make(), 0.15, initial=0.05), by_hand.StaysIn(), **SHEET, **run)
 
 
+def watched(make):
+    """Without sites, and without the reward: where it is nothing, it is -0.0 on one path over counted contacts."""
+    history = infected_over(make, record="all")
+    return {name: array for name, array in arrays_of(history).items() if name not in {*history.sites, "reward"}}
+
+
 def adopted_over(make):
     parameters = {"peer_effect": by_hand.table(N, low=2, high=6).float(), "initial": 0.1, "intercept": -3.0}
     changes = [Do("propensity", lambda p: p.clamp(min=0.5), start=5, who=SOME), Do("gives_up", False, start=9, stop=12)]
     run = {"world": Adoption(make(), **parameters), "policy": by_hand.Nudges(), **SHEET}
-    changed = rollout(**run, interventions=changes, record="all")
-    return rough({"plain": arrays_of(rollout(**run)), "changed": arrays_of(changed)}, "propensity")
+    sites = ["exposure", "adopts", "gives_up", "adopted"]  # not the propensity, a sigmoid in float32
+    changed = rollout(**run, interventions=changes, record=sites)
+    return {"plain": arrays_of(rollout(**run)), "changed": arrays_of(changed)}
 
 
 for _name, _make in NETWORKS.items():
     CASES[f"SEIR over {_name}"] = partial(infected_over, _make)
     CASES[f"SEIR over {_name}, all sites"] = partial(infected_over, _make, record="all", interventions=SEIR_CHANGES)
     CASES[f"adoption over {_name}"] = partial(adopted_over, _make)
-    SAME_AS[f"SEIR over {_name}, watched"] = (
-        f"SEIR over {_name}",
-        lambda make=_make: rollout_without_sites(infected_over(make, record="all")),
-    )
-
-
-def rollout_without_sites(history):
-    """Without the reward too: of the many who are not infected it is -0.0 on one path over counted contacts, else 0.0."""
-    return {name: array for name, array in arrays_of(history).items() if name not in {*history.sites, "reward"}}
+    SAME_AS[f"SEIR over {_name}, watched"] = (f"SEIR over {_name}", partial(watched, _make))
 
 
 LEVERS = [
@@ -167,9 +164,13 @@ def populations_in_two_processes():
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", PROCESS, str(Path(__file__).parent), folder]
         both = [subprocess.Popen([*command, rank], env=environment) for rank in "01"]
-        assert [process.wait(timeout=200) for process in both] == [0, 0]
+        try:
+            assert [process.wait(timeout=200) for process in both] == [0, 0]
+        finally:
+            for process in both:
+                process.kill()
         with np.load(Path(folder) / "found.npz") as found:
-            return {name: found[name] for name in found if name != "contacts.reward"}  # -0.0 here, 0.0 there
+            return {name: found[name] for name in found if name != "contacts.reward"}  # as in ``watched``
 
 
 @case
@@ -285,12 +286,34 @@ def populations():
     return rough({name: dict(people.columns) for name, people in made.items()})
 
 
-@case
-def mesa_model():
-    world = {"world": by_hand.city(), "policy": Heuristic(half=2.0), "rows": N, "seed": 4}
-    how = {"record": ["infected", Record("jobless", reduce="mean")], "interventions": LEVERS}
-    model = PopulationModel(**world, **how, model_reporters={"ill": lambda m: m.sum("ill")})
-    for _ in range(20):
+def mesa(**how):
+    """A city as a Mesa model after all its steps."""
+    run = runs()["city"]
+    model = PopulationModel(**{name: value for name, value in run.items() if name != "horizon"}, **how)
+    for _ in range(run["horizon"]):
         model.step()
-    collected = model.datacollector.get_model_vars_dataframe()["ill"].to_numpy()
-    return {"ill": collected} | arrays_of(model.history)
+    return model
+
+
+@case
+def a_city():
+    return rough(rollout(**runs()["city"]), "hazard")
+
+
+@same_as("a city")
+def a_city_as_a_mesa_model():
+    return rough(mesa().history, "hazard")
+
+
+@case
+def what_mesa_collects():
+    model = mesa(model_reporters={"ill": lambda m: m.sum("ill")}, agent_reporters={"employed": "employed"})
+    tables = model.datacollector.get_model_vars_dataframe(), model.datacollector.get_agent_vars_dataframe()
+    return {"ill": tables[0]["ill"].to_numpy(), "employed": tables[1]["employed"].to_numpy(np.int64)}
+
+
+@case
+def fitted_citizens():
+    days = rollout(by_hand.city(), Heuristic(half=2.0, work=0.8), **SHEET)
+    fit = Logits.fit(days, by_hand.features)
+    return rough({"isolate": fit.isolate, "work": fit.work, "stderr": fit.stderr})

@@ -34,6 +34,16 @@ from ethogram.simulator.contrast import abduct, contrast
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.ensemble import ensemble
 from ethogram.simulator.history import History
+from ethogram.simulator.ope import iips, rips, rounds
+from ethogram.simulator.outcomes import (
+    click_rate_by_position,
+    click_rate_by_step,
+    item_share,
+    mean_return,
+    session_length,
+    state_share,
+    total,
+)
 from ethogram.simulator.plackett_luce import position_propensity, prefix_propensity
 from ethogram.simulator.rollout import episodes, rollout
 from ethogram.simulator.sites import Do
@@ -47,6 +57,22 @@ SESSIONS = {"rows": 40, "horizon": 6, "seed": 7}
 @case
 def session():
     return rollout(TRAP, UNIFORM, **SESSIONS)
+
+
+@same_as("session")
+def session_watched():
+    history = rollout(TRAP, UNIFORM, record="all", **SESSIONS)
+    return {name: array for name, array in arrays_of(history).items() if name not in history.sites}
+
+
+@case
+def sessions_of_some():
+    return rollout(TRAP, UNIFORM, record="all", **SESSIONS)[torch.tensor([3, 30])]
+
+
+@same_as("sessions of some")
+def sessions_of_some_alone():
+    return rollout(TRAP, UNIFORM, record="all", **SESSIONS | {"rows": torch.tensor([3, 30])})
 
 
 @case
@@ -102,6 +128,35 @@ def clicked_by(model):
 
 
 CASES |= {f"clicks of {type(model).__name__}": partial(clicked_by, model) for model in by_hand.CLICK_MODELS}
+
+
+def fitted(model):
+    """Estimates from the clicks of the model itself, and how well they predict."""
+    run = {"rows": 60, "horizon": 6, "seed": 8, "record": ["clicks"]}
+    log = ClickLog.of(rollout(CascadingSession(trap(), user=model), by_hand.ShortLists(), **run))
+    fit = type(model).fit(log, 2, 6)
+    surprise = fit.perplexity(log)
+    numbers = {"perplexity": surprise.by_position, "likelihood": fit.log_likelihood(log)}
+    return rough(numbers | {name: torch.as_tensor(value) for name, value in vars(fit).items()})
+
+
+CASES |= {f"fit of {type(model).__name__}": partial(fitted, model) for model in by_hand.CLICK_MODELS}
+
+
+@case
+def outcomes_and_estimates():
+    scores = by_hand.table(2, 6, high=3)
+    history = rollout(TRAP, PlackettLuce(scores, 2), record=["click"], **SESSIONS)
+    found = {"return": mean_return(history, 0.9), "by step": click_rate_by_step(history)}
+    found |= {"by position": click_rate_by_position(history), "item": item_share(history, 6)}
+    found |= {"state": state_share(history, 2), "length": session_length(history), "total": total(history, "click")}
+    log = rounds(history)
+    other = PlackettLuce(scores.flip(1), 2)
+    logged, wanted = (p.scores_in(log.observation) for p in (PlackettLuce(scores, 2), other))
+    for estimate, chance in ((iips, position_propensity), (rips, prefix_propensity)):
+        value = estimate(log.reward, chance(logged, log.action), chance(wanted, log.action), unit=log.unit)
+        found |= {f"{estimate.__name__}.value": value.value, f"{estimate.__name__}.stderr": value.stderr}
+    return rough(found)
 
 
 # ---- agents
