@@ -22,6 +22,7 @@ from gymnasium.vector import AutoresetMode
 
 import ethogram.envs  # noqa: F401  registers the ids
 from ethogram.agents.simple import Fixed, UniformSlates
+from ethogram.envs.adoption import Adoption
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.gym import FromGym, WorldEnv, WorldVectorEnv
 from ethogram.simulator.rollout import rollout
@@ -91,10 +92,9 @@ def single_played(env, steps=14):
 
 def ids():
     """Id -> its arguments, where no file is needed."""
-    people = {"num_people": 30, "horizon": 5}
     return {
         "CascadingSession": {},
-        "Adoption": people,
+        "Adoption": {"world": Adoption(by_hand.weighted(30), churn=0.2, initial=0.3), "horizon": 5},
         "Epidemic": {"world": by_hand.city(30), "horizon": 5},
         "EpidemicPlanner": {"world": by_hand.city(30), "horizon": 3},
     }
