@@ -15,25 +15,29 @@ from bits import CASES, SAME_AS, arrays_of, case, rough, same_as
 
 import ethogram.envs  # noqa: F401  registers the ids
 from ethogram.agents.bandits import beta, normal
-from ethogram.agents.citizen_fits import Logits
-from ethogram.agents.citizens import Heuristic, Relaxed
+from ethogram.agents.citizens import Heuristic, Logits, Relaxed
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.envs.archetypes import from_archetypes, from_table
-from ethogram.envs.city import synthetic_city
-from ethogram.envs.marginals import from_marginals
-from ethogram.envs.populations import epidemic_planner_world
-from ethogram.envs.relaxed import RelaxedDraws, RelaxedSEIR
-from ethogram.envs.relaxed_city import RelaxedEpidemic
-from ethogram.envs.seir import SEIR
+from ethogram.envs.epidemics import SEIR, RelaxedEpidemic, RelaxedSEIR, epidemic_planner_world
+from ethogram.envs.people import from_archetypes, from_marginals, from_table, synthetic_city
+from ethogram.simulator.calibrate import RelaxedDraws
 from ethogram.simulator.draws import Draws, derived_ids
-from ethogram.simulator.generators import configuration, erdos_renyi, scale_free, small_world, within_groups
 from ethogram.simulator.gym import episode_ids
-from ethogram.simulator.meetings import MeanField, RandomMeetings, Timetable
-from ethogram.simulator.mesa_model import PopulationModel
-from ethogram.simulator.networks import sum_over_contacts
-from ethogram.simulator.rollout import Record, rollout
-from ethogram.simulator.seats import Citizens
+from ethogram.simulator.networks import (
+    MeanField,
+    RandomMeetings,
+    Timetable,
+    configuration,
+    erdos_renyi,
+    scale_free,
+    small_world,
+    sum_over_contacts,
+    within_groups,
+)
+from ethogram.simulator.populations import Citizens
+from ethogram.simulator.populations.mesa_model import PopulationModel
+from ethogram.simulator.recording import Record
+from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
 
 N = by_hand.N
@@ -147,7 +151,7 @@ import numpy as np
 import torch.distributed as dist
 from bits import arrays_of, rough
 from bits_of_populations import runs
-from ethogram.simulator import shards
+from ethogram.simulator.populations import shards
 
 folder, rank = sys.argv[2], int(sys.argv[3])
 dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)

@@ -22,31 +22,37 @@ from ethogram.agents.bandits import (
     TSCascade,
     play,
 )
-from ethogram.agents.cascading import AdaptVI, CascadingBPI, CascadingVI, learn_in
-from ethogram.agents.oracle import best_permutation, myopic_policy, optimal_values, policy_value, state_free_policy
+from ethogram.agents.cascading import (
+    AdaptVI,
+    CascadingBPI,
+    CascadingVI,
+    best_permutation,
+    learn_in,
+    myopic_policy,
+    optimal_values,
+    policy_value,
+    state_free_policy,
+)
 from ethogram.agents.simple import Fixed, PlackettLuce, Replay, Table, UniformSlates
-from ethogram.envs.cascade import CascadingSession
-from ethogram.envs.click_model import ClickLog
-from ethogram.envs.mdp import good_medium_bad, movielens_formula, trap, two_level_bandit
-from ethogram.envs.movielens import session_mdp
-from ethogram.envs.sessions import FlatSlates
-from ethogram.simulator.contrast import abduct, contrast
-from ethogram.simulator.draws import Draws
-from ethogram.simulator.ensemble import ensemble
-from ethogram.simulator.history import History
-from ethogram.simulator.ope import iips, rips, rounds
-from ethogram.simulator.outcomes import (
+from ethogram.envs.clicks import ClickLog
+from ethogram.envs.datasets import session_mdp
+from ethogram.envs.sessions import (
+    CascadingSession,
+    FlatSlates,
     click_rate_by_position,
     click_rate_by_step,
+    good_medium_bad,
     item_share,
-    mean_return,
-    session_length,
-    state_share,
-    total,
+    movielens_formula,
+    trap,
+    two_level_bandit,
 )
-from ethogram.simulator.plackett_luce import position_propensity, prefix_propensity
+from ethogram.simulator.draws import Draws
+from ethogram.simulator.history import History
+from ethogram.simulator.ope import iips, position_propensity, prefix_propensity, rips, rounds
 from ethogram.simulator.rollout import episodes, rollout
 from ethogram.simulator.sites import Do
+from ethogram.simulator.whatif import abduct, contrast, ensemble, mean_return, session_length, state_share, total
 
 # ---- sessions
 

@@ -7,13 +7,12 @@ import pandas as pd
 import torch
 from gymnasium import spaces
 
-from ethogram.agents.citizen_fits import Logits
-from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Routine
-from ethogram.envs.city import city_layers, synthetic_city
+from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Logits, Routine
 from ethogram.envs.clicks import CCM, DBN, DCM, PBM, RCM, SDBN, UBM, CascadeModel, DocumentCTR, RankCTR
-from ethogram.envs.epidemic import Disease, Economy, Epidemic, Measures
-from ethogram.envs.movielens import MovieLens
-from ethogram.simulator.interactions import load_interactions
+from ethogram.envs.datasets import MovieLens
+from ethogram.envs.epidemics import Disease, Economy, Epidemic, Measures
+from ethogram.envs.people import city_layers, synthetic_city
+from ethogram.simulator.formats import load_interactions
 from ethogram.simulator.networks import Contacts
 from ethogram.simulator.world import Transition
 

@@ -67,7 +67,7 @@ sys.path.insert(0, sys.argv[1])
 import torch
 import torch.distributed as dist
 import test_shards
-from ethogram.simulator import shards
+from ethogram.simulator.populations import shards
 
 dist.init_process_group("gloo")
 folder, dies = sys.argv[2], sys.argv[3] == "dies"
