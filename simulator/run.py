@@ -1,0 +1,111 @@
+"""One step of a run, once: rows of a world move on, and their bookkeeping with them.
+
+``rollout``, the Gymnasium shells, the seats of a population, Mesa models and the checks drive a ``Run``; what they keep
+of it, and when they stop, is their own business.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .draws import Draws
+from .history import Column, History, first_leaf
+from .sites import Sites
+from .world import Policy, World
+
+
+class Run:
+    """Rows of a world, at a step of their episodes.
+
+    world, draws, site: what ``world.step`` takes; ``draws`` is at the step to come. policy: who acts, where ``act`` is
+    asked. state, observation: the present ones. reward: (n,) float32, terminated: (n,) bool, those of the last step;
+    rows that ended before have reward 0. alive: (n,) bool, or None while all are.
+    """
+
+    def __init__(self, world: World, draws: Draws, site: Sites, policy: Policy | None = None) -> None:
+        """Nothing has happened yet: ``begin``, or set ``state`` and ``observation`` to go on from there."""
+        self.world, self.policy, self.draws, self.site = world, policy, draws, site
+        self.state: Any = None
+        self.observation: Column = torch.empty(0)
+        self.reward = self.terminated = torch.empty(0)
+        self.alive: Tensor | None = None
+        self._chance = draws.scoped("policy")
+        self._rows = len(draws.ids)
+        self._length: Tensor | None = None  # of rows, as soon as they differ
+        self._checked = False
+
+    def begin(self) -> None:
+        """The first state and observation."""
+        self.state, observation = self.world.reset(self.draws, self.site)
+        self.observation = self.site("observation", observation)
+
+    def act(self, history: History) -> Any:
+        """What the policy does next; it sees the observation and ``history``."""
+        assert self.policy is not None
+        return self.policy.act(self.observation, history, self._chance.at(self.draws.step))
+
+    def advance(self, action: Any) -> None:
+        """One step of every row."""
+        site, draws = self.site, self.draws
+        action = site("action", action)
+        if first_leaf(action).shape[0] != self._rows:
+            who = type(self.policy).__name__ if self.policy else "somebody"
+            raise ValueError(f"{who} gives {len(first_leaf(action))} actions: expected {self._rows}")
+        self.state, observation, reward, terminated = self.world.step(self.state, action, draws, site)
+        if not self._checked:
+            check_transition(self.world, self._rows, observation, reward, terminated)
+            self._checked = True
+        self.reward = site("reward", reward if self.alive is None else reward.where(self.alive, 0))
+        self._end(terminated)
+        step = draws.step + 1
+        self.draws, site.step = draws.at(step), step
+        self.observation = site("observation", observation)
+
+    def _end(self, terminated: Tensor) -> None:
+        """Note who has ended with this step."""
+        ends = np.count_nonzero(terminated.numpy()) if terminated.is_cpu else terminated.any()
+        if self.alive is not None:
+            self._length = self.length + self.alive
+            terminated = terminated & self.alive
+        elif ends:
+            self._length = torch.full_like(self.draws.ids, self.draws.step + 1)
+        self.terminated = terminated
+        if ends:
+            self.alive = ~terminated if self.alive is None else self.alive & ~terminated
+
+    @property
+    def length(self) -> Tensor:
+        """(n,) int64, the steps of each row so far."""
+        return torch.full_like(self.draws.ids, self.draws.step) if self._length is None else self._length
+
+    @property
+    def over(self) -> bool:
+        """Whether all rows have ended."""
+        return self.alive is not None and not self.alive.any()
+
+    @property
+    def bookkeeping(self) -> tuple[Any, Column, Tensor, Tensor]:
+        """What a checkpoint keeps: state, observation, length, alive."""
+        alive = torch.ones_like(self.draws.ids, dtype=torch.bool) if self.alive is None else self.alive
+        return self.state, self.observation, self.length, alive
+
+    def resume(self, step: int, bookkeeping: tuple[Any, Column, Tensor, Tensor]) -> None:
+        """Go on after ``step`` steps from what ``bookkeeping`` was then."""
+        self.state, self.observation, length, alive = bookkeeping
+        if not alive.all():
+            self._length, self.alive = length, alive
+        self.draws, self.site.step = self.draws.at(step), step
+
+
+def check_transition(world: World, rows: int, observation: Any, reward: Tensor, terminated: Tensor) -> None:
+    """One look at the first step: a wrong shape here would broadcast in silence later."""
+    name = type(world).__name__
+    if tuple(reward.shape) != (rows,) or reward.dtype != torch.float32:
+        raise ValueError(f"reward of {name} is {reward.dtype} {tuple(reward.shape)}: expected float32 ({rows},)")
+    if tuple(terminated.shape) != (rows,) or terminated.dtype != torch.bool:
+        what = f"{terminated.dtype} {tuple(terminated.shape)}"
+        raise ValueError(f"terminated of {name} is {what}: expected bool ({rows},)")
+    if len(first_leaf(observation)) != rows:
+        raise ValueError(f"observation of {name} has {len(first_leaf(observation))} rows: expected {rows}")
