@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ethogram.simulator import Draws, Sites, Transition, WorldEnv, WorldVectorEnv
 from ethogram.simulator.networks import Network, check_rows, small_world, sum_over_contacts
-from ethogram.simulator.populations import Citizens
+from ethogram.simulator.populations import Everybody, repeated
 
 
 class Adopters(NamedTuple):
@@ -54,6 +54,10 @@ class Adoption:
                 )
             if name in ("churn", "initial") and not ((value >= 0) & (value <= 1)).all():
                 raise ValueError(f"{name} goes from {value.min():g} to {value.max():g}: expected probabilities")
+
+    def repeated(self, times: int) -> "Adoption":
+        """So many populations side by side; see ``Repeatable``."""
+        return repeated(self, times, self.contacts.num_people)  # type: ignore[no-any-return]
 
     @property
     def observation_space(self) -> spaces.Box:
@@ -108,6 +112,6 @@ def adoptions(
     return WorldVectorEnv(_adoption(num_people, world), num_envs, horizon, autoreset_mode)
 
 
-def _adoption(num_people: int, world: Adoption | None) -> Citizens:
+def _adoption(num_people: int, world: Adoption | None) -> Everybody:
     world = world or Adoption(small_world(num_people, 6, 0.1))
-    return Citizens(world, world.contacts.num_people)
+    return Everybody(world, world.contacts.num_people)

@@ -106,6 +106,12 @@ class Epidemic:
         """How many people live in the city."""
         return self._any_layer.num_people
 
+    def repeated(self, times: int) -> "Epidemic":
+        """So many cities with the same people, side by side; see ``Repeatable``."""
+        from .cities import Cities
+
+        return Cities.of(self, times)
+
     @property
     def observation_space(self) -> spaces.Dict:
         """What a citizen sees; see the class."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from gymnasium.vector import AutoresetMode
 
 from ethogram.simulator import Do, Policy, WorldEnv, WorldVectorEnv
-from ethogram.simulator.populations import Citizens
+from ethogram.simulator.populations import Everybody
 
 from .epidemic import Epidemic
 from .planner import epidemic_planner_world, small_city
@@ -33,9 +33,9 @@ def epidemics(
     return WorldVectorEnv(_epidemic(num_people, world, interventions), num_envs, horizon, autoreset_mode)
 
 
-def _epidemic(num_people: int, world: Epidemic | None, interventions: Sequence[Do]) -> Citizens:
+def _epidemic(num_people: int, world: Epidemic | None, interventions: Sequence[Do]) -> Everybody:
     world = world or small_city(num_people)
-    return Citizens(world, world.num_people, interventions)
+    return Everybody(world, world.num_people, interventions)
 
 
 def epidemic_planner(

@@ -44,6 +44,10 @@ class Careful:
     wary: float = 20.0
     most: float = 0.4
 
+    def repeated(self, times: int) -> "Careful":
+        """The same."""
+        return self
+
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """(n, 2) int8, [isolate, work]."""
         cases = observation["cases"].clamp(min=0)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ethogram.simulator import Draws, Sites, Transition, thresholds
 from ethogram.simulator.networks import ContactSum, Network, check_rows
+from ethogram.simulator.populations import repeated
 
 from . import kernels
 
@@ -55,6 +56,10 @@ class SEIR:
         share = torch.as_tensor(self.initial)
         if tuple(share.shape) not in ((), (self.contacts.num_people,)) or not ((share >= 0) & (share <= 1)).all():
             raise ValueError(f"initial is {self.initial}: expected a probability, or one for each person")
+
+    def repeated(self, times: int) -> "SEIR":
+        """So many populations side by side; see ``Repeatable``."""
+        return repeated(self, times, self.contacts.num_people)  # type: ignore[no-any-return]
 
     @property
     def observation_space(self) -> spaces.Box:

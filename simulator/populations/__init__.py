@@ -4,6 +4,7 @@
 they load Mesa and torch.distributed.
 """
 
-from .seats import Citizens, Planner
+from .repeated import Repeatable, repeated
+from .seats import Everybody, Planner
 
-__all__ = ["Citizens", "Planner"]
+__all__ = ["Everybody", "Planner", "Repeatable", "repeated"]

@@ -1,0 +1,171 @@
+"""Several populations in one batch: who is in it, what is done to each block, and what each block amounts to."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..draws import Draws, derived_ids
+from ..history import map_column
+from ..recording import Record
+from ..sites import Do
+from ..trees import leaves_of, rebuild, select_rows
+from ..world import World
+from .repeated import is_repeatable
+
+MOST_PEOPLE = 1 << 17  # in one batch: from there on a call costs nothing beside its people, and memory runs out of cache
+MOST_KEPT = 4  # batches of different sizes whose worlds are kept
+
+
+class Batch(NamedTuple):
+    """Populations that take a step together."""
+
+    rows: Tensor | None  # (b,) int64 which of all populations; None: all
+    size: int  # b, how many
+    world: World  # of all their people
+    draws: Draws  # of all their people, block by block
+
+
+class Populations:
+    """A population so many times: cut into batches, whose worlds and ids are made once.
+
+    A world that is ``Repeatable`` steps up to MOST_PEOPLE in one call; any other one population after the other.
+    """
+
+    def __init__(self, world: World, num_people: int) -> None:
+        """world, num_people: of one population."""
+        self.world, self.num_people = world, num_people
+        self.most = max(MOST_PEOPLE // num_people, 1) if is_repeatable(world) else 1
+        self._kept: dict[tuple[int, int], tuple[Any, Any]] = {}  # (id of what, times) -> (what, what it is so often)
+        self._ids: tuple[Tensor | None, Tensor] = (None, torch.empty(0))
+
+    def times(self, thing: Any, times: int) -> Any:
+        """A repeatable world or policy for so many populations."""
+        if times == 1:
+            return thing
+        key = id(thing), times
+        if key not in self._kept:
+            while len(self._kept) >= 2 * MOST_KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = (thing, thing.repeated(times))
+        return self._kept[key][1]
+
+    def people(self, populations: Tensor) -> Tensor:
+        """(r, n) int64, the ids of each population's people."""
+        if self._ids[0] is not populations:
+            number = torch.arange(self.num_people, device=populations.device)
+            ids = derived_ids(populations.repeat_interleave(self.num_people), number.repeat(len(populations)))
+            self._ids = (populations, ids.view(len(populations), self.num_people))
+        return self._ids[1]
+
+    def batches(self, draws: Draws, period: int = 1) -> Iterator[Batch]:
+        """All populations at their steps, of ``period`` steps of their people each; together those that can go so."""
+        people = self.people(draws.ids)
+        for rows, step in _at_one_step(draws):
+            some = range(len(people)) if rows is None else rows
+            for first in range(0, len(some), self.most):
+                here = some[first : first + self.most]
+                if len(here) == len(people):
+                    which, ids = None, people
+                else:
+                    which = torch.as_tensor(here, device=people.device)
+                    ids = people[which]
+                lives = Draws(draws.seed, ids.flatten(), step * period, draws.scope)
+                yield Batch(which, len(here), self.times(self.world, len(here)), lives)
+
+
+def _at_one_step(draws: Draws) -> Iterator[tuple[Tensor | None, int]]:
+    """The rows that are at each step of their episodes; None: all."""
+    step: Any = draws.step
+    if not isinstance(step, Tensor):
+        yield None, step
+        return
+    for one in step.unique().tolist():
+        rows = (step == one).nonzero()[:, 0]
+        yield (None if len(rows) == len(step) else rows), one
+
+
+def taken(tree: Any, batch: Batch) -> Any:
+    """The part of a batch in a tree with populations first, (r, k, …), as rows (b k, …), block by block."""
+    some = tree if batch.rows is None else select_rows(tree, batch.rows)
+    return rebuild(some, (leaf.flatten(0, 1) for leaf in leaves_of(some)))
+
+
+def put_together(parts: Sequence[tuple[Batch, Any]], populations: int) -> Any:
+    """Trees of rows (b k, …) of all batches as one with populations first, (r, k, …), in their order."""
+    unflat = [
+        rebuild(tree, (leaf.unflatten(0, (batch.size, -1)) for leaf in leaves_of(tree))) for batch, tree in parts
+    ]
+    return in_order([(batch, tree) for (batch, _), tree in zip(parts, unflat, strict=True)], populations)
+
+
+def in_order(parts: Sequence[tuple[Batch, Any]], populations: int) -> Any:
+    """Trees with a batch's populations first as one with all populations first."""
+    (first, tree), *more = parts
+    if not more:
+        return tree
+    place = torch.empty(populations, dtype=torch.int64, device=first.draws.ids.device)
+    place[torch.cat([batch.rows for batch, _ in parts if batch.rows is not None])] = torch.arange(
+        populations, device=place.device
+    )
+    leaves = zip(*(leaves_of(part) for _, part in parts), strict=True)
+    return rebuild(tree, (torch.cat(same)[place] for same in leaves))
+
+
+def split(column: Any, blocks: int) -> list[Any]:
+    """A column of rows block by block."""
+    if isinstance(column, dict):
+        parts = {key: split(part, blocks) for key, part in column.items()}
+        return [{key: part[r] for key, part in parts.items()} for r in range(blocks)]
+    return list(column.chunk(blocks)) if isinstance(column, Tensor) else np.split(column, blocks)
+
+
+def joined(blocks: Sequence[Any]) -> Any:
+    """What ``split`` took apart."""
+    return map_column(lambda *b: torch.cat(b) if isinstance(b[0], Tensor) else np.concatenate(b), *blocks)
+
+
+def in_blocks(each: Sequence[Sequence[Do]]) -> list[Do]:
+    """Interventions on a batch which do to each block what its own list does to a population.
+
+    each: a list for each block. A function as a mechanism sees one block at a time, so that it may look at all people.
+    """
+    if len(each) == 1:
+        return list(each[0])
+    found = []
+    for k in range(max(map(len, each))):  # the first of each, then the second: a list keeps its order
+        alike: dict[tuple[str, int, int | None], dict[int, Do]] = {}
+        for r, dos in enumerate(each):
+            if k < len(dos):
+                alike.setdefault((dos[k].site, dos[k].start, dos[k].stop), {})[r] = dos[k]
+        found += [Do(site, _InBlocks(len(each), dos), start, stop) for (site, start, stop), dos in alike.items()]
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _InBlocks:
+    """The mechanism of a batch: that of each block which has one."""
+
+    blocks: int
+    dos: dict[int, Do]  # block -> its intervention
+
+    def __call__(self, value: Any) -> Any:
+        parts = split(value, self.blocks)
+        for r, do in self.dos.items():
+            parts[r] = do.apply(parts[r])
+        return joined(parts)
+
+
+def reduced_in_blocks(record: Record, value: Any, blocks: int) -> Tensor:
+    """(blocks, …): what the record keeps of each block's part of a value."""
+    yes_or_no = isinstance(value, Tensor) and value.dtype == torch.bool and value.is_cpu and value.dim() == 1
+    if yes_or_no and isinstance(record.reduce, str) and record.by is None:  # counts are exact, in whatever way
+        rows = value.numpy().reshape(blocks, -1)
+        counts = torch.from_numpy(np.count_nonzero(rows, axis=1).astype(np.float64))
+        return counts / rows.shape[1] if record.reduce == "mean" else counts
+    if blocks == 1:
+        return torch.as_tensor(record.reduced(value))[None]
+    return torch.stack([torch.as_tensor(record.reduced(block)) for block in split(value, blocks)])
