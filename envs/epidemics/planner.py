@@ -12,7 +12,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator import Do, Draws, History, Policy, Record
-from ethogram.simulator.populations import Planner
+from ethogram.simulator.populations import Planner, Rate
 
 from ..people import city_layers, synthetic_city
 from .disease import Disease
@@ -29,6 +29,8 @@ STIMULUS = 0.2  # weekly wages a person
 INFECTION, DEATH, IDLE_WEEK = 5.0, 1000.0, 1.0
 
 PUPIL_AT_HOME, WORKER_AT_HOME, RESIDENT_AT_HOME = 0.3, 0.3, 0.1  # a week, on average over all who are kept away
+
+per_1000 = Rate(1000)  # how many of 1,000 people
 
 
 @dataclass(frozen=True)
@@ -87,16 +89,12 @@ def epidemic_planner_world(
     )
 
 
-def per_1000(value: Tensor) -> Tensor:
-    """How many of 1,000 people, float64."""
-    return 1000 * value.to(torch.float64).mean()
-
-
-def _minus_cost(pupils: float, workers: float, found: Mapping[str, Tensor], action: Tensor) -> Tensor:
-    school, work, community, stimulus = action.to(torch.float64)
+def _minus_cost(pupils: float, workers: float, found: Mapping[str, Tensor], action: Tensor) -> float:
+    school, work, community, stimulus = (float(lever) for lever in action.tolist())
+    infected, died, jobless = found["infected"].sum().item(), found["died"].sum().item(), found["jobless"].mean().item()
     kept_away = school * pupils * PUPIL_AT_HOME + work * workers * WORKER_AT_HOME + community * RESIDENT_AT_HOME
-    events = INFECTION * found["infected"].sum() + DEATH * found["died"].sum()
-    return -(events / 1000 + IDLE_WEEK * found["jobless"].mean() / 1000 + kept_away + stimulus * STIMULUS)
+    events = INFECTION * infected + DEATH * died
+    return -(events / 1000 + IDLE_WEEK * jobless / 1000 + kept_away + stimulus * STIMULUS)
 
 
 def _pulled(levers: Sequence[Sequence[Do]], action: Tensor) -> list[Do]:

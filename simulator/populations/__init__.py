@@ -4,7 +4,8 @@
 they load Mesa and torch.distributed.
 """
 
+from .blocks import Rate
 from .repeated import Repeatable, repeated
 from .seats import Everybody, Planner
 
-__all__ = ["Everybody", "Planner", "Repeatable", "repeated"]
+__all__ = ["Everybody", "Planner", "Rate", "Repeatable", "repeated"]

@@ -1,7 +1,9 @@
 """Several populations in one batch: who is in it, what is done to each block, and what each block amounts to."""
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,19 +155,59 @@ class _InBlocks:
     dos: dict[int, Do]  # block -> its intervention
 
     def __call__(self, value: Any) -> Any:
+        one = next(iter(self.dos.values()))
+        if _by_element(one) and isinstance(value, Tensor) and all(do is one for do in self.dos.values()):
+            if len(self.dos) == self.blocks:
+                return one.apply(value)
+            some, new = list(self.dos), value.unflatten(0, (self.blocks, -1)).clone()
+            new[some] = one.apply(new[some])
+            return new.flatten(0, 1)
         parts = split(value, self.blocks)
         for r, do in self.dos.items():
             parts[r] = do.apply(parts[r])
         return joined(parts)
 
 
+def _by_element(do: Do) -> bool:
+    """Whether an intervention surely does to each number by itself what it does: sets it, or calculates with one."""
+    how = do.mechanism
+    if isinstance(how, partial) and how.func in (operator.mul, operator.add) and not how.keywords:
+        (how,) = how.args if len(how.args) == 1 else (None,)
+    return do.who is None and isinstance(how, int | float)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A reduction for Records: how many of ``per`` people, as a mean over people in float64."""
+
+    per: float
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """Of one population."""
+        return self.of_blocks(value, 1)[0]
+
+    def of_blocks(self, value: Tensor, blocks: int) -> Tensor:
+        """(blocks, …), of each of several populations."""
+        if _is_yes_or_no(value):
+            return self.per * (_counts(value, blocks) / (len(value) // blocks))
+        return torch.stack([self.per * block.to(torch.float64).mean() for block in split(value, blocks)])
+
+
+def _is_yes_or_no(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dtype == torch.bool and value.is_cpu and value.dim() == 1
+
+
+def _counts(value: Tensor, blocks: int) -> Tensor:
+    """(blocks,) float64, of how many people of each it is true: exact, in whatever way one counts."""
+    rows = value.numpy().reshape(blocks, -1)
+    counts = [np.count_nonzero(row) for row in rows]  # along an axis NumPy would add up numbers
+    return torch.tensor(counts, dtype=torch.float64)
+
+
 def reduced_in_blocks(record: Record, value: Any, blocks: int) -> Tensor:
     """(blocks, …): what the record keeps of each block's part of a value."""
-    yes_or_no = isinstance(value, Tensor) and value.dtype == torch.bool and value.is_cpu and value.dim() == 1
-    if yes_or_no and isinstance(record.reduce, str) and record.by is None:  # counts are exact, in whatever way
-        rows = value.numpy().reshape(blocks, -1)
-        counts = torch.from_numpy(np.count_nonzero(rows, axis=1).astype(np.float64))
-        return counts / rows.shape[1] if record.reduce == "mean" else counts
-    if blocks == 1:
-        return torch.as_tensor(record.reduced(value))[None]
+    if isinstance(record.reduce, Rate):
+        return record.reduce.of_blocks(value, blocks)
+    if isinstance(record.reduce, str) and record.by is None and _is_yes_or_no(value):
+        return _counts(value, blocks) / (len(value) // blocks if record.reduce == "mean" else 1)
     return torch.stack([torch.as_tensor(record.reduced(block)) for block in split(value, blocks)])
