@@ -184,30 +184,37 @@ class Rate:
 
     def __call__(self, value: Tensor) -> Tensor:
         """Of one population."""
-        return self.of_blocks(value, 1)[0]
-
-    def of_blocks(self, value: Tensor, blocks: int) -> Tensor:
-        """(blocks, …), of each of several populations."""
-        if _is_yes_or_no(value):
-            return self.per * (_counts(value, blocks) / (len(value) // blocks))
-        return torch.stack([self.per * block.to(torch.float64).mean() for block in split(value, blocks)])
+        return self.per * value.to(torch.float64).mean()
 
 
-def _is_yes_or_no(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.dtype == torch.bool and value.is_cpu and value.dim() == 1
+class Kept:
+    """What a Record keeps of each of several blocks, day after day."""
 
+    def __init__(self, record: Record, blocks: int) -> None:
+        """blocks: how many there are in each value."""
+        self.record, self.blocks = record, blocks
+        self._counted = record.by is None and isinstance(record.reduce, str | Rate)  # where it is of yes or no
+        self._counts: list[list[int]] = []
+        self._values: list[Tensor] = []
+        self._people = 0
 
-def _counts(value: Tensor, blocks: int) -> Tensor:
-    """(blocks,) float64, of how many people of each it is true: exact, in whatever way one counts."""
-    rows = value.numpy().reshape(blocks, -1)
-    counts = [np.count_nonzero(row) for row in rows]  # along an axis NumPy would add up numbers
-    return torch.tensor(counts, dtype=torch.float64)
+    def add(self, value: Any) -> None:
+        """A day's."""
+        if self._counted and isinstance(value, Tensor) and value.dtype == torch.bool and value.is_cpu:
+            if value.dim() == 1:  # counts are exact in whatever way, and cheap
+                rows = value.numpy().reshape(self.blocks, -1)
+                self._people = rows.shape[1]
+                self._counts.append([np.count_nonzero(row) for row in rows])
+                return
+        reduced = [torch.as_tensor(self.record.reduced(block)) for block in split(value, self.blocks)]
+        self._values.append(torch.stack(reduced))
 
-
-def reduced_in_blocks(record: Record, value: Any, blocks: int) -> Tensor:
-    """(blocks, …): what the record keeps of each block's part of a value."""
-    if isinstance(record.reduce, Rate):
-        return record.reduce.of_blocks(value, blocks)
-    if isinstance(record.reduce, str) and record.by is None and _is_yes_or_no(value):
-        return _counts(value, blocks) / (len(value) // blocks if record.reduce == "mean" else 1)
-    return torch.stack([torch.as_tensor(record.reduced(block)) for block in split(value, blocks)])
+    def values(self) -> Tensor:
+        """(blocks, days, …) of all days."""
+        if not self._counts:
+            return torch.stack(self._values, 1)
+        counts = torch.tensor(self._counts, dtype=torch.float64).T
+        if self.record.reduce == "sum":
+            return counts
+        mean = counts / self._people
+        return self.record.reduce.per * mean if isinstance(self.record.reduce, Rate) else mean

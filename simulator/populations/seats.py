@@ -24,7 +24,7 @@ from ..recording import Record
 from ..run import Run
 from ..sites import Do, Sites
 from ..world import Policy, Transition, World
-from .blocks import Batch, Populations, in_blocks, in_order, joined, put_together, reduced_in_blocks, split, taken
+from .blocks import Batch, Kept, Populations, in_blocks, in_order, joined, put_together, split, taken
 from .repeated import is_repeatable
 
 
@@ -172,14 +172,13 @@ class Planner(_Seat):
         self, batch: Batch, life: tuple[Any, Any], interventions: Sequence[Sequence[Do]], days: int
     ) -> tuple[dict[str, Tensor], tuple[Any, Any]]:
         """Some days of a batch: (record's site -> (b, days, …), its values; (state, observation) after them)."""
-        records = {record.site: record for record in (*self.observe, *self.unseen)}
-        found: dict[str, list[Tensor]] = {name: [] for name in records}
+        kept = {record.site: Kept(record, batch.size) for record in (*self.observe, *self.unseen)}
 
         def keep(name: str, step: int, value: Any) -> None:
-            if name in records:
-                found[name].append(reduced_in_blocks(records[name], value, batch.size))
+            if name in kept:
+                kept[name].add(value)
 
-        site = Sites(in_blocks(interventions), keep, list(records))
+        site = Sites(in_blocks(interventions), keep, list(kept))
         run = Run(batch.world, batch.draws, site, self._citizens(batch.size))
         run.state, run.observation = life
         site.step = batch.draws.step
@@ -187,8 +186,8 @@ class Planner(_Seat):
         for _ in range(days):
             run.advance(run.act(nothing))
             run.alive = None  # whoever has ended stays in their row, and does there what the world has them do
-        site.check_names([do.site for dos in interventions for do in dos] + list(records))
-        return {name: torch.stack(values, 1) for name, values in found.items()}, (run.state, run.observation)
+        site.check_names([do.site for dos in interventions for do in dos] + list(kept))
+        return {name: days.values() for name, days in kept.items()}, (run.state, run.observation)
 
     def _citizens(self, populations: int) -> Policy:
         """Who acts for all people of a batch."""
