@@ -1,7 +1,6 @@
 """Levers, costs, small_city: the planner's world."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import mul
 from typing import Any
@@ -11,8 +10,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator import Do, Draws, History, Policy, Record
-from ethogram.simulator.populations import Planner, Rate
+from ethogram.simulator import Do, Draws, Policy, Record
+from ethogram.simulator.populations import ByRule, Planner, Rate
 
 from ..people import city_layers, synthetic_city
 from .disease import Disease
@@ -32,30 +31,19 @@ PUPIL_AT_HOME, WORKER_AT_HOME, RESIDENT_AT_HOME = 0.3, 0.3, 0.1  # a week, on av
 
 per_1000 = Rate(1000)  # how many of 1,000 people
 
+ILL_AT_HOME = 0.7  # probability a day of isolating when ill
+WARIEST, WARY = 0.4, 20.0  # the most that a healthy person's is; the announced cases per 1,000 at which it is half that
 
-@dataclass(frozen=True)
-class Careful:
-    """Citizens who stay at home when they are ill, or when confirmed cases are many, and who want to work.
 
-    ill: probability a day of isolating when ill. wary: the announced cases per 1,000 people and week at which a
-    healthy person isolates with probability 1/2 of ``most``. Designed here, so that a planner has people to plan for;
-    ``ethogram.agents`` has others.
+def careful(observation: Mapping[str, Tensor], draws: Draws) -> Tensor:
+    """(n, 2) int8, [isolate, work], of people who isolate when ill or when cases are many, and who want to work.
+
+    Designed here, so that a planner has people to plan for. ``ethogram.agents.citizens`` has others.
     """
-
-    ill: float = 0.7
-    wary: float = 20.0
-    most: float = 0.4
-
-    def repeated(self, times: int) -> "Careful":
-        """The same."""
-        return self
-
-    def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
-        """(n, 2) int8, [isolate, work]."""
-        cases = observation["cases"].clamp(min=0)
-        healthy = self.most * cases / (cases + self.wary)
-        isolates = draws.bernoulli("isolates", torch.where(observation["ill"] == 1, self.ill, healthy))
-        return torch.stack([isolates, torch.ones_like(isolates)], 1).to(torch.int8)
+    cases = observation["cases"].clamp(min=0)
+    healthy = WARIEST * cases / (cases + WARY)
+    isolates = draws.bernoulli("isolates", torch.where(observation["ill"] == 1, ILL_AT_HOME, healthy))
+    return torch.stack([isolates, torch.ones_like(isolates)], 1).to(torch.int8)
 
 
 def small_city(num_people: int = 1000, seed: int = 0) -> Epidemic:
@@ -68,7 +56,7 @@ def small_city(num_people: int = 1000, seed: int = 0) -> Epidemic:
 def epidemic_planner_world(
     num_people: int = 1000, world: Epidemic | None = None, citizens: Policy | None = None
 ) -> Planner:
-    """A planner who sets four levers for each week of an epidemic.
+    """A planner who sets four levers for each week of an epidemic, among people who are ``careful`` by default.
 
     Action: (r, 4) int8 of 0 or 1, the LEVERS. Observation: (r, 5) float32, of the last week: confirmed cases, deaths,
     people isolating and jobless people, each per 1,000 people on an average day, and the number of weeks so far.
@@ -80,7 +68,7 @@ def epidemic_planner_world(
     return Planner(
         world,
         world.num_people,
-        citizens or Careful(),
+        citizens or ByRule(careful),
         spaces.MultiDiscrete([2, 2, 2, 2], dtype=np.int8),
         partial(_pulled, levers(world)),
         [Record(name, reduce=per_1000) for name in ("confirmed", "died", "isolates", "jobless")],

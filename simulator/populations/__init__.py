@@ -6,6 +6,7 @@ they load Mesa and torch.distributed.
 
 from .blocks import Rate
 from .repeated import Repeatable, repeated
+from .rule import ByRule
 from .seats import Everybody, Planner
 
-__all__ = ["Everybody", "Planner", "Rate", "Repeatable", "repeated"]
+__all__ = ["ByRule", "Everybody", "Planner", "Rate", "Repeatable", "repeated"]
