@@ -56,7 +56,7 @@ class Adoption:
 
     def repeated(self, times: int) -> "Adoption":
         """So many populations side by side; see ``Repeatable``."""
-        return repeated(self, times, self.contacts.num_people)  # type: ignore[no-any-return]
+        return repeated(self, times, self.contacts.num_people)
 
     @property
     def observation_space(self) -> spaces.Box:

@@ -1,8 +1,8 @@
 """Routine, Heuristic."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -33,6 +33,14 @@ class Routine:
         """(n, 2) float64."""
         some = next(iter(observation.values()))
         return self._for(len(some), some.device)
+
+    def repeated(self, times: int) -> Self:
+        """For several populations at once, in each of which person i has probability i."""
+        isolate, work = (
+            value.repeat(times) if isinstance(value, Tensor) and value.dim() else value
+            for value in (self.isolate, self.work)
+        )
+        return replace(self, isolate=isolate, work=work)
 
     def act(self, observation: Any, history: History, draws: Draws) -> Tensor:
         """(n, 2) int8."""
@@ -77,6 +85,10 @@ class Heuristic:
         away = (seen(observation, "ill") != 0) | (seen(observation, "quarantined") != 0)
         isolate = torch.where(away, self.when_ill, self.most * felt / (felt + self.half))
         return torch.stack([isolate, torch.full_like(isolate, self.work)], 1)
+
+    def repeated(self, times: int) -> Self:
+        """For several populations at once: the same, since it looks at nobody else."""
+        return self
 
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """(n, 2) int8."""

@@ -18,7 +18,7 @@ from .epidemic import City, Epidemic
 
 @dataclass(frozen=True, eq=False)
 class Cities(Epidemic):
-    """What ``Epidemic.repeated`` makes: rows and areas are those of the first city, then those of the second, and so on.
+    """What ``Epidemic.repeated`` makes: rows and areas are those of the first city, then of the second, and so on.
 
     Each city has the bits that it has alone. The site "demand" is (times,), one for each city.
     """
@@ -50,7 +50,7 @@ class Cities(Epidemic):
 
     @cached_property
     def _residents(self) -> Tensor:
-        return self.one._residents.repeat(self.times)  # type: ignore[no-any-return]
+        return self.one._residents.repeat(self.times)
 
     @cached_property
     def _area(self) -> Tensor:
@@ -101,7 +101,7 @@ class Cities(Epidemic):
         less = economy.isolated_spend_less * self._count(isolates) + economy.jobless_spend_less * self._count(poor)
         adults = self._count(self._adult) / self.one.num_people
         usual = economy.jobless_spend_less * economy.unemployed_at_start * adults
-        return 1 - less / people + usual  # type: ignore[no-any-return]
+        return 1 - less / people + usual
 
     def _observation(self, state: City, day: int) -> Column:
         cases = state.announced[:, 1]

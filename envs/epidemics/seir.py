@@ -59,7 +59,7 @@ class SEIR:
 
     def repeated(self, times: int) -> "SEIR":
         """So many populations side by side; see ``Repeatable``."""
-        return repeated(self, times, self.contacts.num_people)  # type: ignore[no-any-return]
+        return repeated(self, times, self.contacts.num_people)
 
     @property
     def observation_space(self) -> spaces.Box:

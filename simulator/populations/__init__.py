@@ -5,8 +5,8 @@ they load Mesa and torch.distributed.
 """
 
 from .blocks import Rate
-from .repeated import Repeatable, repeated
 from .rule import ByRule
 from .seats import Everybody, Planner
+from .side_by_side import Repeatable, repeated
 
 __all__ = ["ByRule", "Everybody", "Planner", "Rate", "Repeatable", "repeated"]

@@ -16,9 +16,9 @@ from ..recording import Record
 from ..sites import Do
 from ..trees import leaves_of, rebuild, select_rows
 from ..world import World
-from .repeated import is_repeatable
+from .side_by_side import is_repeatable
 
-MOST_PEOPLE = 1 << 17  # in one batch: from there on a call costs nothing beside its people, and memory runs out of cache
+MOST_PEOPLE = 1 << 17  # in one batch; with so many, what a call costs is nothing beside its people
 MOST_KEPT = 4  # batches of different sizes whose worlds are kept
 
 
@@ -85,7 +85,7 @@ def _at_one_step(draws: Draws) -> Iterator[tuple[Tensor | None, int]]:
     if not isinstance(step, Tensor):
         yield None, step
         return
-    for one in step.unique().tolist():
+    for one in sorted(set(step.tolist())):
         rows = (step == one).nonzero()[:, 0]
         yield (None if len(rows) == len(step) else rows), one
 
@@ -98,9 +98,7 @@ def taken(tree: Any, batch: Batch) -> Any:
 
 def put_together(parts: Sequence[tuple[Batch, Any]], populations: int) -> Any:
     """Trees of rows (b k, …) of all batches as one with populations first, (r, k, …), in their order."""
-    unflat = [
-        rebuild(tree, (leaf.unflatten(0, (batch.size, -1)) for leaf in leaves_of(tree))) for batch, tree in parts
-    ]
+    unflat = [rebuild(tree, (leaf.unflatten(0, (batch.size, -1)) for leaf in leaves_of(tree))) for batch, tree in parts]
     return in_order([(batch, tree) for (batch, _), tree in zip(parts, unflat, strict=True)], populations)
 
 
@@ -159,7 +157,7 @@ class _InBlocks:
         if _by_element(one) and isinstance(value, Tensor) and all(do is one for do in self.dos.values()):
             if len(self.dos) == self.blocks:
                 return one.apply(value)
-            some, new = list(self.dos), value.unflatten(0, (self.blocks, -1)).clone()
+            some, new = list(self.dos), value.clone().view(self.blocks, -1, *value.shape[1:])
             new[some] = one.apply(new[some])
             return new.flatten(0, 1)
         parts = split(value, self.blocks)
@@ -200,12 +198,12 @@ class Kept:
 
     def add(self, value: Any) -> None:
         """A day's."""
-        if self._counted and isinstance(value, Tensor) and value.dtype == torch.bool and value.is_cpu:
-            if value.dim() == 1:  # counts are exact in whatever way, and cheap
-                rows = value.numpy().reshape(self.blocks, -1)
-                self._people = rows.shape[1]
-                self._counts.append([np.count_nonzero(row) for row in rows])
-                return
+        boolean = isinstance(value, Tensor) and value.dtype == torch.bool and value.is_cpu and value.dim() == 1
+        if self._counted and boolean:  # counts are exact in whatever way, and cheap
+            rows = value.numpy().reshape(self.blocks, -1)
+            self._people = rows.shape[1]
+            self._counts.append([int(np.count_nonzero(row)) for row in rows])
+            return
         reduced = [torch.as_tensor(self.record.reduced(block)) for block in split(value, self.blocks)]
         self._values.append(torch.stack(reduced))
 

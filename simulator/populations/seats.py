@@ -25,7 +25,7 @@ from ..run import Run
 from ..sites import Do, Sites
 from ..world import Policy, Transition, World
 from .blocks import Batch, Kept, Populations, in_blocks, in_order, joined, put_together, split, taken
-from .repeated import is_repeatable
+from .side_by_side import is_repeatable
 
 
 class _Seat:
@@ -89,7 +89,9 @@ class Everybody(_Seat):
             lives.append((batch, (new.state, new.observation)))
             reward = torch.stack([part.mean() for part in split(new.reward, batch.size)])
             ends.append((batch, (reward, new.terminated.view(batch.size, -1).all(1))))
-        return Transition(*put_together(lives, len(draws.ids)), *in_order(ends, len(draws.ids)))
+        state, observation = put_together(lives, len(draws.ids))
+        reward, terminated = in_order(ends, len(draws.ids))
+        return Transition(state, observation, reward, terminated)
 
 
 class _Planned(NamedTuple):
@@ -156,7 +158,8 @@ class Planner(_Seat):
             ends.append((batch, self._judged(found, actions, batch.draws.step // self.period + 1)))
         never = torch.zeros_like(draws.ids, dtype=torch.bool)
         people = put_together(lives, len(draws.ids))
-        return Transition(_Planned(*people), *in_order(ends, len(draws.ids)), never)
+        observation, reward = in_order(ends, len(draws.ids))
+        return Transition(_Planned(*people), observation, reward, never)
 
     def _judged(self, found: Mapping[str, Tensor], actions: Tensor, periods: int) -> tuple[Tensor, Tensor]:
         """What the planner sees of some populations after a period, (b, k), and the rewards, (b,)."""
@@ -189,11 +192,11 @@ class Planner(_Seat):
         site.check_names([do.site for dos in interventions for do in dos] + list(kept))
         return {name: days.values() for name, days in kept.items()}, (run.state, run.observation)
 
-    def _citizens(self, populations: int) -> Policy:
+    def _citizens(self, populations: int) -> Any:
         """Who acts for all people of a batch."""
         if populations == 1 or not is_repeatable(self.citizens):
             return self.citizens if populations == 1 else _OneByOne(self.citizens, populations)
-        return self._populations.times(self.citizens, populations)  # type: ignore[no-any-return]
+        return self._populations.times(self.citizens, populations)
 
 
 @dataclass(frozen=True, eq=False)

@@ -294,7 +294,9 @@ def test_forced_events_happen_only_to_whom_they_can(forced):
 @pytest.mark.parametrize("name", ["infected", "onset", "died", "recovered", "vaccinated", "isolates"])
 def test_forced_events_of_a_city_happen_only_to_whom_they_can(name):
     world = small_city(200, seed=1)
-    history = rollout(world, ByRule(careful), rows=200, horizon=15, interventions=[Do(name, True, start=2)], record="all")
+    history = rollout(
+        world, ByRule(careful), rows=200, horizon=15, interventions=[Do(name, True, start=2)], record="all"
+    )
     died, infected = history.column("died"), history.column("infected")
     assert died.sum(1).max() <= 1
     assert infected.sum(1).max() <= 1

@@ -67,7 +67,10 @@ WORLDS = {
     "fixed slates": lambda: {"world": SESSION, "policy": Fixed([0, 3])},
     # of a population's people each lives among the others: the contract's rows are whole populations
     "everybody's seat, adoption": lambda: {"world": Everybody(Adoption(small_world(60, 4, 0.1)), 60), "rows": 5},
-    "everybody's seat, SEIR": lambda: {"world": Everybody(SEIR(RandomMeetings(60, 4), 0.1, initial=0.1), 60), "rows": 5},
+    "everybody's seat, SEIR": lambda: {
+        "world": Everybody(SEIR(RandomMeetings(60, 4), 0.1, initial=0.1), 60),
+        "rows": 5,
+    },
     "everybody's seat, a city": lambda: {"world": Everybody(small_city(200), 200), "rows": 4},
     "a planner's seat": lambda: {"world": epidemic_planner_world(200), "rows": 4},
 }

@@ -120,10 +120,12 @@ class BlocksNow:
     def reached(self, sent: Tensor, resolution: float = RESOLUTION) -> Tensor:
         """(n,) float64: the sums of each block; sent: (n,), on the grid."""
         parts = sent.chunk(len(self.networks))
-        return torch.cat([_reached(network, part, resolution) for network, part in zip(self.networks, parts)])
+        return torch.cat(
+            [_reached(network, part, resolution) for network, part in zip(self.networks, parts, strict=True)]
+        )
 
 
-def _reached(network: Any, sent: Tensor, resolution: float) -> Tensor:
+def _reached(network: Any, sent: Tensor, resolution: float) -> Any:
     if hasattr(network, "reached"):
-        return network.reached(sent, resolution)  # type: ignore[no-any-return]
+        return network.reached(sent, resolution)
     return sum_over_contacts(network, sent, resolution=resolution)
