@@ -19,7 +19,8 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from ..draws import Draws
-from ..history import Column, History
+from ..history import Column, History, first_leaf
+from ..memory import Memory, blank, nothing_yet, steps_remembered
 from ..recording import Record
 from ..run import Run
 from ..sites import Do, Sites
@@ -46,8 +47,12 @@ class _Seat:
         found = []
         for batch in self._populations.batches(draws):
             site = Sites(in_blocks([interventions] * batch.size))
-            found.append((batch, batch.world.reset(batch.draws, site)))
+            found.append((batch, self._born(*batch.world.reset(batch.draws, site))))
         return put_together(found, len(draws.ids))
+
+    def _born(self, people: Any, seen: Column) -> Any:
+        """The state and observation of a batch as what the seat keeps."""
+        return people, seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,16 +106,24 @@ class _Planned(NamedTuple):
     seen: Any
 
 
+class _Remembered(NamedTuple):
+    """The same of people who remember."""
+
+    people: Any
+    seen: Any
+    memory: Memory
+
+
 @dataclass(frozen=True, eq=False)
 class Planner(_Seat):
     """The planner's seat: an action sets levers for a period; citizens go on deciding for themselves.
 
-    world, num_people: the population. citizens: the policy by which people act; it sees their observations, and no
-    history. action_space: the planner's. levers: one action, a tensor of its space, to the interventions in force for
-    the period. observe: Records of the world's sites, each reduced; what the planner sees is their means over the days
-    of the last period, in this order, and at last the number of periods so far. unseen: more Records, for the reward
-    only. reward: (name of a record -> its values by day, (period, …); the action) to a number, the planner's reward
-    for the period.
+    world, num_people: the population. citizens: the policy by which people act. It sees their observations, and if it
+    is ``Remembering`` the history of its last ``memory`` days, else one without steps. action_space: the planner's.
+    levers: one action, a tensor of its space, to the interventions in force for the period. observe: Records of the
+    world's sites, each reduced; what the planner sees is their means over the days of the last period, in this order,
+    and at last the number of periods so far. unseen: more Records, for the reward only. reward: (name of a record ->
+    its values by day, (period, …); the action) to a number, the planner's reward for the period.
 
     Rows are populations. Observation: (r, k) float32; before the first period zeros. Reward: (r,). Never terminates.
     Sites: those of rollout only.
@@ -137,29 +150,28 @@ class Planner(_Seat):
     def observation_space(self) -> gymnasium.spaces.Box:
         """As many numbers as the records and the count of periods; found by living one day."""
         draws = Draws(0, torch.arange(self.num_people), scope="world")
-        life = self.world.reset(draws, Sites())
+        life = self._born(*self.world.reset(draws, Sites()))
         days, _ = self._live(Batch(None, 1, self.world, draws), life, [()], days=1)
         size = sum(days[r.site][0, 0].numel() for r in self.observe) + 1
         return gymnasium.spaces.Box(-1e9, 1e9, (size,), np.float32)
 
-    def reset(self, draws: Draws, site: Sites) -> tuple[_Planned, Tensor]:
+    def reset(self, draws: Draws, site: Sites) -> tuple[Any, Tensor]:
         """The first state of each population; the planner has seen nothing yet."""
         nothing = torch.zeros((len(draws.ids), *self.observation_space.shape), device=draws.ids.device)
-        return _Planned(*self._begun(draws, self.interventions)), nothing
+        return self._begun(draws, self.interventions), nothing
 
-    def step(self, state: _Planned, action: Tensor, draws: Draws, site: Sites) -> Transition:
+    def step(self, state: Any, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One period of each population."""
         lives, ends = [], []
         for batch in self._populations.batches(draws, self.period):
             actions = action if batch.rows is None else action[batch.rows]
             pulled = [[*self.interventions, *self.levers(one)] for one in actions]
-            found, after = self._live(batch, taken(tuple(state), batch), pulled, self.period)
+            found, after = self._live(batch, taken(state, batch), pulled, self.period)
             lives.append((batch, after))
             ends.append((batch, self._judged(found, actions, batch.draws.step // self.period + 1)))
         never = torch.zeros_like(draws.ids, dtype=torch.bool)
-        people = put_together(lives, len(draws.ids))
         observation, reward = in_order(ends, len(draws.ids))
-        return Transition(_Planned(*people), observation, reward, never)
+        return Transition(put_together(lives, len(draws.ids)), observation, reward, never)
 
     def _judged(self, found: Mapping[str, Tensor], actions: Tensor, periods: int) -> tuple[Tensor, Tensor]:
         """What the planner sees of some populations after a period, (b, k), and the rewards, (b,)."""
@@ -171,26 +183,41 @@ class Planner(_Seat):
             rewards.append(torch.as_tensor(self.reward(days, action), dtype=torch.float32))
         return torch.stack(observations), torch.stack(rewards)
 
+    def _born(self, people: Any, seen: Column) -> Any:
+        """The state of a batch at the start."""
+        steps = steps_remembered(self.citizens)
+        if not steps:
+            return _Planned(people, seen)
+        some = first_leaf(seen)
+        action = blank(self.world.action_space, len(some), getattr(some, "device", None))
+        return _Remembered(people, seen, Memory.empty(steps, seen, action))
+
     def _live(
-        self, batch: Batch, life: tuple[Any, Any], interventions: Sequence[Sequence[Do]], days: int
-    ) -> tuple[dict[str, Tensor], tuple[Any, Any]]:
-        """Some days of a batch: (record's site -> (b, days, …), its values; (state, observation) after them)."""
+        self, batch: Batch, life: Any, interventions: Sequence[Sequence[Do]], days: int
+    ) -> tuple[dict[str, Tensor], Any]:
+        """Some days of a batch: (record's site -> (b, days, …), its values; the state after them)."""
         kept = {record.site: Kept(record, batch.size) for record in (*self.observe, *self.unseen)}
+
+        did: list[Any] = [None]  # the last action, after interventions
 
         def keep(name: str, step: int, value: Any) -> None:
             if name in kept:
                 kept[name].add(value)
+            if name == "action":
+                did[0] = value
 
-        site = Sites(in_blocks(interventions), keep, list(kept))
+        memory = life.memory if isinstance(life, _Remembered) else None
+        site = Sites(in_blocks(interventions), keep, [*kept, *(["action"] if memory else [])])
         run = Run(batch.world, batch.draws, site, self._citizens(batch.size))
-        run.state, run.observation = life
-        site.step = batch.draws.step
-        nothing = History({}, torch.zeros_like(batch.draws.ids), batch.draws.ids, batch.draws.seed, steps=0)
+        run.state, run.observation, site.step = life.people, life.seen, batch.draws.step
         for _ in range(days):
-            run.advance(run.act(nothing))
+            seen = run.observation
+            run.advance(run.act(memory.history(seen, run.draws) if memory else nothing_yet(run.draws)))
+            memory = memory.after(seen, did[0], run.reward) if memory else None
             run.alive = None  # whoever has ended stays in their row, and does there what the world has them do
         site.check_names([do.site for dos in interventions for do in dos] + list(kept))
-        return {name: days.values() for name, days in kept.items()}, (run.state, run.observation)
+        after = life._replace(people=run.state, seen=run.observation, **({"memory": memory} if memory else {}))
+        return {name: kept[name].values() for name in kept}, after
 
     def _citizens(self, populations: int) -> Any:
         """Who acts for all people of a batch."""
