@@ -103,6 +103,10 @@ class Cities(Epidemic):
         usual = economy.jobless_spend_less * economy.unemployed_at_start * adults
         return 1 - less / people + usual
 
+    def _shown(self, by_area: Tensor) -> Tensor:
+        """(n,) what each sees of (areas of all cities,)."""
+        return by_area.view(self.times, -1).index_select(1, self.one.area).flatten()
+
     def _observation(self, state: City, day: int) -> Column:
         cases = state.announced[:, 1]
         change = cases - state.announced[:, 2:].mean(1)
@@ -111,8 +115,8 @@ class Cities(Epidemic):
             "area": self.area,
             "ill": (state.stage == INFECTIOUS).to(torch.int8),
             "quarantined": (day - state.confirmed_on <= self.measures.quarantine_days).to(torch.int8),
-            "cases": cases[self._area],
-            "change": change[self._area],
+            "cases": self._shown(cases),
+            "change": self._shown(change),
             "employed": state.employed.to(torch.int8),
             "savings": state.savings,
         }

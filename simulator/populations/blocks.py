@@ -135,14 +135,16 @@ def in_blocks(each: Sequence[Sequence[Do]]) -> list[Do]:
     """
     if len(each) == 1:
         return list(each[0])
-    found = []
-    for k in range(max(map(len, each))):  # the first of each, then the second: a list keeps its order
-        alike: dict[tuple[str, int, int | None], dict[int, Do]] = {}
-        for r, dos in enumerate(each):
-            if k < len(dos):
-                alike.setdefault((dos[k].site, dos[k].start, dos[k].stop), {})[r] = dos[k]
-        found += [Do(site, _InBlocks(len(each), dos), start, stop) for (site, start, stop), dos in alike.items()]
-    return found
+    alike: dict[tuple[int, str, int, int | None], dict[int, Do]] = {}
+    for r, dos in enumerate(each):
+        so_far: dict[str, int] = {}  # at one site the first comes before the second, as in the block's list
+        for do in dos:
+            so_far[do.site] = so_far.get(do.site, 0) + 1
+            alike.setdefault((so_far[do.site], do.site, do.start, do.stop), {})[r] = do
+    return [
+        Do(site, _InBlocks(len(each), alike[place, site, start, stop]), start, stop)
+        for place, site, start, stop in sorted(alike, key=lambda key: key[0])
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,9 +159,9 @@ class _InBlocks:
         if _by_element(one) and isinstance(value, Tensor) and all(do is one for do in self.dos.values()):
             if len(self.dos) == self.blocks:
                 return one.apply(value)
-            some, new = list(self.dos), value.clone().view(self.blocks, -1, *value.shape[1:])
-            new[some] = one.apply(new[some])
-            return new.flatten(0, 1)
+            acts = torch.tensor([r in self.dos for r in range(self.blocks)], device=value.device)
+            new, old = (column.reshape(self.blocks, -1, *value.shape[1:]) for column in (one.apply(value), value))
+            return torch.where(acts.view(-1, *[1] * value.dim()), new, old).flatten(0, 1)
         parts = split(value, self.blocks)
         for r, do in self.dos.items():
             parts[r] = do.apply(parts[r])
