@@ -14,7 +14,7 @@ from ..draws import Draws, derived_ids
 from ..history import map_column
 from ..recording import Record
 from ..sites import Do
-from ..trees import leaves_of, rebuild, select_rows
+from ..trees import concatenate, leaves_of, map_tree, rebuild, select_rows
 from ..world import World
 from .side_by_side import is_repeatable
 
@@ -93,26 +93,32 @@ def _at_one_step(draws: Draws) -> Iterator[tuple[Tensor | None, int]]:
 def taken(tree: Any, batch: Batch) -> Any:
     """The part of a batch in a tree with populations first, (r, k, …), as rows (b k, …), block by block."""
     some = tree if batch.rows is None else select_rows(tree, batch.rows)
-    return rebuild(some, (leaf.flatten(0, 1) for leaf in leaves_of(some)))
+    return map_tree(_as_people, some)
 
 
-def put_together(parts: Sequence[tuple[Batch, Any]], populations: int) -> Any:
+def _as_people(leaf: Any) -> Any:
+    """(b, k, …) as (b k, …)."""
+    return leaf[0] if len(leaf) == 1 else leaf.reshape(len(leaf) * leaf.shape[1], *leaf.shape[2:])
+
+
+def put_together(parts: Sequence[tuple[Batch, Any]]) -> Any:
     """Trees of rows (b k, …) of all batches as one with populations first, (r, k, …), in their order."""
-    unflat = [rebuild(tree, (leaf.unflatten(0, (batch.size, -1)) for leaf in leaves_of(tree))) for batch, tree in parts]
-    return in_order([(batch, tree) for (batch, _), tree in zip(parts, unflat, strict=True)], populations)
+    return in_order([(batch, map_tree(partial(_as_populations, batch.size), tree)) for batch, tree in parts])
 
 
-def in_order(parts: Sequence[tuple[Batch, Any]], populations: int) -> Any:
+def _as_populations(size: int, leaf: Any) -> Any:
+    """(b k, …) as (b, k, …)."""
+    return leaf[None] if size == 1 else leaf.reshape(size, len(leaf) // size, *leaf.shape[1:])
+
+
+def in_order(parts: Sequence[tuple[Batch, Any]]) -> Any:
     """Trees with a batch's populations first as one with all populations first."""
-    (first, tree), *more = parts
+    (_, tree), *more = parts
     if not more:
         return tree
-    place = torch.empty(populations, dtype=torch.int64, device=first.draws.ids.device)
-    place[torch.cat([batch.rows for batch, _ in parts if batch.rows is not None])] = torch.arange(
-        populations, device=place.device
-    )
+    place = torch.cat([batch.rows for batch, _ in parts if batch.rows is not None]).argsort()
     leaves = zip(*(leaves_of(part) for _, part in parts), strict=True)
-    return rebuild(tree, (torch.cat(same)[place] for same in leaves))
+    return select_rows(rebuild(tree, map(concatenate, leaves)), place)
 
 
 def split(column: Any, blocks: int) -> list[Any]:

@@ -48,7 +48,7 @@ class _Seat:
         for batch in self._populations.batches(draws):
             site = Sites(in_blocks([interventions] * batch.size))
             found.append((batch, self._born(*batch.world.reset(batch.draws, site))))
-        return put_together(found, len(draws.ids))
+        return put_together(found)
 
     def _born(self, people: Any, seen: Column) -> Any:
         """The state and observation of a batch as what the seat keeps."""
@@ -92,10 +92,11 @@ class Everybody(_Seat):
             new = batch.world.step(taken(state, batch), taken(action, batch), batch.draws, inner)
             inner.check_names([do.site for do in self.interventions])
             lives.append((batch, (new.state, new.observation)))
-            reward = torch.stack([part.mean() for part in split(new.reward, batch.size)])
+            rewards = [new.reward] if batch.size == 1 else split(new.reward, batch.size)
+            reward = torch.stack([part.mean() for part in rewards])
             ends.append((batch, (reward, new.terminated.view(batch.size, -1).all(1))))
-        state, observation = put_together(lives, len(draws.ids))
-        reward, terminated = in_order(ends, len(draws.ids))
+        state, observation = put_together(lives)
+        reward, terminated = in_order(ends)
         return Transition(state, observation, reward, terminated)
 
 
@@ -170,8 +171,8 @@ class Planner(_Seat):
             lives.append((batch, after))
             ends.append((batch, self._judged(found, actions, batch.draws.step // self.period + 1)))
         never = torch.zeros_like(draws.ids, dtype=torch.bool)
-        observation, reward = in_order(ends, len(draws.ids))
-        return Transition(put_together(lives, len(draws.ids)), observation, reward, never)
+        observation, reward = in_order(ends)
+        return Transition(put_together(lives), observation, reward, never)
 
     def _judged(self, found: Mapping[str, Tensor], actions: Tensor, periods: int) -> tuple[Tensor, Tensor]:
         """What the planner sees of some populations after a period, (b, k), and the rewards, (b,)."""
