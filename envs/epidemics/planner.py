@@ -43,7 +43,7 @@ def careful(observation: Mapping[str, Tensor], draws: Draws) -> Tensor:
     cases = observation["cases"].clamp(min=0)
     healthy = WARIEST * cases / (cases + WARY)
     isolates = draws.bernoulli("isolates", torch.where(observation["ill"] == 1, ILL_AT_HOME, healthy))
-    return torch.stack([isolates, torch.ones_like(isolates)], 1).to(torch.int8)
+    return torch.stack([isolates.view(torch.int8), torch.ones_like(isolates, dtype=torch.int8)], 1)
 
 
 def small_city(num_people: int = 1000, seed: int = 0) -> Epidemic:

@@ -200,17 +200,18 @@ class Kept:
         """blocks: how many there are in each value."""
         self.record, self.blocks = record, blocks
         self._counted = record.by is None and isinstance(record.reduce, str | Rate)  # where it is of yes or no
-        self._counts: list[list[int]] = []
+        self._counts: list[list[Any]] = []
         self._values: list[Tensor] = []
         self._people = 0
 
     def add(self, value: Any) -> None:
         """A day's."""
-        boolean = isinstance(value, Tensor) and value.dtype == torch.bool and value.is_cpu and value.dim() == 1
+        boolean = isinstance(value, Tensor) and value.dtype is torch.bool and value.is_cpu and value.dim() == 1
         if self._counted and boolean:  # counts are exact in whatever way, and cheap
-            rows = value.numpy().reshape(self.blocks, -1)
-            self._people = rows.shape[1]
-            self._counts.append([int(np.count_nonzero(row)) for row in rows])
+            people = value.numpy()
+            rows = [people] if self.blocks == 1 else people.reshape(self.blocks, -1)
+            self._people = len(rows[0])
+            self._counts.append([np.count_nonzero(row) for row in rows])
             return
         reduced = [torch.as_tensor(self.record.reduced(block)) for block in split(value, self.blocks)]
         self._values.append(torch.stack(reduced))
@@ -219,7 +220,7 @@ class Kept:
         """(blocks, days, …) of all days."""
         if not self._counts:
             return torch.stack(self._values, 1)
-        counts = torch.tensor(self._counts, dtype=torch.float64).T
+        counts = torch.from_numpy(np.array(self._counts, dtype=np.float64)).T
         if self.record.reduce == "sum":
             return counts
         mean = counts / self._people

@@ -166,15 +166,16 @@ class Planner(_Seat):
         lives, ends = [], []
         for batch in self._populations.batches(draws, self.period):
             actions = action if batch.rows is None else action[batch.rows]
-            pulled = [[*self.interventions, *self.levers(one)] for one in actions]
+            each = actions.unbind()
+            pulled = [[*self.interventions, *self.levers(one)] for one in each]
             found, after = self._live(batch, taken(state, batch), pulled, self.period)
             lives.append((batch, after))
-            ends.append((batch, self._judged(found, actions, batch.draws.step // self.period + 1)))
+            ends.append((batch, self._judged(found, each, batch.draws.step // self.period + 1)))
         never = torch.zeros_like(draws.ids, dtype=torch.bool)
         observation, reward = in_order(ends)
         return Transition(put_together(lives), observation, reward, never)
 
-    def _judged(self, found: Mapping[str, Tensor], actions: Tensor, periods: int) -> tuple[Tensor, Tensor]:
+    def _judged(self, found: Mapping[str, Tensor], actions: Sequence[Tensor], periods: int) -> tuple[Tensor, Tensor]:
         """What the planner sees of some populations after a period, (b, k), and the rewards, (b,)."""
         observations, rewards = [], []
         for r, action in enumerate(actions):
