@@ -45,57 +45,86 @@ class Memory:
         reward = torch.zeros(len(some), steps, device=count.device)
         return cls(map_column(room, observation), map_column(room, action), reward, count)
 
-    def after(self, observation: Column, action: Column, reward: Tensor | None = None) -> "Memory":
-        """With one step more; where there is no room the oldest goes. Columns (n, …); reward None: 0."""
-        steps = self.reward.shape[1]
-        full = self.count >= steps
-        moves, place = full if bool(full.any()) else None, self.count.clamp(max=steps - 1)
-        return Memory(
-            map_column(lambda column, new: _put(_moved(column, moves), place, new), self.observation, observation),
-            map_column(lambda column, new: _put(_moved(column, moves), place, new), self.action, action),
-            self.reward if reward is None else _put(_moved(self.reward, moves), place, reward),
-            (self.count + 1).clamp(max=steps),
-        )
+    def seeing(self, observation: Column) -> "Present":
+        """With what is seen now, (n, …): before an action."""
+        age = self._age
 
-    def history(self, observation: Column, draws: Draws) -> History:
-        """What a policy is handed: these steps, and at last what it sees now, (n, …).
+        def see(column: Any, now: Any) -> Any:
+            join: Any = torch.cat if isinstance(column, Tensor) else np.concatenate
+            if age == column.shape[1]:
+                return join([column, now[:, None]], 1)
+            return _put(join([column, column[:, :1]], 1), self.count if age is None else age, now)
+
+        return Present(self, map_column(see, self.observation, observation), age)
+
+    @property
+    def _age(self) -> int | None:
+        """How many steps all rows have; None where they differ."""
+        low, high = self.count.aminmax() if len(self.count) else (0, 0)
+        return int(high) if low == high else None
+
+
+@dataclass(frozen=True, eq=False)
+class Present:
+    """A memory at the moment of the next action; made by ``Memory.seeing``."""
+
+    memory: Memory
+    observation: Column  # (n, W + 1, …): each row's steps, and what it sees now behind them
+    age: int | None
+
+    def history(self, draws: Draws) -> History:
+        """What a policy is handed: the steps, and at last what it sees now.
 
         As many steps as the row with the most has; ``history.length`` says how many each has.
         """
-        steps = int(self.count.max()) if len(self.count) else 0
-
-        def seen(column: Any, now: Any) -> Any:
-            join: Any = torch.cat if isinstance(column, Tensor) else np.concatenate
-            return _put(join([column[:, :steps], column[:, :1]], 1), self.count, now)
-
+        memory, count = self.memory, self.memory.count
+        steps = int(count.max()) if self.age is None else self.age
         return History.of(
-            observation=map_column(seen, self.observation, observation),
-            action=map_column(lambda column: column[:, :steps], self.action),
-            reward=self.reward[:, :steps],
-            truncated=torch.zeros_like(self.reward[:, :steps], dtype=torch.bool),  # it goes on
-            length=self.count,
+            observation=map_column(lambda column: column[:, : steps + 1], self.observation),
+            action=map_column(lambda column: column[:, :steps], memory.action),
+            reward=memory.reward[:, :steps],
+            truncated=torch.zeros_like(memory.reward[:, :steps], dtype=torch.bool),  # it goes on
+            length=count,
             ids=draws.ids,
             seed=draws.seed,
         )
 
+    def after(self, action: Column, reward: Tensor | None = None) -> Memory:
+        """The memory with one step more; where there is no room the oldest goes. Columns (n, …); reward None: 0."""
+        memory, room = self.memory, self.memory.reward.shape[1]
+        full = memory.count >= room if self.age is None else self.age == room
+        place = memory.count.clamp(max=room - 1) if self.age is None else min(self.age, room - 1)
 
-def _moved(column: Any, who: Tensor | None) -> Any:
-    """A copy of a column (n, W, …), without the oldest step of those who have no room; who: (n,) bool, None: nobody."""
-    if who is None:
-        return column.clone() if isinstance(column, Tensor) else column.copy()
+        def put(column: Any, new: Any) -> Any:
+            join: Any = torch.cat if isinstance(column, Tensor) else np.concatenate
+            return _put(_last(join([column, column[:, -1:]], 1), full), place, new)
+
+        return Memory(
+            map_column(lambda column: _last(column, full), self.observation),
+            map_column(put, memory.action, action),
+            memory.reward if reward is None else put(memory.reward, reward),
+            (memory.count + 1).clamp(max=room),
+        )
+
+
+def _last(column: Any, full: Any) -> Any:
+    """Of a column (n, W + 1, …) the last W steps of rows that are full, a bool or (n,), the first W of the others."""
+    if isinstance(full, bool):
+        return column[:, 1:] if full else column[:, :-1]
     shape = (-1, *[1] * (column.ndim - 1))
     if isinstance(column, Tensor):
-        return torch.where(who.view(shape), torch.cat([column[:, 1:], column[:, -1:]], 1), column)
-    return np.where(who.numpy().reshape(shape), np.concatenate([column[:, 1:], column[:, -1:]], 1), column)
+        return torch.where(full.view(shape), column[:, 1:], column[:, :-1])
+    return np.where(full.numpy().reshape(shape), column[:, 1:], column[:, :-1])
 
 
-def _put(column: Any, place: Tensor, new: Any) -> Any:
-    """The column itself, with each row's new entry (n, …) at its place (n,)."""
-    rows = torch.arange(len(place), device=place.device)
-    if isinstance(column, Tensor):
-        column[rows, place] = new.to(column.dtype)
+def _put(column: Any, place: Any, new: Any) -> Any:
+    """The column itself, with each row's new entry (n, …) at its place: an int for all, or (n,)."""
+    if isinstance(place, int):
+        column[:, place] = new
+    elif isinstance(column, Tensor):
+        column[torch.arange(len(place), device=place.device), place] = new.to(column.dtype)
     else:
-        column[rows.numpy(), place.numpy()] = new
+        column[np.arange(len(place)), place.numpy()] = new
     return column
 
 

@@ -112,10 +112,11 @@ class CascadingSession:
             click = first_true(draws.bernoulli("attracted", attraction, index=slate))  # (n,)
         else:
             seen = {"state": state, "slate": slate, "attraction": attraction}
-            before = nothing_yet(draws) if memory is None else memory.history(seen, draws)
+            present = None if memory is None else memory.seeing(seen)
+            before = nothing_yet(draws) if present is None else present.history(draws)
             clicks = site("clicks", self.user.act(seen, before, draws.scoped("user")))  # (n, m) bool
             _check_clicks(clicks, slate)
-            memory = None if memory is None else memory.after(seen, clicks)
+            memory = None if present is None else present.after(clicks)
             click = length - 1 - first_true(clicks.flip(1))  # the last; -1 for none
             click = click.where(click >= 0, length)
         click = site("click", click)  # (n,) position, m for none

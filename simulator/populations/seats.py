@@ -213,9 +213,9 @@ class Planner(_Seat):
         run = Run(batch.world, batch.draws, site, self._citizens(batch.size))
         run.state, run.observation, site.step = life.people, life.seen, batch.draws.step
         for _ in range(days):
-            seen = run.observation
-            run.advance(run.act(memory.history(seen, run.draws) if memory else nothing_yet(run.draws)))
-            memory = memory.after(seen, did[0], run.reward) if memory else None
+            present = memory.seeing(run.observation) if memory else None
+            run.advance(run.act(present.history(run.draws) if present else nothing_yet(run.draws)))
+            memory = present.after(did[0], run.reward) if present else None
             run.alive = None  # whoever has ended stays in their row, and does there what the world has them do
         site.check_names([do.site for dos in interventions for do in dos] + list(kept))
         after = life._replace(people=run.state, seen=run.observation, **({"memory": memory} if memory else {}))

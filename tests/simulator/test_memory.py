@@ -186,7 +186,8 @@ def test_memories_hold_the_last_steps_of_each_row():
             "text": np.array([f"{t} {i}" for i in range(4)], object),
         }
         action, reward = torch.from_numpy(generator.integers(0, 9, 4)), torch.from_numpy(generator.random(4)).float()
-        history = memory.history(seen, Draws(1, torch.arange(4) * 5))
+        present = memory.seeing(seen)
+        history = present.history(Draws(1, torch.arange(4) * 5))
         assert history.length.tolist() == [len(past[-3:]) for past in lists]
         for i, past in enumerate(past[-3:] for past in lists):
             one = history[i, : len(past)]
@@ -195,7 +196,7 @@ def test_memories_hold_the_last_steps_of_each_row():
             assert one.observation["text"][0].tolist() == [*(step[1] for step in past), f"{t} {i}"]
             assert one.observation["x"][0, -1].tolist() == seen["x"][i].tolist()
             assert not one.truncated.any()
-        after = memory.after(seen, action, reward)
+        after = present.after(action, reward)
         again = torch.from_numpy(generator.random(4) < 0.3)  # some begin anew
         memory = Memory(after.observation, after.action, after.reward, after.count.where(~again, 0))
         for i in range(4):
