@@ -42,7 +42,7 @@ class Populations:
         self.world, self.num_people = world, num_people
         self.most = max(MOST_PEOPLE // num_people, 1) if is_repeatable(world) else 1
         self._kept: dict[tuple[int, int], tuple[Any, Any]] = {}  # (id of what, times) -> (what, what it is so often)
-        self._ids: tuple[Tensor | None, Tensor] = (None, torch.empty(0))
+        self._ids = (torch.empty(0, dtype=torch.int64), torch.empty(0))  # of populations, and of their people
 
     def times(self, thing: Any, times: int) -> Any:
         """A repeatable world or policy for so many populations."""
@@ -57,10 +57,11 @@ class Populations:
 
     def people(self, populations: Tensor) -> Tensor:
         """(r, n) int64, the ids of each population's people."""
-        if self._ids[0] is not populations:
+        known, _ = self._ids
+        if known.device != populations.device or not torch.equal(known, populations):
             number = torch.arange(self.num_people, device=populations.device)
             ids = derived_ids(populations.repeat_interleave(self.num_people), number.repeat(len(populations)))
-            self._ids = (populations, ids.view(len(populations), self.num_people))
+            self._ids = (populations.clone(), ids.view(len(populations), self.num_people))
         return self._ids[1]
 
     def batches(self, draws: Draws, period: int = 1) -> Iterator[Batch]:
