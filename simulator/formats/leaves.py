@@ -54,8 +54,8 @@ def take_apart(history: History) -> tuple[list[Leaf], list[np.ndarray]]:
         leaves.append(Leaf(path, series, column, kind, tuple(array.shape)))
         arrays.append(array)
 
-    for name in history.columns:
-        add((name,), history.column(name), series=False)
+    for name, column in history.columns.items():
+        add((name,), column, series=False)
     for name, value in history.series.items():
         add((name,), value, series=True)
     return leaves, arrays

@@ -82,7 +82,7 @@ def _whole(history: History, shard: Shard, records: Mapping[str, Record]) -> His
     def series(name: str, column: Any) -> Any:
         how = records[name]
         if how.reduce is None:
-            return map_column(people_second, column)
+            return map_column(lambda leaf: shard.gathered(leaf.contiguous()), column)
         total = shard.total(column)
         if how.reduce == "sum":
             return total
@@ -92,7 +92,7 @@ def _whole(history: History, shard: Shard, records: Mapping[str, Record]) -> His
 
     return replace(
         history,
-        columns={name: map_column(people_second, column) for name, column in history.columns.items()},
+        _by_time={name: map_column(people_second, column) for name, column in history._by_time.items()},
         series={name: series(name, column) for name, column in history.series.items()},
         length=shard.gathered(history.length),
         ids=shard.gathered(history.ids),
