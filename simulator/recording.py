@@ -98,6 +98,7 @@ class Recorder:
         self.columns: dict[str, Any] = {"terminated": never, "truncated": never}  # no memory until somebody ends
         self.series: dict[str, Any] = {}
         self._tapes: dict[str, Any] = {}  # a column of Tapes for each column and series
+        self._once: dict[str, int] = {}  # columns that are kept once so far: the last step that named them
 
     def __call__(self, name: str, step: int, value: Any) -> None:
         """Keep a site's value of a step, if it is asked for."""
@@ -114,8 +115,11 @@ class Recorder:
             value = how.reduced(value)
         tapes = self._tapes.get(name)
         if tapes is None:
+            whole = how.every == 1 and how.reduce is None
             steps = -(-(self.horizon + (name == "observation")) // how.every)
-            tapes = self._tapes[name] = map_column(lambda leaf: Tape.begun(steps, leaf), value)
+            tapes = self._tapes[name] = map_column(lambda leaf: Tape.begun(steps, leaf, once=whole), value)
+            if whole:
+                self._once[name] = step
             changed = True
         elif isinstance(tapes, Tape):
             changed = tapes.write(step, value)
@@ -123,9 +127,15 @@ class Recorder:
             changed = any(_leaves(map_column(lambda tape, leaf: tape.write(step, leaf), tapes, value)))
         if changed:
             self._show(name)
+        if name in self._once:
+            self._once[name] = step
 
     def ends(self, step: int, run: Run, last: bool) -> None:
-        """Note which rows a step has ended; last: whether time runs out with it."""
+        """Note which rows a step has ended, when all its sites are named; last: whether time runs out with it."""
+        for name in [name for name, named in self._once.items() if named < step]:  # a site of the start only, say
+            steps = self._once.pop(name) + 1
+            map_column(lambda tape, steps=steps: tape.spread(steps), self._tapes[name])
+            self._show(name)
         if run.alive is not None:
             self._flag("terminated", step, run.terminated)
             if last:
@@ -166,9 +176,10 @@ class Recorder:
             column = self.columns[name]
             self.columns[name] = torch.cat([column, torch.zeros_like(column)])
 
-    def restore(self, columns: dict[str, Any], series: dict[str, Any]) -> None:
-        """Go on from what ``columns`` and ``series`` were."""
+    def restore(self, step: int, columns: dict[str, Any], series: dict[str, Any]) -> None:
+        """Go on from what ``columns`` and ``series`` were after ``step`` steps."""
         self.columns, self.series = columns, series
+        self._once = dict.fromkeys(columns.keys() - {"terminated", "truncated"}, step - 1)
         for name, column in {**columns, **series}.items():
             if name not in ("terminated", "truncated"):
                 thinned = name in series and self.wanted[name].reduce is None
@@ -200,9 +211,9 @@ class Tape:
             self._buffer = array.numpy()  # NumPy writes small arrays several times faster than torch
 
     @classmethod
-    def begun(cls, steps: int, leaf: Any) -> "Tape":
-        """With its first step written."""
-        if _bits(leaf) is not None and leaf.numel():
+    def begun(cls, steps: int, leaf: Any, once: bool) -> "Tape":
+        """With its first step written; once: whether to look out for steps that are all alike."""
+        if once and _bits(leaf) is not None and leaf.numel():
             first = leaf[tuple(slice(1) if stride == 0 else slice(None) for stride in leaf.stride())].clone()
             return cls(first.expand(steps, *leaf.shape))
         tape = cls(_buffer(steps, leaf))
@@ -216,7 +227,7 @@ class Tape:
         elif self._once is None:
             self.array[step] = leaf
         elif not self._is_as_ever(leaf):
-            self._spread(step)
+            self.spread(step)
             self.write(step, leaf)
             return True
         return False
@@ -226,11 +237,12 @@ class Tape:
         same_kind = bits is not None and leaf.dtype == self.array.dtype and leaf.shape == self.array.shape[1:]
         return same_kind and bool((bits == self._once).all())
 
-    def _spread(self, step: int) -> None:
-        """From now on every step has room of its own."""
-        kept, self.array = self.array, _buffer(len(self.array), self.array[0])
-        self.array[:step] = kept[:step]
-        self._once, self._buffer = None, self.array.numpy()
+    def spread(self, steps: int) -> None:
+        """From now on every step has room of its own; ``steps`` have been written."""
+        if self._once is not None:
+            kept, self.array = self.array, _buffer(len(self.array), self.array[0])
+            self.array[:steps] = kept[:steps]
+            self._once, self._buffer = None, self.array.numpy()
 
     def extend(self) -> None:
         """Twice the steps."""

@@ -64,7 +64,7 @@ def rollout(
         saver = make(fingerprint(what), checkpoint_every)
         if (saved := saver.load(run.bookkeeping)) is not None:
             run.resume(*saved[:2])
-            recorder.restore(*saved[2])
+            recorder.restore(saved[0], *saved[2])
     scenario = scenario or " and ".join(do.site for do in interventions) or "factual"
     start = run.draws.step
     for t in tqdm(range(start, horizon), initial=start, total=horizon, disable=not progress, unit="step"):
