@@ -11,8 +11,8 @@ from repeat to repeat. CPU time unless a line says wall. Medians over repeats; r
     this / it        on a line "/ peer": how many times this build takes what the peer takes
 
 A target is either a multiple of a peer, or of the earlier build, or a time. Times were set beside what the earlier
-build took on another machine: "here" is the target divided by how much faster that build runs on this one, and what
-"met" goes by where --earlier is given. Peers by hand are in ``benchmarks/small/by_hand.py``.
+build took on another machine: with --earlier, "here" is the target divided by how much faster that build runs on this
+one, the stricter reading on a faster machine. Peers by hand are in ``benchmarks/small/by_hand.py``.
 """
 
 import argparse
@@ -225,11 +225,11 @@ def verdict(group: Group, line: str, this: list[float], earlier: list[float], ru
         ratio = paired(this, [run[f"{line} / {target.beside}"] for run in runs])
         return f"<= {target.limit:g}x {target.beside}: {met(ratio <= target.limit)}"
     value, limit = statistics.median(this), target.limit
-    wanted = f"<= {shown([limit], group.unit)}"
+    said = f"<= {shown([limit], group.unit)}: {met(value <= limit)}"
     if earlier and target.then is not None:
         limit *= statistics.median(earlier) / target.then
-        wanted += f", here <= {shown([limit], group.unit)}"
-    return f"{wanted}: {met(value <= limit)}"
+        said += f"; here <= {shown([limit], group.unit)}: {met(value <= limit)}"
+    return said
 
 
 def met(good: bool) -> str:
