@@ -16,8 +16,8 @@ from .run import Run
 class Record:
     """How a site is recorded, where keeping every row of every step would be too much.
 
-    What it keeps goes to ``history.series[site]``: (n, T', …) of the steps kept, or, with ``reduce``, (T', …), or
-    (T', num_groups, …) with ``by``.
+    What it keeps goes to ``history.thinned[site]``, (n, T', …) of the steps kept, or, with ``reduce``, to
+    ``history.series[site]``, (T', …), or (T', num_groups, …) with ``by``.
 
     site: the name; "observation", "action" and "reward" too, whose full columns are then not kept.
     every: keep steps 0, every, 2 every, …
@@ -97,6 +97,7 @@ class Recorder:
         never = torch.zeros(1, 1, dtype=torch.bool, device=ids.device).expand(horizon, len(ids))
         self.columns: dict[str, Any] = {"terminated": never, "truncated": never}  # no memory until somebody ends
         self.series: dict[str, Any] = {}
+        self.thinned: dict[str, Any] = {}
         self._tapes: dict[str, Any] = {}  # a column of Tapes for each column and series
         self._once: dict[str, int] = {}  # columns that are kept once so far: the last step that named them
 
@@ -157,8 +158,9 @@ class Recorder:
             over = torch.arange(len(reward), device=draws.ids.device)[:, None] >= run.length
             columns["reward"] = reward.masked_fill(over, 0)
         series = {name: self._cut(name, column, steps) for name, column in self.series.items()}
+        thinned = {name: self._cut(name, column, steps) for name, column in self.thinned.items()}
         whole = None if steps == self.horizon else steps
-        return History(columns, run.length, draws.ids, draws.seed, scenario, series, whole)
+        return History(columns, run.length, draws.ids, draws.seed, scenario, series, whole, thinned)
 
     def _cut(self, name: str, column: Any, end: int) -> Any:
         """A series without the steps that were not taken."""
@@ -176,24 +178,28 @@ class Recorder:
             column = self.columns[name]
             self.columns[name] = torch.cat([column, torch.zeros_like(column)])
 
-    def restore(self, step: int, columns: dict[str, Any], series: dict[str, Any]) -> None:
-        """Go on from what ``columns`` and ``series`` were after ``step`` steps."""
-        self.columns, self.series = columns, series
+    @property
+    def kept(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """What a checkpoint keeps: columns, series, thinned."""
+        return self.columns, self.series, self.thinned
+
+    def restore(self, step: int, kept: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
+        """Go on from what ``kept`` was after ``step`` steps."""
+        self.columns, self.series, self.thinned = columns, series, thinned = kept
         self._once = dict.fromkeys(columns.keys() - {"terminated", "truncated"}, step - 1)
-        for name, column in {**columns, **series}.items():
-            if name not in ("terminated", "truncated"):
-                thinned = name in series and self.wanted[name].reduce is None
-                by_time = map_column(lambda leaf: leaf.swapaxes(0, 1), column) if thinned else column
-                self._tapes[name] = map_column(Tape, by_time)
+        by_time = {**columns, **series, **{name: _swapped(column) for name, column in thinned.items()}}
+        for name in by_time.keys() - {"terminated", "truncated"}:
+            self._tapes[name] = map_column(Tape, by_time[name])
 
     def _show(self, name: str) -> None:
-        """Put the arrays that are written to in their places: a thinned site with its rows first, like the others."""
+        """Put the arrays that are written to in their places; those of a thinned site have their rows first."""
         how, arrays = self.wanted[name], map_column(lambda tape: tape.array, self._tapes[name])
-        if how.every == 1 and how.reduce is None:
-            self.columns[name] = arrays
+        if how.reduce is not None:
+            self.series[name] = arrays
+        elif how.every > 1:
+            self.thinned[name] = _swapped(arrays)
         else:
-            thinned = how.reduce is None
-            self.series[name] = map_column(lambda leaf: leaf.swapaxes(0, 1) if thinned else leaf, arrays)
+            self.columns[name] = arrays
 
 
 class Tape:
@@ -272,6 +278,10 @@ def _buffer(steps: int, leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         return torch.zeros((steps, *leaf.shape), dtype=leaf.dtype, device=leaf.device)
     return np.full((steps, *leaf.shape), "" if leaf.dtype == object else 0, dtype=leaf.dtype)
+
+
+def _swapped(column: Any) -> Any:
+    return map_column(lambda leaf: leaf.swapaxes(0, 1), column)
 
 
 def _leaves(column: Any) -> list[Any]:

@@ -64,18 +64,18 @@ def rollout(
         saver = make(fingerprint(what), checkpoint_every)
         if (saved := saver.load(run.bookkeeping)) is not None:
             run.resume(*saved[:2])
-            recorder.restore(saved[0], *saved[2])
+            recorder.restore(saved[0], saved[2])
     scenario = scenario or " and ".join(do.site for do in interventions) or "factual"
     start = run.draws.step
     for t in tqdm(range(start, horizon), initial=start, total=horizon, disable=not progress, unit="step"):
         if run.over:
             break
-        run.advance(run.act(SoFar.of_run(recorder.columns, recorder.series, run, scenario)))
+        run.advance(run.act(SoFar.of_run(recorder, run, scenario)))
         recorder.ends(t, run, last=t == horizon - 1)
         if t == start:
             site.check_names([do.site for do in interventions] + recorder.asked)
         if saver is not None and t < horizon - 1:
-            saver.save(t + 1, run.bookkeeping, (recorder.columns, recorder.series))
+            saver.save(t + 1, run.bookkeeping, recorder.kept)
     if saver is not None:
         saver.remove()
     return recorder.history(run, scenario)
