@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator.draws import Draws, thresholds
+from ethogram.simulator.draws import Draws
+from ethogram.simulator.network_kernels import parts, together
 from ethogram.simulator.networks import ContactSum, Network, check_rows
 from ethogram.simulator.sites import Sites
 from ethogram.simulator.world import Transition
@@ -78,7 +79,7 @@ class SEIR:
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
         stage, out = state.stage, _equal(action, 0)
-        sheds = site("sheds", _equal(stage, INFECTIOUS) & out)  # (n,) bool
+        sheds = site("sheds", _and(_equal(stage, INFECTIOUS), out))  # (n,) bool
         contacts = self.contacts.at(draws)
         same = contacts is self.contacts
         pressure = state.pressure.next(contacts, sheds) if same else ContactSum.of(contacts, sheds)
@@ -94,33 +95,33 @@ class SEIR:
 
     def _step_compiled(self, stage: Tensor, out: Tensor, pressure: ContactSum, draws: Draws) -> Transition:
         """The same bits in one pass, for when nobody looks in between."""
-        after, reward = stage.clone(), torch.zeros(len(stage))
+        n = len(stage)
         keys = np.array([draws.key(name) for name in ("infected", "onset", "recovers")], np.uint64)
-        columns = [tensor.numpy() for tensor in (draws.ids, stage, out, pressure.total)]
-        if pressure.total.dtype == torch.uint8:
-            kernels.seir_day_of_counts(keys, self._limits, *columns, after.numpy(), reward.numpy())
-        else:
-            chances = np.array([0, _within_a_day(self.onset_rate), _within_a_day(self.recovery_rate)], np.float32)
-            kernels.seir_day(keys, chances, *columns, self.transmission, after.numpy(), reward.numpy())
-        return Transition(Infections(after, pressure), after, reward, torch.zeros_like(out))
+        after, reward = np.empty(n, np.int8), np.empty(n, np.float32)
+        columns = (draws.ids.numpy(), stage.numpy(), out.numpy(), pressure.total.numpy(), after, reward)
+        day = partial(kernels.seir_day, keys, self._chances, float(self.transmission))
+        together([partial(day, *(column[part] for column in columns)) for part in parts(n)])
+        after, reward, never = (torch.from_numpy(column) for column in (after, reward, np.zeros(n, bool)))
+        return Transition(Infections(after, pressure), after, reward, never)
 
     @cached_property
-    def _limits(self) -> np.ndarray[Any, Any]:
-        """(3, 256) uint64 for ``seir_day_of_counts``."""
-        infection = [_within_a_day(self.transmission * count) for count in range(256)]
-        limits = torch.zeros(3, 256, dtype=torch.int64)
-        limits[0] = thresholds(torch.tensor(infection, dtype=torch.float64))
-        limits[1:, 0] = thresholds(torch.tensor([_within_a_day(r) for r in (self.onset_rate, self.recovery_rate)]))
-        return limits.numpy().view(np.uint64)
+    def _chances(self) -> np.ndarray[Any, Any]:
+        """(3,) float32 for ``seir_day``."""
+        return np.array([0, _within_a_day(self.onset_rate), _within_a_day(self.recovery_rate)], np.float32)
 
 
 def _equal(column: Tensor, value: int) -> Tensor:
-    """``column == value``: on the CPU NumPy is ten times faster than torch, but not where one number stands for all."""
+    """``column == value``: on the CPU NumPy is ten times faster than torch, and wakes no threads."""
     if not column.is_cpu:
         return column == value
-    if column.stride() == (0,):
-        return (column[:1] == value).expand(len(column)).contiguous()
+    if column.stride() == (0,):  # one number for all
+        return torch.from_numpy(np.full(len(column), column.numpy()[0] == value))
     return torch.from_numpy(column.numpy() == value)
+
+
+def _and(one: Tensor, other: Tensor) -> Tensor:
+    """``one & other``, as ``_equal``."""
+    return torch.from_numpy(one.numpy() & other.numpy()) if one.is_cpu else one & other
 
 
 def _within_a_day(rate: float) -> float:
