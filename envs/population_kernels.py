@@ -68,7 +68,7 @@ def seir_day(
     """
     block = 1024  # which the caches hold, for passes without branches: what happens to whom cannot be predicted
     draw, may, who = np.empty(block, np.float32), np.zeros(block, np.uint8), np.empty(block + 8, np.uint32)
-    still = np.float32(-0.0) if total.itemsize == 1 else np.float32(0)  # equal; kept as they have always been, to the bit
+    still = np.float32(-0.0) if total.itemsize == 1 else np.float32(0)  # as ever, to the bit
     slope = np.float32(transmission * (1 + 1e-6))  # no chance of infection is above slope * total, however rounded
     for first in range(0, stage.shape[0], block):
         here = slice(first, min(first + block, stage.shape[0]))

@@ -79,7 +79,7 @@ class SEIR:
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
         stage, out = state.stage, _equal(action, 0)
-        sheds = site("sheds", _and(_equal(stage, INFECTIOUS), out))  # (n,) bool
+        sheds = site("sheds", _equal(stage, INFECTIOUS, among=out))  # (n,) bool
         contacts = self.contacts.at(draws)
         same = contacts is self.contacts
         pressure = state.pressure.next(contacts, sheds) if same else ContactSum.of(contacts, sheds)
@@ -95,14 +95,14 @@ class SEIR:
 
     def _step_compiled(self, stage: Tensor, out: Tensor, pressure: ContactSum, draws: Draws) -> Transition:
         """The same bits in one pass, for when nobody looks in between."""
-        n = len(stage)
-        keys = np.array([draws.key(name) for name in ("infected", "onset", "recovers")], np.uint64)
-        after, reward = np.empty(n, np.int8), np.empty(n, np.float32)
-        columns = (draws.ids.numpy(), stage.numpy(), out.numpy(), pressure.total.numpy(), after, reward)
+        now = stage.numpy()
+        after, reward, never = np.empty_like(now), np.empty(now.shape, np.float32), np.zeros(now.shape, bool)
+        keys = np.array([draws.key("infected"), draws.key("onset"), draws.key("recovers")], np.uint64)
         day = partial(kernels.seir_day, keys, self._chances, float(self.transmission))
-        together([partial(day, *(column[part] for column in columns)) for part in parts(n)])
-        after, reward, never = (torch.from_numpy(column) for column in (after, reward, np.zeros(n, bool)))
-        return Transition(Infections(after, pressure), after, reward, never)
+        columns = (draws.ids.numpy(), now, out.numpy(), pressure.total.numpy(), after, reward)
+        together([partial(day, *[column[part] for column in columns]) for part in parts(len(now))])
+        stage = torch.from_numpy(after)
+        return Transition(Infections(stage, pressure), stage, torch.from_numpy(reward), torch.from_numpy(never))
 
     @cached_property
     def _chances(self) -> np.ndarray[Any, Any]:
@@ -110,18 +110,16 @@ class SEIR:
         return np.array([0, _within_a_day(self.onset_rate), _within_a_day(self.recovery_rate)], np.float32)
 
 
-def _equal(column: Tensor, value: int) -> Tensor:
-    """``column == value``: on the CPU NumPy is ten times faster than torch, and wakes no threads."""
+def _equal(column: Tensor, value: int, among: Tensor | None = None) -> Tensor:
+    """``(column == value) & among``: on the CPU NumPy is ten times faster than torch, and wakes no threads."""
     if not column.is_cpu:
-        return column == value
-    if column.stride() == (0,):  # one number for all
-        return torch.from_numpy(np.full(len(column), column.numpy()[0] == value))
-    return torch.from_numpy(column.numpy() == value)
-
-
-def _and(one: Tensor, other: Tensor) -> Tensor:
-    """``one & other``, as ``_equal``."""
-    return torch.from_numpy(one.numpy() & other.numpy()) if one.is_cpu else one & other
+        return column == value if among is None else (column == value) & among
+    values = column.numpy()
+    if values.strides == (0,):  # one number for all
+        equal = (np.ones if values[0] == value else np.zeros)(values.shape, bool)
+    else:
+        equal = values == value
+    return torch.from_numpy(equal if among is None else equal & among.numpy())
 
 
 def _within_a_day(rate: float) -> float:

@@ -25,7 +25,9 @@ _WORTH_A_THREAD = 1 << 17  # people; a thread is woken in the time in which a ke
 
 def parts(num_people: int) -> list[slice]:
     """The people in equal parts, one for each thread that torch may use; few are left together."""
-    number = min(torch.get_num_threads(), max(num_people // _WORTH_A_THREAD, 1))
+    if num_people < 2 * _WORTH_A_THREAD:
+        return [slice(0, num_people)]
+    number = min(torch.get_num_threads(), num_people // _WORTH_A_THREAD)
     ends = [num_people * k // number for k in range(number + 1)]
     return [slice(*some) for some in pairwise(ends)]
 
