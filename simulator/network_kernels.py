@@ -14,7 +14,7 @@ from typing import Any
 import numba
 import numpy as np
 import torch
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.extending import intrinsic
 
 from .kernels import INCREMENT, Array, compiled, mix
@@ -121,7 +121,7 @@ def row_fault(start: Array, target: Array, weight: Array, num_targets: int) -> A
     return -1, 0
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _prefetch(_: Any, array: Any, index: Any) -> Any:
     """Ask memory for ``array[index]`` without waiting for it; an index out of range does no harm."""
 
@@ -142,7 +142,7 @@ _SOON, _NEXT = 32, 16  # how many rows ahead memory is asked for where a row lie
 @numba.njit(inline="always")
 def _ask_ahead(start: Array, target: Array, who: Array, k: Any) -> None:
     """Ask for what the rows after the ``k``-th need: one by one, each would be waited for."""
-    _prefetch(start, who[k + _SOON])
+    _prefetch(start, who[k + _SOON])  # type: ignore[call-arg]
     row = who[k + _NEXT]
     _prefetch(target, start[row])
     _prefetch(target, start[row + np.uint32(1)] - np.uint64(1))

@@ -489,13 +489,13 @@ def _total(contacts: Network, sent: Tensor, resolution: float) -> Tensor:
             value = ((value * contacts.weight) / resolution).round() * resolution
         total = torch.zeros(contacts.num_people, dtype=torch.float64, device=sent.device)
         return total.index_add_(0, contacts.target, value)
-    message, total = sent.numpy(), np.zeros(contacts.num_people)
-    if 3 * np.count_nonzero(message) < len(total):  # writing to scattered places costs three times what reading does
+    message, out = sent.numpy(), np.zeros(contacts.num_people)
+    if 3 * np.count_nonzero(message) < len(out):  # writing to scattered places costs three times what reading does
         nothing = torch.zeros((), dtype=sent.dtype).expand(len(sent))
-        kernels.push(*contacts._arrays(), message, nothing.numpy(), resolution, total)
+        kernels.push(*contacts._arrays(), message, nothing.numpy(), resolution, out)
     else:
-        kernels.pull(*contacts.reverse._arrays(), message, resolution, total)
-    return torch.from_numpy(total)
+        kernels.pull(*contacts.reverse._arrays(), message, resolution, out)
+    return torch.from_numpy(out)
 
 
 class _Sum(torch.autograd.Function):
