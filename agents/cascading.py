@@ -70,33 +70,40 @@ class _Optimist:
     def learn(self, history: History) -> None:
         """Count what the histories show, and plan again."""
         states, slates = _steps(history, self.plan.slates.shape, self.reward.shape[1] - 1)
-        clicks = _integers(history, "click", history.sites.get("click"), slates.shape[2] + 1)
+        clicks = _integers(history.column("click"))
+        _check_numbers("click", clicks, 0, slates.shape[2] + 1)
         kernels.count_episodes(states, slates, clicks, history.length.cpu().numpy(), self.counts)
         self.replan()
 
 
-def _integers(history: History, name: str, column: Tensor | None, below: int, least: int = 0) -> _Array:
-    """A recorded column of integers as a contiguous array, checked to lie in [least, below)."""
-    if column is None:
-        raise LookupError(f"the history has no site '{name}': pass record=['{name}'] to rollout")
-    outside = (column < least) | (column >= below)
-    if outside.any():
-        row = int(outside.flatten(1).any(1).nonzero()[0])
-        raise ValueError(
-            f"'{name}' of row {row} is {column[row].tolist()}: expected numbers from {least} to {below - 1}"
-        )
+def _integers(column: Tensor) -> _Array:
+    """A recorded column of integers as a contiguous array; what lies between two is no integer and rounds down."""
+    if column.is_floating_point():
+        column = column.floor()
     return column.cpu().to(torch.int64).contiguous().numpy()
 
 
 def _steps(history: History, shape: tuple[int, ...], num_items: int) -> tuple[_Array, _Array]:
     """States (n, T + 1) and slates (n, T, m) of histories that an agent planning (H, S, m) can learn from."""
     _, num_states, length = shape
-    if history.action.dim() != 3 or history.action.shape[2] != length:
+    action = history.action
+    if action.dim() != 3 or action.shape[2] != length:
         raise ValueError(
-            f"actions have shape {tuple(history.action.shape)}: expected slates (rows, steps, {length}), padded with -1"
+            f"actions have shape {tuple(action.shape)}: expected slates (rows, steps, {length}), padded with -1"
         )
-    states = _integers(history, "observation", history.observation, num_states)
-    return states, _integers(history, "action", history.action, num_items, least=-1)
+    states, slates = _integers(history.observation), _integers(action)
+    _check_numbers("observation", states, 0, num_states)
+    _check_numbers("action", slates, -1, num_items)
+    return states, slates
+
+
+def _check_numbers(name: str, column: _Array, least: int, below: int) -> None:
+    """ValueError where a recorded number lies outside [least, below)."""
+    row = kernels.first_row_outside(column.reshape(len(column), math.prod(column.shape[1:])), least, below)
+    if row >= 0:
+        raise ValueError(
+            f"'{name}' of row {row} is {column[row].tolist()}: expected numbers from {least} to {below - 1}"
+        )
 
 
 def _check_settings(reward: Tensor, length: int, horizon: int, delta: float) -> None:
@@ -119,6 +126,8 @@ def _act(slates: _Array, observation: Tensor, step: int) -> Tensor:
         raise IndexError(
             f"step {step} of an agent that plans {len(slates)} steps: pass horizon={len(slates)} to rollout"
         )
+    if observation.is_cpu:  # the same, without torch's indexing, which costs more than the look-up
+        return torch.from_numpy(slates[step][observation.numpy()])
     return torch.from_numpy(slates[step]).to(observation.device)[observation]
 
 

@@ -232,6 +232,18 @@ def estimation_error(h: int, s: int, counts: Counts, bounds: Bounds, rule: Rule,
 
 
 @compiled
+def first_row_outside(table: _Array, least: int, below: int) -> int:
+    """The first row of (n, K) integers with one outside [least, below); -1 where there is none."""
+    for i in range(table.shape[0]):
+        outside = False
+        for j in range(table.shape[1]):
+            outside |= (table[i, j] < least) | (table[i, j] >= below)
+        if outside:
+            return i
+    return -1
+
+
+@compiled
 def count_step(s: int, slate: _Array, click: int, after: int, counts: Counts) -> None:
     """One step: what was examined, what was clicked, and where that led."""
     length, item = slate.shape[0], counts.examined.shape[1]

@@ -6,10 +6,10 @@ the same IEEE operations in the same order, so that both give the same bits; a t
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numba.core import cgutils, types
 from numba.extending import intrinsic
+from numba.np.numpy_support import carray
 
 from ethogram.simulator.kernels import compiled
 
@@ -202,7 +202,7 @@ def count_close(above: _Array, below: _Array, index: int) -> int:
     """How many pairs of keys differ in the bits of the index only."""
     close = 0
     for j in range(LANES):
-        close += np.int64((above[j] | index) == (below[j] | index))
+        close += int((above[j] | index) == (below[j] | index))
     return close
 
 
@@ -308,14 +308,14 @@ def best_lists(
     return -1
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _pointer(_context: Any, address: Any) -> Any:
-    """An integer as a pointer, for ``numba.carray``."""
-
+def _make_pointer(_context: Any, address: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
     return types.voidptr(address), generate
+
+
+_pointer: Any = intrinsic(_make_pointer)  # an integer as a pointer, for ``carray``
 
 
 @compiled
@@ -326,9 +326,9 @@ def best_list_at(
 
     A tensor's address costs a tenth of a NumPy view of it, which would be the larger part of one state's time.
     """
-    u = numba.carray(_pointer(attraction), (num_items,), np.float64)
-    w = numba.carray(_pointer(value), (num_items,), np.float64)
-    low = numba.carray(_pointer(if_none_worth), (num_items,), np.float64)
+    u = carray(_pointer(attraction), (num_items,), np.float64)
+    w = carray(_pointer(value), (num_items,), np.float64)
+    low = carray(_pointer(if_none_worth), (num_items,), np.float64)
     bad = not np.abs(no_click) < np.inf
     for a in range(num_items):
         bad |= not ((u[a] >= 0) & (u[a] <= 1) & (np.abs(w[a]) < np.inf))  # NaN too
