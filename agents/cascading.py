@@ -374,9 +374,8 @@ def learn_in(
         raise ValueError("the agent's reward differs from the MDP's: pass reward=mdp.reward to the agent")
     if isinstance(agent, CascadingBPI) and agent.initial != mdp.initial:
         raise ValueError(f"the agent expects initial state {agent.initial}: the MDP starts in {mdp.initial}")
-    tables = (mdp.attraction, mdp.transition, pad(mdp.reward, (0, 1)))
-    attraction, transition, reward = (x.contiguous().numpy() for x in tables)
-    world = kernels.World(attraction, transition, reward, mdp.initial)
+    tables = (mdp.attraction, mdp.transition, mdp.transition.transpose(1, 2), pad(mdp.reward, (0, 1)))
+    world = kernels.World(*(x.contiguous().numpy() for x in tables), mdp.initial)
     parts: list[_Array] = []
     for start in range(first, first + num_episodes, 4096):
         ids = torch.arange(start, min(start + 4096, first + num_episodes))

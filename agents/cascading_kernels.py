@@ -61,11 +61,23 @@ class Plan(NamedTuple):
     error: _Array  # (H + 1, S) no less than upper minus the value of the policy; kept up with epsilon > 0 only
 
 
+class Leeway(NamedTuple):
+    """How far the bounds of the next step may move before the plan of a state can change.
+
+    Where every click is worth all that is left to gain, by a margin, and the lower bound is 0, by a margin, small
+    changes of the next step's bounds change nothing. Then the plan need not be made again, to the same bits.
+    """
+
+    moved: _Array  # (H + 1,) how far the bounds of a step have moved so far, the largest move of each replan summed
+    until: _Array  # (H, S) the plan stands while moved[h + 1] is no larger; -inf: any move may change it
+
+
 class World(NamedTuple):
     """The true MDP, of which runs draw and which they evaluate policies in."""
 
     attraction: _Array  # (S, N)
     transition: _Array  # (S, N + 1, S)
+    arrival: _Array  # (S, S, N + 1) the same, arrival[s, z, a]: probability that a click on a in s leads to z
     reward: _Array  # (S, N + 1), 0 for no click
     initial: int
 
@@ -93,6 +105,42 @@ def bound_state(s: int, counts: Counts, rule: Rule, bounds: Bounds) -> None:
 
 
 @compiled
+def add_products(table: _Array, factor: _Array, total: _Array) -> None:
+    """total[a] += table[z, a] factor[z] for z = 0, 1, …, in this order; four at a time save reads and writes."""
+    rows, z = table.shape[0], 0
+    while z + 4 <= rows:
+        t, u, v, w = table[z], table[z + 1], table[z + 2], table[z + 3]
+        p, q, r, s = factor[z], factor[z + 1], factor[z + 2], factor[z + 3]
+        for a in range(total.shape[0]):
+            total[a] = total[a] + t[a] * p + u[a] * q + v[a] * r + w[a] * s
+        z += 4
+    while z < rows:
+        t, p = table[z], factor[z]
+        for a in range(total.shape[0]):
+            total[a] += t[a] * p
+        z += 1
+
+
+@compiled
+def add_squares(table: _Array, value: _Array, mean: _Array, total: _Array) -> None:
+    """total[a] += table[z, a] (value[z] - mean[a])^2, as ``add_products``."""
+    rows, z = table.shape[0], 0
+    while z + 4 <= rows:
+        t, u, v, w = table[z], table[z + 1], table[z + 2], table[z + 3]
+        p, q, r, s = value[z], value[z + 1], value[z + 2], value[z + 3]
+        for a in range(total.shape[0]):
+            x = mean[a]
+            y = total[a] + t[a] * (p - x) ** 2 + u[a] * (q - x) ** 2
+            total[a] = y + v[a] * (r - x) ** 2 + w[a] * (s - x) ** 2
+        z += 4
+    while z < rows:
+        t, p = table[z], value[z]
+        for a in range(total.shape[0]):
+            total[a] += t[a] * (p - mean[a]) ** 2
+        z += 1
+
+
+@compiled
 def moments(moves: _Array, times: _Array, upper: _Array, lower: _Array, out: _Array) -> None:
     """Under the empirical transition of each action: E upper, E lower, E (upper - lower)^2, Var upper, in four rows.
 
@@ -100,21 +148,15 @@ def moments(moves: _Array, times: _Array, upper: _Array, lower: _Array, out: _Ar
     with no sum over a register's lanes. Actions never taken get zeros.
     """
     out[:] = 0
-    for z in range(moves.shape[0]):
-        high, low = upper[z], lower[z]
-        gap = (high - low) ** 2
-        for a in range(moves.shape[1]):
-            out[0, a] += moves[z, a] * high
-            out[1, a] += moves[z, a] * low
-            out[2, a] += moves[z, a] * gap
+    add_products(moves, upper, out[0])
+    add_products(moves, lower, out[1])
+    add_products(moves, (upper - lower) ** 2, out[2])
     for a in range(moves.shape[1]):
         n = max(times[a], 1.0)
         out[0, a] /= n
         out[1, a] /= n
         out[2, a] /= n
-    for z in range(moves.shape[0]):
-        for a in range(moves.shape[1]):
-            out[3, a] += moves[z, a] * (upper[z] - out[0, a]) ** 2
+    add_squares(moves, upper, out[0], out[3])
     for a in range(moves.shape[1]):
         out[3, a] /= max(times[a], 1.0)
 
@@ -290,29 +332,23 @@ def next_state(s: int, item: int, luck: float, world: World) -> int:
 
 
 @compiled
-def click_value(s: int, item: int, world: World, next_values: _Array) -> float:
-    """r(s, a) + p(. | s, a) V."""
-    total = world.reward[s, item]
-    for z in range(next_values.shape[0]):
-        total += world.transition[s, item, z] * next_values[z]
-    return total
-
-
-@compiled
 def evaluate(slates: _Array, world: World, values: _Array) -> float:
     """The exact value of a policy in the initial state; values (H + 1, S) is room to work in."""
     horizon, num_states, length = slates.shape
-    nothing = world.attraction.shape[1]
+    click = np.empty(world.reward.shape[1])  # r(s, a) + p(. | s, a) V
     values[horizon] = 0
     for h in range(horizon - 1, -1, -1):
         first, last = (world.initial, world.initial + 1) if h == 0 else (0, num_states)
         for s in range(first, last):
-            tail = click_value(s, nothing, world, values[h + 1])
+            click[:] = world.reward[s]
+            if h < horizon - 1:  # nothing follows the last step
+                add_products(world.arrival[s], values[h + 1], click)
+            tail = click[world.attraction.shape[1]]
             for i in range(length - 1, -1, -1):
                 a = slates[h, s, i]
                 if a >= 0:
                     u = world.attraction[s, a]
-                    tail = u * click_value(s, a, world, values[h + 1]) + (1 - u) * tail
+                    tail = u * click[a] + (1 - u) * tail
             values[h, s] = tail
     return values[0, world.initial]
 
