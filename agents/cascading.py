@@ -41,8 +41,10 @@ class _Optimist:
     reward: _Array  # (S, N + 1), 0 for no click
     counts: kernels.Counts
     bounds: kernels.Bounds
-    plan: kernels.Plan
+    working: kernels.Plan  # the plan, of which some bonuses may be out of date
     rule: kernels.Rule
+    leeway: kernels.Leeway
+    whole: bool = False  # whether none is
 
     @classmethod
     def start(cls, reward: Tensor, length: int, horizon: int, rule: kernels.Rule) -> "_Optimist":
@@ -59,17 +61,29 @@ class _Optimist:
             slates=np.full((H, S, length), -1),
             error=np.zeros((H + 1, S)),
         )
-        optimist = cls(pad(reward, (0, 1)).numpy(), counts, bounds, plan, rule)
+        leeway = kernels.Leeway(moved=np.zeros(H + 1), until=np.full((H, S), -np.inf))
+        optimist = cls(pad(reward, (0, 1)).numpy(), counts, bounds, plan, rule, leeway)
         optimist.replan()
         return optimist
 
+    @property
+    def plan(self) -> kernels.Plan:
+        """All that follows from the counts."""
+        if not self.whole:
+            self.counts.visited[:] = True
+            self.replan()
+            self.whole = True
+        return self.working
+
     def replan(self) -> None:
-        """The plan after counts have changed."""
-        kernels.replan(self.counts, self.bounds, self.reward, self.rule, self.plan, 0, len(self.reward))
+        """The lists and the bounds on values after counts have changed."""
+        tables = self.counts, self.bounds, self.reward, self.rule, self.working, self.leeway
+        kernels.replan(*tables, 0, len(self.reward))
+        self.whole = False
 
     def learn(self, history: History) -> None:
         """Count what the histories show, and plan again."""
-        states, slates = _steps(history, self.plan.slates.shape, self.reward.shape[1] - 1)
+        states, slates = _steps(history, self.working.slates.shape, self.reward.shape[1] - 1)
         clicks = _integers(history.column("click"))
         _check_numbers("click", clicks, 0, slates.shape[2] + 1)
         kernels.count_episodes(states, slates, clicks, history.length.cpu().numpy(), self.counts)
@@ -189,7 +203,7 @@ class CascadingVI:
 
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The optimistic list of each row's state at this step, (n, m) int64, padded with -1."""
-        return _act(self.model.plan.slates, observation, draws.step)
+        return _act(self.model.working.slates, observation, draws.step)
 
     def learn(self, history: History) -> Self:
         """Count one or many episodes, and plan again."""
@@ -244,7 +258,7 @@ class CascadingBPI:
     @property
     def gap(self) -> float:
         """An upper bound on how far the policy is from the best, in the initial state."""
-        return float(self.model.plan.error[0, self.initial])
+        return float(self.model.working.error[0, self.initial])
 
     @property
     def stopped(self) -> bool:
@@ -253,7 +267,7 @@ class CascadingBPI:
 
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The optimistic list of each row's state at this step, (n, m) int64, padded with -1."""
-        return _act(self.model.plan.slates, observation, draws.step)
+        return _act(self.model.working.slates, observation, draws.step)
 
     def learn(self, history: History) -> Self:
         """Count one or many episodes, and plan again."""
@@ -374,7 +388,7 @@ def learn_in(
         raise ValueError("the agent's reward differs from the MDP's: pass reward=mdp.reward to the agent")
     if isinstance(agent, CascadingBPI) and agent.initial != mdp.initial:
         raise ValueError(f"the agent expects initial state {agent.initial}: the MDP starts in {mdp.initial}")
-    tables = (mdp.attraction, mdp.transition, mdp.transition.transpose(1, 2), pad(mdp.reward, (0, 1)))
+    tables = (mdp.attraction, mdp.transition, pad(mdp.reward, (0, 1)))
     world = kernels.World(*(x.contiguous().numpy() for x in tables), mdp.initial)
     parts: list[_Array] = []
     for start in range(first, first + num_episodes, 4096):
@@ -389,7 +403,7 @@ def learn_in(
             kernels.run_adapt(world, *arguments, attracted, moved, curve)
         else:
             model = agent.model
-            state = (model.counts, model.bounds, model.rule, model.plan)
+            state = (model.counts, model.bounds, model.rule, model.plan, model.leeway)
             played = kernels.run_cascading(world, *state, attracted, moved, curve)
         parts.append(curve[:, :played])
         if played < len(ids):

@@ -77,7 +77,6 @@ class World(NamedTuple):
 
     attraction: _Array  # (S, N)
     transition: _Array  # (S, N + 1, S)
-    arrival: _Array  # (S, S, N + 1) the same, arrival[s, z, a]: probability that a click on a in s leads to z
     reward: _Array  # (S, N + 1), 0 for no click
     initial: int
 
@@ -173,8 +172,11 @@ def transition_bonus(variance: float, gap: float, log_over_n: float, horizon: in
 @compiled
 def plan_state(
     h: int, s: int, counts: Counts, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, room: Scratch, work: _Array
-) -> None:
-    """The optimistic list of state s at step h, and the bounds on its value, from those of step h + 1."""
+) -> float:
+    """The optimistic list of state s at step h, and the bounds on its value, from those of step h + 1.
+
+    Returns the lower bound as it is before negative ones become 0.
+    """
     horizon, num_items = plan.order.shape[0], plan.order.shape[2]
     left = horizon - 1 - h  # steps after this one
     span = left if rule.anytime else horizon  # V lies in [0, left]; CascadingVI's bonus as remembered has H
@@ -204,14 +206,54 @@ def plan_state(
         if a >= 0:
             tail = lower[a] * below[a] + (1 - upper[a]) * tail
     plan.lower[h, s] = max(tail, 0.0)
+    return tail
 
 
 @compiled
-def replan(counts: Counts, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, first: int, last: int) -> None:
+def allowed_move(
+    h: int, s: int, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, work: _Array, tail: float
+) -> float:
+    """How far the bounds of step h + 1 may move before the plan of state s, just made, can change; -inf: not at all.
+
+    Let no bound of the next step move by more than d. Then E upper and E lower move by d at most, and so do the
+    standard deviation of upper and the root of E (upper - lower)^2, by d and 2 d, being norms. Hence the value of a
+    click and the lower bound on it move by d (1 + 6 c), c = scale sqrt(L / n), at most; where a click is worth more
+    than what is left to gain by more than that, its value stays clipped, and the lower bound stays at 0 likewise. With
+    so few clicks that the bonus is H whatever V is, the value is clipped for good.
+    Half of it is allowed, which leaves room for rounding. ``work`` as ``plan_state`` leaves it, tail: the lower bound
+    before it was clipped.
+    """
+    horizon = plan.order.shape[0]
+    left = horizon - 1 - h
+    if not rule.tightened or left == 0:
+        return -np.inf
+    room, widest = np.inf, 0.0
+    for a in range(reward.shape[1]):
+        log_over_n = bounds.log_over_n[s, a]
+        if not rule.bonus_scale * 5 * log_over_n < 1:  # counts alone make the bonus H, which is more than is left
+            continue
+        slope = 6 * rule.bonus_scale * math.sqrt(log_over_n)
+        room = min(room, (work[0, a] + plan.bonus[h, s, a] - left) / (1 + slope))
+        widest = max(widest, slope)
+    weight = 1.0  # of the values in the lower bound: it moves by no more than that times theirs
+    for i in range(plan.slates.shape[2] - 1, -1, -1):
+        a = plan.slates[h, s, i]
+        if a >= 0:
+            weight = bounds.attraction_lower[s, a] + (1 - bounds.attraction_upper[s, a]) * weight
+    if weight > 0:  # else the first item may attract surely or never, and the lower bound is 0 whatever follows
+        room = min(room, -tail / (weight * (1 + widest)))
+    return 0.5 * room if room > 1e-6 else -np.inf
+
+
+@compiled
+def replan(
+    counts: Counts, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, leeway: Leeway, first: int, last: int
+) -> None:
     """The plan after the visited states' counts have changed; at step 0 for states first to last - 1 only.
 
     A state's plan depends on its own counts and on the values of the next step: where neither has changed, it
-    stands. At the last step this leaves the visited states.
+    stands. At the last step this leaves the visited states. It also stands where the values of the next step have
+    changed by less than matters: there ``plan.bonus`` alone is out of date, which nobody but CascadingBPI reads.
     """
     horizon, num_states, num_items = plan.order.shape
     room, work = scratch(num_items, plan.slates.shape[2]), np.empty((4, num_items + 1))
@@ -220,12 +262,18 @@ def replan(counts: Counts, bounds: Bounds, reward: _Array, rule: Rule, plan: Pla
             bound_state(s, counts, rule, bounds)
     next_changed = False
     for h in range(horizon - 1, -1, -1):
-        changed = False
+        changed, move, moved = False, 0.0, leeway.moved[h + 1]
         for s in range(first if h == 0 else 0, last if h == 0 else num_states):
-            if next_changed or counts.visited[s]:
+            if counts.visited[s] or (next_changed and moved > leeway.until[h, s]):
                 upper, lower = plan.upper[h, s], plan.lower[h, s]
-                plan_state(h, s, counts, bounds, reward, rule, plan, room, work)
+                tail = plan_state(h, s, counts, bounds, reward, rule, plan, room, work)
+                leeway.until[h, s] = -np.inf
+                if rule.epsilon == 0:
+                    leeway.until[h, s] = moved + allowed_move(h, s, bounds, reward, rule, plan, work, tail)
                 changed |= upper != plan.upper[h, s] or lower != plan.lower[h, s]
+                move = max(move, abs(upper - plan.upper[h, s]), abs(lower - plan.lower[h, s]))
+        if changed:
+            leeway.moved[h] += max(move, 1e-9)  # no move is lost to rounding
         next_changed = changed
     counts.visited[:] = False
     if rule.epsilon > 0:
@@ -332,23 +380,43 @@ def next_state(s: int, item: int, luck: float, world: World) -> int:
 
 
 @compiled
+def click_values(s: int, items: _Array, world: World, next_values: _Array, click: _Array) -> None:
+    """click[i] = r(s, a) + p(. | s, a) V for a = items[i], a multiple of 4 of them: four sums at once, each in order."""
+    for i in range(0, items.shape[0], 4):
+        a, b, c, d = items[i], items[i + 1], items[i + 2], items[i + 3]
+        p, q, r, t = world.transition[s, a], world.transition[s, b], world.transition[s, c], world.transition[s, d]
+        w, x, y, z = world.reward[s, a], world.reward[s, b], world.reward[s, c], world.reward[s, d]
+        for after in range(next_values.shape[0]):
+            value = next_values[after]
+            w += p[after] * value
+            x += q[after] * value
+            y += r[after] * value
+            z += t[after] * value
+        click[i], click[i + 1], click[i + 2], click[i + 3] = w, x, y, z
+
+
+@compiled
 def evaluate(slates: _Array, world: World, values: _Array) -> float:
     """The exact value of a policy in the initial state; values (H + 1, S) is room to work in."""
     horizon, num_states, length = slates.shape
-    click = np.empty(world.reward.shape[1])  # r(s, a) + p(. | s, a) V
+    nothing = world.attraction.shape[1]
+    items = np.empty(length + 4 - length % 4, np.int64)
+    click = np.empty(items.shape[0])
     values[horizon] = 0
     for h in range(horizon - 1, -1, -1):
+        after = values[h + 1] if h < horizon - 1 else values[0, :0]  # nothing follows the last step
         first, last = (world.initial, world.initial + 1) if h == 0 else (0, num_states)
         for s in range(first, last):
-            click[:] = world.reward[s]
-            if h < horizon - 1:  # nothing follows the last step
-                add_products(world.arrival[s], values[h + 1], click)
-            tail = click[world.attraction.shape[1]]
+            items[:] = nothing
+            for i in range(length):
+                if slates[h, s, i] >= 0:
+                    items[i] = slates[h, s, i]
+            click_values(s, items, world, after, click)
+            tail = click[length]
             for i in range(length - 1, -1, -1):
-                a = slates[h, s, i]
-                if a >= 0:
-                    u = world.attraction[s, a]
-                    tail = u * click[a] + (1 - u) * tail
+                if items[i] < nothing:
+                    u = world.attraction[s, items[i]]
+                    tail = u * click[i] + (1 - u) * tail
             values[h, s] = tail
     return values[0, world.initial]
 
@@ -360,6 +428,7 @@ def run_cascading(
     bounds: Bounds,
     rule: Rule,
     plan: Plan,
+    leeway: Leeway,
     attracted: _Array,
     moved: _Array,
     curve: _Array,
@@ -373,7 +442,7 @@ def run_cascading(
     values = np.empty((horizon + 1, num_states))
     start, played = world.initial, curve.shape[1]
     for k in range(curve.shape[1]):
-        replan(counts, bounds, world.reward, rule, plan, start, start + 1)
+        replan(counts, bounds, world.reward, rule, plan, leeway, start, start + 1)
         if rule.epsilon > 0 and plan.error[0, start] <= rule.epsilon:
             played = k
             break
@@ -387,8 +456,8 @@ def run_cascading(
             after = next_state(s, item, moved[h, k], world)
             count_step(s, slate, click, after, counts)
             s = after
-    counts.visited[:] = True  # step 0 was planned for one state: now for all
-    replan(counts, bounds, world.reward, rule, plan, 0, num_states)
+    counts.visited[:] = True  # step 0 was planned for one state, and some bonuses not: now all
+    replan(counts, bounds, world.reward, rule, plan, leeway, 0, num_states)
     return played
 
 
