@@ -389,7 +389,8 @@ def learn_in(
     if isinstance(agent, CascadingBPI) and agent.initial != mdp.initial:
         raise ValueError(f"the agent expects initial state {agent.initial}: the MDP starts in {mdp.initial}")
     tables = (mdp.attraction, mdp.transition, pad(mdp.reward, (0, 1)))
-    world = kernels.World(*(x.contiguous().numpy() for x in tables), mdp.initial)
+    attraction, transition, reward = (x.contiguous().numpy() for x in tables)
+    world = kernels.World(attraction, transition, reward, mdp.initial)
     parts: list[_Array] = []
     for start in range(first, first + num_episodes, 4096):
         ids = torch.arange(start, min(start + 4096, first + num_episodes))

@@ -381,7 +381,7 @@ def next_state(s: int, item: int, luck: float, world: World) -> int:
 
 @compiled
 def click_values(s: int, items: _Array, world: World, next_values: _Array, click: _Array) -> None:
-    """click[i] = r(s, a) + p(. | s, a) V for a = items[i], a multiple of 4 of them: four sums at once, each in order."""
+    """click[i] = r(s, a) + p(. | s, a) V for a = items[i], a multiple of 4: four sums at once, each in order."""
     for i in range(0, items.shape[0], 4):
         a, b, c, d = items[i], items[i + 1], items[i + 2], items[i + 3]
         p, q, r, t = world.transition[s, a], world.transition[s, b], world.transition[s, c], world.transition[s, d]
