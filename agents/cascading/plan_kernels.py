@@ -1,8 +1,8 @@
 """The compiled side of optimistic planning in a cascading MDP: bounds from counts, plans from bounds.
 
-The face of this folder documents the algorithms. The agents and the compiled runs (``run_kernels.py``) call the same kernels, so that an
-agent that learns from histories one at a time and one that is run here come to the same bits. S states, N items,
-H steps, lists of at most m; column N of a table over items stands for no click.
+The face of this folder documents the algorithms. The agents and the compiled runs (``run_kernels.py``) call the same
+kernels, so that an agent that learns from histories one at a time and one that is run come to the same bits. S states,
+N items, H steps, lists of at most m; column N of a table over items stands for no click.
 """
 
 import math
