@@ -117,7 +117,7 @@ class CascadingSession:
             np.uint64(draws.key("state")),
             draws.ids.numpy(),
             state.numpy(),
-            slate.numpy(),
+            slate.contiguous().numpy(),  # one layout, compiled once
             *self._compiled,
             after.numpy(),
             reward.numpy(),
