@@ -33,7 +33,7 @@ class Run:
         self.alive: Tensor | None = None
         self._chance = draws.scoped("policy")
         self._rows = len(draws.ids)
-        self._length: Tensor | None = None  # of rows, as soon as they differ
+        self.known_length: Tensor | None = None  # (n,) int64 steps of each row, as soon as they may differ
         self._checked = False
 
     def begin(self) -> None:
@@ -67,10 +67,10 @@ class Run:
         """Note who has ended with this step."""
         ends = np.count_nonzero(terminated.numpy()) if terminated.is_cpu else terminated.any()
         if self.alive is not None:
-            self._length = self.length + self.alive
+            self.known_length = self.length + self.alive
             terminated = terminated & self.alive
         elif ends:
-            self._length = torch.full_like(self.draws.ids, self.draws.step + 1)
+            self.known_length = torch.full_like(self.draws.ids, self.draws.step + 1)
         self.terminated = terminated
         if ends:
             self.alive = ~terminated if self.alive is None else self.alive & ~terminated
@@ -78,7 +78,8 @@ class Run:
     @property
     def length(self) -> Tensor:
         """(n,) int64, the steps of each row so far."""
-        return torch.full_like(self.draws.ids, self.draws.step) if self._length is None else self._length
+        known = self.known_length
+        return torch.full_like(self.draws.ids, self.draws.step) if known is None else known
 
     @property
     def over(self) -> bool:
@@ -95,7 +96,7 @@ class Run:
         """Go on after ``step`` steps from what ``bookkeeping`` was then."""
         self.state, self.observation, length, alive = bookkeeping
         if not alive.all():
-            self._length, self.alive = length, alive
+            self.known_length, self.alive = length, alive
         self.draws, self.site.step = self.draws.at(step), step
 
 

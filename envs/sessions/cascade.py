@@ -23,7 +23,7 @@ from ethogram.simulator import (
 )
 
 from . import kernels
-from .arrays import first_true, lookup, outcomes
+from .arrays import clicked_rows, first_true, lookup
 from .mdp import CascadingMDP
 from .slates import Slates, check_slates
 
@@ -103,8 +103,8 @@ class CascadingSession:
         if self._remembered:
             state, memory = state
         plain = self.user is None and type(draws) is Draws and state.is_cpu
-        if plain and site.unwatched("attraction", "click", "state"):
-            return self._step_compiled(state, slate, draws)
+        if plain and site.untouched("attraction", "click", "state"):
+            return self._step_compiled(state, slate, draws, site)
         check_slates(slate, len(state), items, length)
         attraction = site("attraction", lookup(self._attraction, state, slate))  # (n, m) probability
         _check("attraction", attraction, 0, 1)
@@ -121,7 +121,7 @@ class CascadingSession:
             click = click.where(click >= 0, length)
         click = site("click", click)  # (n,) position, m for none
         _check("click", click, 0, length)
-        outcome = outcomes(state, slate, click, items)  # (n,) row of the (s, a) tables
+        outcome = clicked_rows(state, slate, click, items)  # (n,) row of the (s, a) tables
         after = site("state", draws.inverse_cdf("state", self._cumulative, outcome))  # (n,)
         _check("state", after, 0, self.mdp.num_states - 1)
         state = after if memory is None else Visit(after, memory)
@@ -133,24 +133,34 @@ class CascadingSession:
         attraction, cumulative = thresholds(self._attraction.flatten()), thresholds(self._cumulative)
         return attraction.numpy().astype(np.uint32), self._reward.numpy(), cumulative.numpy().astype(np.uint32)
 
-    def _step_compiled(self, state: Tensor, slate: Tensor, draws: Draws) -> Transition:
-        """The same bits in one pass, for when nobody looks in between."""
+    def _step_compiled(self, state: Tensor, slate: Tensor, draws: Draws, site: Sites) -> Transition:
+        """The same bits in one pass, for when nobody changes what lies in between."""
         rows, items, length = len(state), self.mdp.num_items, self.mdp.length
         if not isinstance(slate, Tensor) or slate.dtype != torch.int64 or tuple(slate.shape) != (rows, length):
             check_slates(slate, rows, items, length)  # the kernel relies on the shape, and looks at the items itself
-        after, reward = torch.empty_like(state), torch.empty(rows)
+        unseen = site.unwatched("attraction", "click", "state")
+        after, reward, click = (
+            torch.empty_like(state),
+            torch.empty(rows),
+            torch.empty(0 if unseen else rows, dtype=torch.int64),
+        )
         good = kernels.session_step(
             np.uint64(draws.key("attracted")),
             np.uint64(draws.key("state")),
             draws.ids.numpy(),
             state.numpy(),
-            slate.numpy(),
+            slate.contiguous().numpy(),  # one layout, compiled once
             *self._compiled,
             after.numpy(),
             reward.numpy(),
+            click.numpy(),
         )
         if not good:
             check_slates(slate, rows, items, length)
+        if not unseen:
+            site("attraction", lookup(self._attraction, state, slate))
+            site("click", click)
+            site("state", after)
         return Transition(after, after, reward, torch.zeros_like(state, dtype=torch.bool))
 
     def evidence(self, history: History) -> dict[str, tuple[Tensor, Tensor]]:
