@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
+from ethogram.simulator import Draws
+
 
 @dataclass(frozen=True)
 class Economy:
@@ -21,3 +26,29 @@ class Economy:
     jobless_spend_less: float = 0.4
     benefit: float = 0.4  # of a weekly wage, without a job
     spending: float = 0.9  # of a weekly wage
+
+    def demand(self, people: int, adults: float, isolated: int, poor: int) -> float:
+        """What a city of so many people spends, as a share of normal times.
+
+        people, isolated, poor: of the living; poor: those who look for work and are paid no stimulus. adults: the
+        share of all people who are of working age.
+        """
+        less = self.isolated_spend_less * isolated + self.jobless_spend_less * poor
+        usual = self.jobless_spend_less * self.unemployed_at_start * adults
+        return 1 - less / max(people, 1) + usual
+
+    def week(self, employed: Tensor, idle: Tensor, closed: Tensor, demand: Tensor, draws: Draws) -> Tensor:
+        """Who has a job after a week, (n,) bool, if they still want one.
+
+        employed, idle: (n,) bool, who has one and who looks for one. closed: (n,) float32, the share of a workplace
+        that is. demand: (1,) float64.
+        """
+        loss = self.separation + self.separation_by_demand * float((1 - demand).clamp(min=0))
+        separated = draws.bernoulli("separated", loss + self.separation_by_closure * closed, among=employed)
+        hired = draws.bernoulli("hired", self.hiring * float(demand.clamp(min=0)), among=idle)
+        return (employed & ~separated) | hired
+
+    def saved(self, savings: Tensor, employed: Tensor, stimulus: Tensor, among: Tensor) -> Tensor:
+        """(n,) float32 savings after a week of wages or benefits, of spending, and a stimulus; among: who has money."""
+        income = torch.where(employed, 1.0, self.benefit) - self.spending + stimulus
+        return savings + income * among
