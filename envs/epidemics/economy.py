@@ -1,11 +1,10 @@
 """Economy: jobs, demand and money of a week."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-
-from ethogram.simulator import Draws
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,13 @@ class Economy:
         usual = self.jobless_spend_less * self.unemployed_at_start * adults
         return 1 - less / max(people, 1) + usual
 
-    def week(self, employed: Tensor, idle: Tensor, closed: Tensor, demand: Tensor, draws: Draws) -> Tensor:
-        """Who has a job after a week, (n,) bool, if they still want one.
+    def loses(self, demand: float, closed: Any) -> Any:
+        """(n,) float32 probability a week of losing a job; closed: (n,) float32, the share of a workplace that is."""
+        return self.separation + self.separation_by_demand * max(1 - demand, 0.0) + self.separation_by_closure * closed
 
-        employed, idle: (n,) bool, who has one and who looks for one. closed: (n,) float32, the share of a workplace
-        that is. demand: (1,) float64.
-        """
-        loss = self.separation + self.separation_by_demand * float((1 - demand).clamp(min=0))
-        separated = draws.bernoulli("separated", loss + self.separation_by_closure * closed, among=employed)
-        hired = draws.bernoulli("hired", self.hiring * float(demand.clamp(min=0)), among=idle)
-        return (employed & ~separated) | hired
+    def finds(self, demand: float) -> float:
+        """The probability a week of finding a job."""
+        return self.hiring * max(demand, 0.0)
 
     def saved(self, savings: Tensor, employed: Tensor, stimulus: Tensor, among: Tensor) -> Tensor:
         """(n,) float32 savings after a week of wages or benefits, of spending, and a stimulus; among: who has money."""

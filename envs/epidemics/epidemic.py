@@ -20,6 +20,7 @@ from torch import Tensor
 from ethogram.simulator import Column, Draws, Record, Sites, Transition
 from ethogram.simulator.networks import Network, check_rows, over_shards, sum_over_contacts
 
+from .city_day import LAST_DAY, CompiledDay
 from .disease import AGE_BANDS, DEAD, EXPOSED, INFECTIOUS, NEVER, SUSCEPTIBLE, City, Disease, Measures
 from .economy import Economy
 
@@ -97,10 +98,8 @@ class Epidemic:
         age, area = spaces.Box(0, 120, (), np.int64), spaces.Box(0, MOST_AREAS - 1, (), np.int64)
         flag, per_1000 = spaces.Box(0, 1, (), np.int8), spaces.Box(-1000, 1000, (), np.float32)
         wages = spaces.Box(-1e4, 1e4, (), np.float32)
-        return spaces.Dict(
-            {"age": age, "area": area, "ill": flag, "quarantined": flag}
-            | {"cases": per_1000, "change": per_1000, "employed": flag, "savings": wages}
-        )
+        seen: dict[str, spaces.Space[Any]] = {"age": age, "area": area, "ill": flag, "quarantined": flag}
+        return spaces.Dict(seen | {"cases": per_1000, "change": per_1000, "employed": flag, "savings": wages})
 
     @property
     def action_space(self) -> spaces.MultiDiscrete:
@@ -189,6 +188,8 @@ class Epidemic:
 
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n, 2) [isolate, work]."""
+        if type(draws) is Draws and draws.ids.is_cpu and draws.step < LAST_DAY:
+            return self._compiled.step(state, action, draws, site)  # the same bits
         day, alive = draws.step, state.stage != DEAD
         isolates = site("isolates", (action[:, 0] != 0) & alive, alive)  # (n,) bool
         away = isolates | (day - state.confirmed_on <= self.measures.quarantine_days)  # (n,) bool
@@ -226,6 +227,13 @@ class Epidemic:
         )
         reward = -(infected.float() + 100 * died + 0.02 * isolates + 0.03 * jobless)  # (n,)
         return Transition(state, self._observation(state, day + 1), reward, torch.zeros_like(infected))
+
+    @cached_property
+    def _compiled(self) -> CompiledDay:
+        weight = {name: self.weight(name) for name in self.layers}
+        columns = (self.age, self.area, self._adult, self.susceptibility, self._fatality)
+        settings = (self.layers, weight, self.disease, self.measures, self.economy)
+        return CompiledDay(*settings, *columns, self._adults, self._residents, self._hazard)
 
     def attends(self, state: City, away: Tensor, alive: Tensor, site: Sites) -> dict[str, Tensor]:
         """Layer -> (n,) float32, how much of their contacts there each person keeps today; the sites "attends_<layer>".
@@ -294,7 +302,9 @@ class Epidemic:
         closed = self._constant(0.0)
         if "workplace" in attends:
             closed = (state.employed & ~isolates).float() - attends["workplace"]  # (n,) in [0, 1]
-        employed = site("employed", self.economy.week(state.employed, idle, closed, demand, draws) & force)
+        separated = draws.bernoulli("separated", self.economy.loses(float(demand), closed), among=state.employed)
+        hired = draws.bernoulli("hired", self.economy.finds(float(demand)), among=idle)
+        employed = site("employed", ((state.employed & ~separated) | hired) & force)
         savings = self.economy.saved(state.savings, employed, stimulus, self._adult & alive)
         return employed, savings, site("jobless", force & ~employed)
 
