@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class CompiledDay:
 
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """``Epidemic.step``."""
-        look, day, acts, ids = _Look(site, self._sites), draws.step, action.numpy(), draws.ids.numpy()
+        look, day, acts, ids = _Look(site, self._watched(site)), draws.step, action.numpy(), draws.ids.numpy()
         now: Any = City._make([column.detach().numpy() for column in state])  # views
         alive = now.stage != DEAD
         isolates = look("isolates", (acts[:, 0] != 0) & alive, alive)
@@ -78,9 +79,17 @@ class CompiledDay:
         nobody = torch.zeros(len(alive), dtype=torch.bool)
         return Transition(after, observation, torch.from_numpy(reward), nobody)
 
+    def _watched(self, site: Sites) -> frozenset[str]:
+        """The sites at which somebody looks; asked of the run's sites once, for they do not change."""
+        if site not in self._known:
+            names = (*SITES, *(f"attends_{name}" for name in self.layers))
+            nobody = site.unwatched(*names)
+            self._known[site] = frozenset(() if nobody else (name for name in names if not site.unwatched(name)))
+        return self._known[site]
+
     @cached_property
-    def _sites(self) -> tuple[str, ...]:
-        return (*SITES, *(f"attends_{name}" for name in self.layers))
+    def _known(self) -> WeakKeyDictionary[Sites, frozenset[str]]:
+        return WeakKeyDictionary()
 
     @cached_property
     def _arrays(self) -> dict[str, Array]:
@@ -164,7 +173,7 @@ class CompiledDay:
         less = np.float32(1 - self.measures.vaccine_against_death)
         if not kernels.events(keys, *columns, days, less, infected, onset, dies, recovered):
             draws.event("infected", torch.from_numpy(hazard * (now.stage == SUSCEPTIBLE)))  # raises, and says where
-        if look.nobody:
+        if not look.watched:
             return infected, onset, dies, recovered
         ill = now.stage == INFECTIOUS
         infected = look("infected", infected, now.stage == SUSCEPTIBLE)
@@ -247,12 +256,11 @@ class CompiledDay:
 class _Look:
     """Sites of arrays, which are named only where somebody looks at them."""
 
-    def __init__(self, site: Sites, names: tuple[str, ...]) -> None:
-        self.site = site
-        self.nobody = site.unwatched(*names)
+    def __init__(self, site: Sites, watched: frozenset[str]) -> None:
+        self.site, self.watched = site, watched
 
     def at(self, name: str) -> bool:
-        return not (self.nobody or self.site.unwatched(name))
+        return name in self.watched
 
     def raw(self, name: str, value: Array | Tensor, possible: Array | None = None) -> Array | Tensor:
         """The value itself, or a tensor where an intervention made another of it."""
