@@ -25,13 +25,12 @@ SITES = (
 
 LAST_DAY = 30_000  # days are int16
 
+HazardOf = Callable[[City, Mapping[str, Tensor], Draws], Tensor]
+
 
 @dataclass(frozen=True, eq=False)
 class CompiledDay:
-    """What a day needs of a city on the CPU; see ``Epidemic``, whose parameters these are.
-
-    hazard: its torch form, for a day on which it shall have a gradient.
-    """
+    """What a day needs of a city on the CPU; see ``Epidemic``, whose parameters these are."""
 
     layers: Mapping[str, Network]
     weight: Mapping[str, float]  # of each layer
@@ -45,20 +44,19 @@ class CompiledDay:
     fatality: Tensor  # (n,) float32
     adults: float  # share of all people
     residents: Tensor  # (areas,) float32
-    hazard: Callable[[City, Mapping[str, Tensor], Draws], Tensor]
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields alone: what follows from them is made again."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def step(self, state: City, action: Tensor, draws: Draws, site: Sites) -> Transition:
-        """``Epidemic.step``."""
-        look, day, acts, ids = _Look(site, self._watched(site)), draws.step, action.numpy(), draws.ids.numpy()
+    def step(self, state: City, action: Tensor, draws: Draws, site: Sites, hazard_of: HazardOf) -> Transition:
+        """``Epidemic.step``. hazard_of: its torch form, for a day on which the hazard shall have a gradient."""
+        look, day, acts, ids = _Look(site, self._watched(site)), draws.step, action.detach().numpy(), draws.ids.numpy()
         now: Any = City._make([column.detach().numpy() for column in state])  # views
         alive = now.stage != DEAD
         isolates = look("isolates", (acts[:, 0] != 0) & alive, alive)
         attends = self._attends(now, alive, isolates, day, look)
-        hazard = self._hazard(state, now, attends, draws, look)
+        hazard = self._hazard(state, now, attends, draws, look, hazard_of)
         infected, onset, died, recovered = self._events(now, hazard, draws, look)
         confirmed, vaccinated = self._measured(now, alive, draws, look)
         has, savings, idle = self._work(state, now, acts, alive, isolates, attends, draws, look)
@@ -117,12 +115,18 @@ class CompiledDay:
         return {name: look.raw(f"attends_{name}", array) for name, array in attends.items()}
 
     def _hazard(
-        self, state: City, now: Any, attends: Mapping[str, Array | Tensor], draws: Draws, look: "_Look"
+        self,
+        state: City,
+        now: Any,
+        attends: Mapping[str, Array | Tensor],
+        draws: Draws,
+        look: "_Look",
+        hazard_of: HazardOf,
     ) -> Array:
         """(n,) float64 of infection on this day, were everybody susceptible."""
         if any(isinstance(kept, Tensor) and kept.requires_grad for kept in attends.values()):
             tensors = {name: torch.as_tensor(kept) for name, kept in attends.items()}
-            return look("hazard", self.hazard(state, tensors, draws))
+            return look("hazard", hazard_of(state, tensors, draws))
         n, day = len(now.stage), draws.step
         who, sheds = np.empty(n + 1, np.uint32), np.empty(n, np.float32)
         count = kernels.shed(now.stage, now.infected_on, self._arrays["shedding"], day, who, sheds)

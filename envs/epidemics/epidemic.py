@@ -189,7 +189,7 @@ class Epidemic:
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n, 2) [isolate, work]."""
         if type(draws) is Draws and draws.ids.is_cpu and draws.step < LAST_DAY:
-            return self._compiled.step(state, action, draws, site)  # the same bits
+            return self._compiled.step(state, action, draws, site, self._hazard)  # the same bits
         day, alive = draws.step, state.stage != DEAD
         isolates = site("isolates", (action[:, 0] != 0) & alive, alive)  # (n,) bool
         away = isolates | (day - state.confirmed_on <= self.measures.quarantine_days)  # (n,) bool
@@ -233,7 +233,7 @@ class Epidemic:
         weight = {name: self.weight(name) for name in self.layers}
         columns = (self.age, self.area, self._adult, self.susceptibility, self._fatality)
         settings = (self.layers, weight, self.disease, self.measures, self.economy)
-        return CompiledDay(*settings, *columns, self._adults, self._residents, self._hazard)
+        return CompiledDay(*settings, *columns, self._adults, self._residents)
 
     def attends(self, state: City, away: Tensor, alive: Tensor, site: Sites) -> dict[str, Tensor]:
         """Layer -> (n,) float32, how much of their contacts there each person keeps today; the sites "attends_<layer>".

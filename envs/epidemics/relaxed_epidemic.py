@@ -217,7 +217,8 @@ class _Found(Sites):
         return self.values[name]
 
     def unwatched(self, *names: str) -> bool:
-        return self.site.unwatched(*names) and False  # each shall be named here
+        self.site.unwatched(*names)  # so that it knows them
+        return False  # for they are watched here
 
 
 def _plain(draws: Draws) -> Draws:

@@ -1,6 +1,8 @@
 """The compiled day of a city and its torch form give the same bits, whoever looks on and whatever changes."""
 
+import gc
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -172,3 +174,16 @@ def test_a_city_that_has_run_is_as_large_as_one_that_has_not():
     lived(world, Draws)
     assert len(pickle.dumps(world)) < before + 5_000
     assert np.array_equal(lived(pickle.loads(pickle.dumps(world)), Draws).reward, lived(world, Draws).reward)
+
+
+def test_a_city_that_has_run_goes_when_the_last_name_of_it_does():
+    """What is kept for its days must not point back at it: a sweep over large cities would pile them up."""
+    world = city()
+    lived(world, Draws)
+    gone = weakref.ref(world)
+    gc.disable()
+    try:
+        del world
+        assert gone() is None
+    finally:
+        gc.enable()
