@@ -1,6 +1,6 @@
 """Cities: the same city so many times over, side by side."""
 
-from collections.abc import Mapping
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,11 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Column, Draws, Sites
+from ethogram.simulator import Column
+from ethogram.simulator.kernels import Array
 from ethogram.simulator.populations import repeated
 
-from .disease import DEAD, INFECTIOUS
-from .epidemic import City, Epidemic
+from .city_day import CompiledDay
+from .disease import City
+from .economy import Economy
+from .epidemic import Epidemic
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,70 +56,79 @@ class Cities(Epidemic):
         return self.one._residents.repeat(self.times)
 
     @cached_property
+    def _adults(self) -> float:
+        return float(self.one._adults)
+
+    @cached_property
     def _area(self) -> Tensor:
         """(n,) int64 codes that tell apart the areas of all cities."""
         city = torch.arange(self.times, device=self.area.device)[:, None]
         return (self.one.area + city * self.one.num_areas).flatten()
 
+    @cached_property
+    def _compiled(self) -> CompiledDay:
+        of_one = super()._compiled
+        fields = {field.name: getattr(of_one, field.name) for field in dataclasses.fields(of_one)}
+        return CompiledDays(**fields | {"area": self._area}, shown=self.area, times=self.times)
+
     def _count(self, who: Tensor, by: Tensor | None = None, groups: int = 1) -> Any:
-        """How many people in each city, (times,) float64; or in each group, of which there are ``groups``."""
+        """How many people in each city, a list; or in each group, of which there are ``groups``."""
         if by is not None:
             return self._area[who].bincount(minlength=groups)
-        if who.is_cpu:
-            counts = np.count_nonzero(who.numpy().reshape(self.times, -1), axis=1)
-            return torch.from_numpy(counts.astype(np.float64))
-        return who.view(self.times, -1).sum(1, dtype=torch.float64)
+        return who.view(self.times, -1).sum(1).tolist()
 
-    def _work(
-        self, state: City, action: Tensor, isolates: Tensor, attends: Mapping[str, Tensor], draws: Draws, site: Sites
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """As in ``Epidemic``, but for what hangs on the demand of each city."""
-        economy, alive = self.economy, state.stage != DEAD
-        stimulus = site("stimulus", self._constant(0.0))
-        force = self._adult & alive & (action[:, 1] != 0)
-        idle = force & ~state.employed
-        demand = site("demand", self._demands(alive, isolates, idle & (stimulus <= 0)))  # (times,)
-        if draws.step % 7:
-            employed = site("employed", state.employed & alive)
-            return employed, state.savings, site("jobless", force & ~employed)
-        closed = self._constant(0.0)
-        if "workplace" in attends:
-            closed = (state.employed & ~isolates).float() - attends["workplace"]
-        loss = economy.separation + economy.separation_by_demand * (1 - demand).clamp(min=0)  # (times,) float64
-        loss = self._of_each(loss) + economy.separation_by_closure * closed
-        separated = draws.bernoulli("separated", loss, among=state.employed)
-        hired = draws.bernoulli("hired", self._of_each(economy.hiring * demand.clamp(min=0)), among=idle)
-        employed = site("employed", ((state.employed & ~separated) | hired) & force)
-        income = torch.where(employed, 1.0, economy.benefit) - economy.spending + stimulus
-        savings = state.savings + income * (self._adult & alive)
-        return employed, savings, site("jobless", force & ~employed)
+    def _demand(self, people: Any, isolated: Any, poor: Any) -> Tensor:
+        """(times,) float64 of each city."""
+        demand = _demands(self.economy, self._adults, people, isolated, poor)
+        return torch.tensor(demand, dtype=torch.float64, device=self.age.device)
 
-    def _of_each(self, value: Tensor) -> Tensor:
-        """(n,) float32, as numbers become in torch: what is (times,), one for each city, for all of its people."""
-        return value.float().repeat_interleave(self.one.num_people)
-
-    def _demands(self, alive: Tensor, isolates: Tensor, poor: Tensor) -> Tensor:
-        """(times,) float64: what each city spends, as a share of normal times."""
-        economy, people = self.economy, self._count(alive).clamp(min=1)
-        less = economy.isolated_spend_less * self._count(isolates) + economy.jobless_spend_less * self._count(poor)
-        adults = self._count(self._adult) / self.one.num_people
-        usual = economy.jobless_spend_less * economy.unemployed_at_start * adults
-        return 1 - less / people + usual
-
-    def _shown(self, by_area: Tensor) -> Tensor:
-        """(n,) what each sees of (areas of all cities,)."""
-        return by_area.view(self.times, -1).index_select(1, self.one.area).flatten()
+    def _chances(self, demand: Tensor, closed: Tensor) -> tuple[Any, Any]:
+        loses, finds = (
+            torch.tensor(chance, dtype=torch.float32, device=closed.device).repeat_interleave(self.one.num_people)
+            for chance in _changes(self.economy, demand.tolist())
+        )
+        return loses + self.economy.separation_by_closure * closed, finds
 
     def _observation(self, state: City, day: int) -> Column:
+        seen: Any = Epidemic._observation(self, state, day)
         cases = state.announced[:, 1]
         change = cases - state.announced[:, 2:].mean(1)
-        return {
-            "age": self.age,
-            "area": self.area,
-            "ill": (state.stage == INFECTIOUS).to(torch.int8),
-            "quarantined": (day - state.confirmed_on <= self.measures.quarantine_days).to(torch.int8),
-            "cases": self._shown(cases),
-            "change": self._shown(change),
-            "employed": state.employed.to(torch.int8),
-            "savings": state.savings,
-        }
+        return seen | {"cases": cases[self._area], "change": change[self._area]}
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledDays(CompiledDay):
+    """The same for several cities; ``area`` tells apart the areas of all of them."""
+
+    shown: Any = None  # (n,) int64, the area that people see
+    times: int = 1
+
+    def _count(self, who: Array) -> Any:
+        return [np.count_nonzero(city) for city in who.reshape(self.times, -1)]
+
+    def _demand(self, people: Any, isolated: Any, poor: Any) -> Array:
+        return np.array(_demands(self.economy, self.adults, people, isolated, poor))
+
+    def _chances(self, demand: Array, closed: Array) -> tuple[Array, Array]:
+        loses, finds = (
+            np.array(chance, np.float32).repeat(len(self.age) // self.times)
+            for chance in _changes(self.economy, demand.tolist())
+        )
+        return loses + np.float32(self.economy.separation_by_closure) * closed, finds
+
+    def _observation(
+        self, ill: Array, quarantined: Array, announced: Array, employed: Array, savings: Tensor
+    ) -> Column:
+        seen: Any = super()._observation(ill, quarantined, announced, employed, savings)
+        return seen | {"area": self.shown}
+
+
+def _demands(economy: Economy, adults: float, people: Any, isolated: Any, poor: Any) -> list[float]:
+    """What each city spends, from lists of its counts."""
+    counts = zip(people, isolated, poor, strict=True)
+    return [economy.demand(int(n), adults, int(away), int(idle)) for n, away, idle in counts]
+
+
+def _changes(economy: Economy, demand: list[float]) -> tuple[list[float], list[float]]:
+    """The probabilities of losing a job, where no workplace is closed, and of finding one, in each city."""
+    return [economy.loses(now, 0.0) for now in demand], [economy.finds(now) for now in demand]

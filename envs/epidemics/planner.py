@@ -1,6 +1,6 @@
 """Levers, costs, small_city: the planner's world."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import mul
 from typing import Any
@@ -40,10 +40,20 @@ def careful(observation: Mapping[str, Tensor], draws: Draws) -> Tensor:
 
     Designed here, so that a planner has people to plan for. ``ethogram.agents.citizens`` has others.
     """
-    cases = observation["cases"].clamp(min=0)
-    healthy = WARIEST * cases / (cases + WARY)
-    isolates = draws.bernoulli("isolates", torch.where(observation["ill"] == 1, ILL_AT_HOME, healthy))
-    return torch.stack([isolates.view(torch.int8), torch.ones_like(isolates, dtype=torch.int8)], 1)
+    cases, ill = observation["cases"], observation["ill"]
+    if cases.is_cpu:  # NumPy is quicker where people are few
+        chance = torch.from_numpy(_cautious(cases.detach().numpy(), ill.numpy(), np.where))
+    else:
+        chance = _cautious(cases, ill, torch.where)
+    action = torch.ones(len(cases), 2, dtype=torch.int8, device=cases.device)
+    action[:, 0] = draws.bernoulli("isolates", chance)
+    return action
+
+
+def _cautious(cases: Any, ill: Any, where: Callable[..., Any]) -> Any:
+    """(n,) float32 probability of isolating; of tensors or of arrays."""
+    cases = cases.clip(min=0)
+    return where(ill == 1, ILL_AT_HOME, WARIEST * cases / (cases + WARY))
 
 
 def small_city(num_people: int = 1000, seed: int = 0) -> Epidemic:
