@@ -43,7 +43,7 @@ class CascadingSession:
     left empty at the end. Reward: r(state, item) of the item clicked, 0 for no click. Never terminates; the horizon
     truncates it.
 
-    user: None, or a click model that decides which of the items shown are examined and clicked (see ``clicks.py``).
+    user: None, or a click model that decides which of the items shown are examined and clicked (see ``envs.clicks``).
     It may click several: the last one is the click that is rewarded and moves the user. If it is ``Remembering``, its
     history is what it saw, a dict of "state" (n, T + 1), "slate" and "attraction" (n, T + 1, m), and what it clicked,
     (n, T, m) bool, in its last ``memory`` lists, with rewards 0; else it has no steps.
