@@ -14,7 +14,7 @@ from ethogram.simulator import Column, Draws, Sites, Transition
 from ethogram.simulator.kernels import Array
 from ethogram.simulator.networks import RESOLUTION, Contacts, Network, over_shards, sum_over_contacts
 
-from . import city_kernels as kernels
+from . import kernels
 from .disease import DEAD, EXPOSED, INFECTIOUS, NEVER, SUSCEPTIBLE, City, Disease, Measures
 from .economy import Economy
 
