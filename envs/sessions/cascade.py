@@ -99,9 +99,8 @@ class CascadingSession:
 
     def step(self, state: Any, slate: Tensor, draws: Draws, site: Sites) -> Transition:
         """One list shown. Shapes: state (n,), or a Visit of users who remember; slate (n, m)."""
-        items, length, memory = self.mdp.num_items, self.mdp.length, None
-        if self._remembered:
-            state, memory = state
+        items, length = self.mdp.num_items, self.mdp.length
+        state, memory = state if self._remembered else (state, None)
         plain = self.user is None and type(draws) is Draws and state.is_cpu
         if plain and site.untouched("attraction", "click", "state"):
             return self._step_compiled(state, slate, draws, site)
