@@ -1,4 +1,4 @@
-"""The compiled CPU side of the epidemics: days of SEIR, then parts of a day in a city; each has a torch form to read."""
+"""The compiled CPU side of the epidemics: days of SEIR, then parts of a day in a city; the callers have torch forms."""
 
 from typing import Any
 
