@@ -16,6 +16,9 @@ from .sites import Sites
 from .world import Policy, World
 
 
+_NOTHING = torch.empty(0)
+
+
 class Run:
     """Rows of a world, at a step of their episodes.
 
@@ -28,23 +31,25 @@ class Run:
         """Nothing has happened yet: ``begin``, or set ``state`` and ``observation`` to go on from there."""
         self.world, self.policy, self.draws, self.site = world, policy, draws, site
         self.state: Any = None
-        self.observation: Column = torch.empty(0)
-        self.reward = self.terminated = torch.empty(0)
+        self.observation: Column = _NOTHING
+        self.reward = self.terminated = _NOTHING
         self.alive: Tensor | None = None
-        self._chance = draws.scoped("policy")
         self._rows = len(draws.ids)
         self._length: Tensor | None = None  # of rows, as soon as they differ
         self._checked = False
 
-    def begin(self) -> None:
-        """The first state and observation."""
+    def begin(self, draws: Draws | None = None) -> None:
+        """The first state and observation; draws: of rows whose episodes begin in the place of those so far."""
+        if draws is not None:
+            self.draws, self._rows, self.site.step = draws, len(draws.ids), draws.step
+            self.alive = self._length = None
         self.state, observation = self.world.reset(self.draws, self.site)
         self.observation = self.site("observation", observation)
 
     def act(self, history: History) -> Any:
         """What the policy does next; it sees the observation and ``history``."""
         assert self.policy is not None
-        return self.policy.act(self.observation, history, self._chance.at(self.draws.step))
+        return self.policy.act(self.observation, history, self.draws.scoped("policy"))
 
     def advance(self, action: Any) -> None:
         """One step of every row."""
@@ -70,7 +75,7 @@ class Run:
             self._length = self.length + self.alive
             terminated = terminated & self.alive
         elif ends:
-            self._length = torch.full_like(self.draws.ids, self.draws.step + 1)
+            self._length = self.length + 1
         self.terminated = terminated
         if ends:
             self.alive = ~terminated if self.alive is None else self.alive & ~terminated
@@ -78,7 +83,7 @@ class Run:
     @property
     def length(self) -> Tensor:
         """(n,) int64, the steps of each row so far."""
-        return torch.full_like(self.draws.ids, self.draws.step) if self._length is None else self._length
+        return torch.zeros_like(self.draws.ids) + self.draws.step if self._length is None else self._length
 
     @property
     def over(self) -> bool:

@@ -106,20 +106,20 @@ class CascadingSession:
         rows, items, length = len(state), self.mdp.num_items, self.mdp.length
         if not isinstance(slate, Tensor) or slate.dtype != torch.int64 or tuple(slate.shape) != (rows, length):
             check_slates(slate, rows, items, length)  # the kernel relies on the shape, and looks at the items itself
-        after, reward = torch.empty_like(state), torch.empty(rows)
+        after, reward = np.empty(rows, np.int64), np.empty(rows, np.float32)
         good = kernels.session_step(
-            np.uint64(draws.key("attracted")),
-            np.uint64(draws.key("state")),
-            draws.ids.numpy(),
+            *draws.keyed("attracted"),
+            *draws.keyed("state"),
             state.numpy(),
             slate.numpy(),
             *self._compiled,
-            after.numpy(),
-            reward.numpy(),
+            after,
+            reward,
         )
         if not good:
             check_slates(slate, rows, items, length)
-        return Transition(after, after, reward, torch.zeros_like(state, dtype=torch.bool))
+        moved, never = torch.from_numpy(after), torch.from_numpy(np.zeros(rows, np.bool_))
+        return Transition(moved, moved, torch.from_numpy(reward), never)
 
     def evidence(self, history: History) -> dict[str, tuple[Tensor, Tensor]]:
         """What a history with the site "click" reveals of this world's draws, for ``contrast.abduct``.

@@ -7,9 +7,10 @@ import torch
 from gymnasium.error import ResetNeeded
 from torch import Tensor
 
-from ..draws import derived_ids
+from ..draws import Draws, derived_ids
+from ..run import Run
+from ..sites import Sites
 from ..world import World
-from .cohort import Cohort
 from .convert import check_options, checked_horizon, checked_seeds, checked_space, first_row, to_torch
 
 
@@ -38,7 +39,8 @@ class WorldEnv(gymnasium.Env[Any, Any]):
         self.action_space = checked_space(world.action_space, "action")
         self._seed: int | None = None
         self._episode = -1
-        self._cohort: Cohort | None = None
+        self._run: Run | None = None
+        self._ended = False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """The first observation of an episode; there are no options."""
@@ -49,15 +51,23 @@ class WorldEnv(gymnasium.Env[Any, Any]):
         elif self._seed is None:
             self._seed = int(self.np_random.integers(2**63))
         self._episode += 1
-        ids = episode_ids(self._seed, self._episode)
-        self._cohort = Cohort.begin(self.world, self.horizon, torch.zeros(1, dtype=torch.int64), ids)
-        return first_row(self._cohort.observation), {}
+        draws = Draws(0, episode_ids(self._seed, self._episode), scope="world")
+        if self._run is None:
+            self._run = Run(self.world, draws, Sites())
+        with torch.no_grad():
+            self._run.begin(draws)
+        self._ended = False
+        return first_row(self._run.observation), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step."""
-        cohort = self._cohort
-        if cohort is None or cohort.done.item():
-            raise ResetNeeded(f"the episode has {'ended' if cohort else 'not begun'}: call reset() before step()")
-        cohort.advance(to_torch(self.action_space, action, ()))
-        observation, reward = first_row(cohort.observation), cohort.reward.item()
-        return observation, reward, bool(cohort.terminated.item()), bool(cohort.truncated.item()), {}
+        run = self._run
+        if run is None or self._ended:
+            raise ResetNeeded(f"the episode has {'ended' if run else 'not begun'}: call reset() before step()")
+        one = to_torch(self.action_space, action, ())
+        with torch.no_grad():
+            run.advance(one)
+        terminated = run.alive is not None
+        truncated = not terminated and int(run.draws.step) >= self.horizon
+        self._ended = terminated or truncated
+        return first_row(run.observation), run.reward.item(), terminated, truncated, {}
