@@ -280,10 +280,11 @@ def derived_ids(ids: Tensor, number: Tensor) -> Tensor:
     """
     if not ids.is_cpu:
         return mix_bits(mix_bits(ids * _INCREMENT) + (number + 1) * _INCREMENT)
-    ids, number = torch.broadcast_tensors(ids, number)  # type: ignore[no-untyped-call]
-    out = torch.empty_like(ids, memory_format=torch.contiguous_format)
-    kernels.derived_ids(ids.numpy(), number.numpy(), out.numpy())
-    return out
+    if ids.shape != number.shape:
+        ids, number = torch.broadcast_tensors(ids, number)  # type: ignore[no-untyped-call]
+    out = np.empty(ids.shape, np.int64)
+    kernels.derived_ids(ids.numpy(), number.numpy(), out)
+    return torch.from_numpy(out)
 
 
 def _unit(bits: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Rows whose episodes begin and end each at a time of its own, moved by one call of the world."""
 
-from copy import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,13 @@ from torch import Tensor
 from ..draws import Draws
 from ..run import Run
 from ..sites import Sites
-from ..trees import concatenate, leaves_of, rebuild, select_rows
+from ..trees import leaves_of, rebuild, select_rows
 from ..world import World
-
-Array = np.ndarray[Any, Any]
+from .convert import Array, without_gradients
 
 
 class Batch(Run):
-    """A run of many rows, in which other episodes begin in the place of those that ended.
+    """A run of many rows, in which other episodes begin in the place of those that have ended.
 
     The step of ``draws`` is an int while all rows are at one step of their episodes, (n,) int64 while they are not;
     the world is called once for all in both cases. outcome: reward (n,) float32, terminated and truncated (n,) bool of
@@ -32,99 +31,126 @@ class Batch(Run):
         """The first state of episodes; ids: (n,) int64, theirs."""
         super().__init__(world, Draws(0, ids, scope="world"), Sites())
         self.horizon = horizon
-        self.start(ids)
+        self.restart(ids)
 
-    def start(self, ids: Tensor) -> None:
-        """Begin anew, with these episodes; ids: (n,) int64."""
-        with torch.no_grad():
-            self.begin(Draws(0, ids, scope="world"))
-        n = len(ids)
-        self.done, self.any_done = np.zeros(n, np.bool_), False
-        self.outcome = np.zeros(n, np.float32), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    def restart(self, ids: Tensor, places: Array | None = None) -> None:
+        """Begin these episodes, (k,) int64, in all rows, or in the places of some, (k,) int64 ascending."""
+        if places is None:
+            without_gradients(self.begin, Draws(0, ids, scope="world"))
+            self._end_nowhere()
+            return
+        fresh = self._begun(ids)
+        self._weave((self.state, self.observation), None, fresh, places)
+        self._place(self._steps(), fresh, places)
+        self.done = self.done.copy()
+        self.done[places] = False
+        self.any_done = np.count_nonzero(self.done) > 0
 
     def move(self, action: Any) -> None:
         """One step of every row, none of which may be done."""
-        with torch.no_grad():
-            self.advance(action)
+        without_gradients(self.advance, action)
+
+    def move_and_restart(self, action: Any, going: Array, next_ids: Callable[[], Tensor]) -> None:
+        """One step of some rows, and other episodes in the places of all others.
+
+        going: (k,) int64 ascending, where those stand that go on. action: theirs. next_ids: gives (n - k,) int64, as
+        soon as the step is made, so that one that fails has changed nothing.
+        """
+        part, steps, places = self._some(going), self._steps() + 1, self.done.nonzero()[0]
+        part.move(action)
+        fresh = self._begun(next_ids())
+        self._weave((part.state, part.observation), going, fresh, places)
+        self._place(steps, fresh, places)
+        self._end_nowhere()
+        for whole, of_part in zip((*self.outcome, self.done), (*part.outcome, part.done), strict=True):
+            whole[going] = of_part
+        self.any_done, self._checked = part.any_done, True
 
     def _end(self, terminated: Tensor) -> None:
-        late = self.draws.step + 1 >= self.horizon
-        ended = terminated.numpy().copy()
-        truncated = (late.numpy() if isinstance(late, Tensor) else late) & ~ended
+        step, ended = self.draws.step, terminated.numpy().copy()
+        late = (step.numpy() if isinstance(step, Tensor) else step) + 1 >= self.horizon
+        truncated = np.zeros(self._rows, np.bool_) if late is False else late & ~ended
         self.terminated, self.done = terminated, ended | truncated
-        self.any_done = bool(np.count_nonzero(self.done))
+        self.any_done = np.count_nonzero(self.done) > 0
         self.outcome = self.reward.numpy().copy(), ended, truncated
 
-    def some(self, rows: Array) -> "Batch":
-        """Some rows, (k,) int64 positions, going on by themselves."""
-        part, where = copy(self), torch.from_numpy(rows)
-        part.state = _of_rows(self.world, select_rows, self.state, where)
-        draws = self.draws.of(where)
-        part.draws, part._rows = draws.at(_shared(draws.step)), len(rows)
-        part.site.step = part.draws.step
+    def _end_nowhere(self) -> None:
+        n = self._rows
+        self.outcome = np.zeros(n, np.float32), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+        self.done, self.any_done = np.zeros(n, np.bool_), False
+
+    def _begun(self, ids: Tensor) -> Run:
+        self.site.step = 0
+        fresh = Run(self.world, Draws(0, ids, scope="world"), self.site)
+        without_gradients(fresh.begin)
+        return fresh
+
+    def _some(self, rows: Array) -> "Batch":
+        """Some rows, (k,) int64 positions, going on by themselves; their observations are left behind."""
+        part = object.__new__(Batch)
+        part.__dict__.update(self.__dict__)
+        try:
+            part.state = select_rows(self.state, torch.from_numpy(rows))
+        except TypeError as error:
+            raise self._refusal(error) from error
+        part.draws, part._rows = _drawing(self.draws.ids.numpy()[rows], self._steps()[rows]), len(rows)
+        self.site.step = part.draws.step
         return part
 
-    def weave(self, old: "Batch", going: Array, new: "Batch", places: Array | None = None) -> None:
-        """Become a mixture of two others: the rows of ``old`` at their places ``going``, all others those of ``new``.
+    def _steps(self) -> Array:
+        step = self.draws.step
+        return step.numpy() if isinstance(step, Tensor) else np.full(self._rows, step)
 
-        going: (k,) int64, ascending. places: (l,) int64, ascending, of the new ones, where that is not "all others":
-        they then take the place of an old one.
-        """
-        n, k = len(self.done), len(old.done)
-        order = np.full(n, -1)
-        order[going] = np.arange(k)
-        order[order < 0 if places is None else places] = np.arange(k, k + len(new.done))
-        both = (old.state, old.observation), (new.state, new.observation)
-        self.state, self.observation = _of_rows(self.world, _woven, *both, torch.from_numpy(order))
-        ids, steps = (torch.from_numpy(np.concatenate(pair)[order]) for pair in zip(_who(old), _who(new), strict=True))
-        self.draws, self._rows = Draws(0, ids, _shared(steps), "world"), n
+    def _place(self, steps: Array, fresh: Run, places: Array) -> None:
+        """Draws at these steps, but for the fresh rows."""
+        ids, steps = self.draws.ids.numpy().copy(), steps.copy()
+        ids[places], steps[places] = fresh.draws.ids.numpy(), 0
+        self.draws = _drawing(ids, steps)
         self.site.step = self.draws.step
-        self.done = np.concatenate((old.done, new.done))[order]
-        self.any_done = bool(np.count_nonzero(self.done))
-        reward, terminated, truncated = map(np.concatenate, zip(old.outcome, new.outcome, strict=True))
-        self.outcome = reward[order], terminated[order], truncated[order]
+
+    def _weave(self, old: tuple[Any, Any], going: Array | None, fresh: Run, places: Array) -> None:
+        """State and observation out of those of rows that go on, and of fresh ones; going None: all that there were."""
+        new = fresh.state, fresh.observation
+        at = None if going is None else torch.from_numpy(going)
+        woven: dict[tuple[int, int], Any] = {}  # an array that stands in two places does so afterwards
+        leaves = []
+        try:
+            for a, b in zip(leaves_of(old), leaves_of(new), strict=True):
+                key = id(a), id(b)
+                if key not in woven:
+                    woven[key] = _woven(a, at, b, torch.from_numpy(places), self._rows)
+                leaves.append(woven[key])
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise self._refusal(error) from error
+        self.state, self.observation = rebuild(old, iter(leaves))
+
+    def _refusal(self, error: Exception) -> TypeError:
+        return TypeError(
+            f"rows of {type(self.world).__name__} begin at different times, and its state is not made of rows: "
+            f"{error}; expected tensors whose first axis is rows, in dataclasses, dicts or tuples, as reset makes them"
+        )
 
 
-def _who(batch: Batch) -> tuple[Array, Array]:
-    """Ids and steps, (n,) int64."""
-    ids, step = batch.draws.ids.numpy(), batch.draws.step
-    return ids, step.numpy() if isinstance(step, Tensor) else np.full(len(ids), step)
+def _drawing(ids: Array, steps: Array) -> Draws:
+    """Draws of rows at steps, (n,) int64 each; an int if all are the same."""
+    first = steps[0]
+    same = first == steps[-1] and bool((steps == first).all())
+    return Draws(0, torch.from_numpy(ids), int(first) if same else torch.from_numpy(steps), "world")
 
 
-def _shared(steps: int | Tensor) -> int | Tensor:
-    """An int if all steps are one."""
-    if not isinstance(steps, Tensor):
-        return steps
-    first, array = steps.numpy()[0], steps.numpy()
-    return int(first) if (array == first).all() else steps
-
-
-def _of_rows(world: World, function: Any, *arguments: Any) -> Any:
-    """What a function of states gives, or an error that says what a state must be."""
-    try:
-        return function(*arguments)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"a vector environment of {type(world).__name__} cannot take rows out of its state, where they end at "
-            f"different steps ({error}): expected tensors whose first axis is rows, in dataclasses, dicts or tuples"
-        ) from error
-
-
-def _woven(old: Any, new: Any, order: Tensor) -> Any:
-    """Two states as one: row i is row ``order[i]`` of the old one followed by the new."""
-    done: dict[tuple[int, int], Any] = {}  # an array that stands in a state twice does so afterwards
-    leaves = []
-    for pair in zip(leaves_of(old), leaves_of(new), strict=True):
-        key = id(pair[0]), id(pair[1])
-        if key not in done:
-            done[key] = _row_of(pair, order)
-        leaves.append(done[key])
-    return rebuild(old, iter(leaves))
-
-
-def _row_of(pair: tuple[Any, Any], order: Tensor) -> Any:
-    if isinstance(pair[0], Tensor | np.ndarray):
-        return select_rows(concatenate(pair), order)
-    if pair[0] != pair[1]:
-        raise ValueError(f"it holds {pair[0]!r} for some rows and {pair[1]!r} for others")
-    return pair[0]
+def _woven(old: Any, going: Tensor | None, new: Any, places: Tensor, n: int) -> Any:
+    """(n, …) out of ``old`` at ``going`` (None: it has n rows) and ``new`` at ``places``."""
+    if isinstance(old, Tensor):
+        if going is None:
+            return old.index_copy(0, places.to(old.device), new)
+        whole = old.new_empty((n, *old.shape[1:])).index_copy_(0, going.to(old.device), old)
+        return whole.index_copy_(0, places.to(old.device), new)
+    if isinstance(old, np.ndarray):
+        array = old.copy() if going is None else np.empty((n, *old.shape[1:]), old.dtype)
+        if going is not None:
+            array[going.numpy()] = old
+        array[places.numpy()] = new
+        return array
+    if old != new:
+        raise ValueError(f"it holds {old!r} for some rows and {new!r} for others")
+    return old

@@ -1,6 +1,6 @@
 """Spaces and columns: NumPy to torch and back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -13,26 +13,43 @@ from ..history import Column
 Array = np.ndarray[Any, Any]
 
 
+def without_gradients(function: Callable[..., None], *arguments: Any) -> None:
+    """``with torch.no_grad(): function(*arguments)`` in half the time."""
+    before = torch.is_grad_enabled()
+    torch.set_grad_enabled(False)
+    try:
+        function(*arguments)
+    finally:
+        torch.set_grad_enabled(before)
+
+
 def to_numpy(column: Any) -> Any:
     """A column as Gymnasium batches its space; never memory that the world holds."""
     if isinstance(column, Tensor):
-        return column.detach().numpy().copy()
+        return _shown(column).copy()
     if isinstance(column, dict):
         return {key: to_numpy(value) for key, value in column.items()}
     return tuple(column.tolist())
 
 
+def _shown(column: Tensor) -> Array:
+    return (column.detach() if column.requires_grad else column).numpy()
+
+
 def first_row(column: Any) -> Any:
     """Row 0 as an element of the single space."""
-    return row_of(column, 0)
-
-
-def row_of(column: Any, row: int) -> Any:
-    """A row as an element of the single space; never memory that the world holds."""
     if isinstance(column, Tensor):
-        value = column.detach().numpy()[row]
+        value = _shown(column)[0]
         return value.copy() if isinstance(value, np.ndarray) else value
-    return {key: row_of(value, row) for key, value in column.items()} if isinstance(column, dict) else column[row]
+    return {key: first_row(value) for key, value in column.items()} if isinstance(column, dict) else column[0]
+
+
+def rows_of(column: Any, rows: Array) -> list[Any]:
+    """Some rows, (k,) positions, as elements of the single space; never memory that the world holds."""
+    if isinstance(column, dict):
+        parts = [rows_of(part, rows) for part in column.values()]
+        return [dict(zip(column, row, strict=True)) for row in zip(*parts, strict=True)]
+    return list(_shown(column)[rows] if isinstance(column, Tensor) else column[rows])
 
 
 def to_torch(space: spaces.Space[Any], value: Any, batch: tuple[int, ...], rows: Array | None = None) -> Any:

@@ -3,15 +3,17 @@
 from typing import Any
 
 import gymnasium
+import numpy as np
 import torch
 from gymnasium.error import ResetNeeded
 from torch import Tensor
 
+from .. import kernels
 from ..draws import Draws, derived_ids
 from ..run import Run
 from ..sites import Sites
 from ..world import World
-from .convert import check_options, checked_horizon, checked_seeds, checked_space, first_row, to_torch
+from .convert import Array, check_options, checked_horizon, checked_seeds, checked_space, first_row, to_torch, without_gradients
 
 
 def episode_ids(seed: int | Tensor, episode: int | Tensor = 0) -> Tensor:
@@ -21,6 +23,13 @@ def episode_ids(seed: int | Tensor, episode: int | Tensor = 0) -> Tensor:
     """
     seeds, episodes = torch.as_tensor(seed).reshape(-1), torch.as_tensor(episode).reshape(-1)
     return derived_ids(seeds, episodes)
+
+
+def ids_of(seeds: Array, episodes: Array) -> Tensor:
+    """``episode_ids`` of arrays, (n,) int64."""
+    ids = np.empty_like(seeds)
+    kernels.derived_ids(seeds, episodes, ids)
+    return torch.from_numpy(ids)
 
 
 class WorldEnv(gymnasium.Env[Any, Any]):
@@ -51,11 +60,10 @@ class WorldEnv(gymnasium.Env[Any, Any]):
         elif self._seed is None:
             self._seed = int(self.np_random.integers(2**63))
         self._episode += 1
-        draws = Draws(0, episode_ids(self._seed, self._episode), scope="world")
+        draws = Draws(0, ids_of(np.array([self._seed]), np.array([self._episode])), scope="world")
         if self._run is None:
             self._run = Run(self.world, draws, Sites())
-        with torch.no_grad():
-            self._run.begin(draws)
+        without_gradients(self._run.begin, draws)
         self._ended = False
         return first_row(self._run.observation), {}
 
@@ -64,9 +72,7 @@ class WorldEnv(gymnasium.Env[Any, Any]):
         run = self._run
         if run is None or self._ended:
             raise ResetNeeded(f"the episode has {'ended' if run else 'not begun'}: call reset() before step()")
-        one = to_torch(self.action_space, action, ())
-        with torch.no_grad():
-            run.advance(one)
+        without_gradients(run.advance, to_torch(self.action_space, action, ()))
         terminated = run.alive is not None
         truncated = not terminated and int(run.draws.step) >= self.horizon
         self._ended = terminated or truncated

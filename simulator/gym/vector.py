@@ -1,6 +1,7 @@
 """Many rows of a world as a ``gymnasium.vector.VectorEnv``."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from ..draws import derived_ids
 from ..world import World
 from .batch import Array, Batch
-from .convert import check_options, checked_horizon, checked_seeds, checked_space, row_of, to_numpy, to_torch
+from .convert import check_options, checked_horizon, checked_seeds, checked_space, rows_of, to_numpy, to_torch
+from .env import ids_of
 
 
 class WorldVectorEnv(VectorEnv[Any, Any, Array]):
@@ -46,6 +47,7 @@ class WorldVectorEnv(VectorEnv[Any, Any, Array]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._seeds = np.full(num_envs, -1)  # -1: none yet
         self._episodes = np.full(num_envs, -1)
+        self._unseeded = True  # perhaps some are
         self._batch: Batch | None = None
 
     def reset(
@@ -65,8 +67,11 @@ class WorldVectorEnv(VectorEnv[Any, Any, Array]):
             new = mask & np.array([s is not None for s in seeds])
             self._seeds = np.where(new, checked_seeds([s or 0 for s in seeds]), self._seeds)
             self._episodes[new] = -1
-        batch = self._restart(mask)
-        return to_numpy(batch.observation), {}
+        if self._batch is None:
+            self._batch = Batch(self.world, self.horizon, self._next_ids(mask))
+        else:
+            self._restart(self._batch, mask)
+        return to_numpy(self._batch.observation), {}
 
     def step(self, actions: Any) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
         """One step of every row: observations, rewards (num_envs,) float32, terminations, truncations, infos."""
@@ -82,49 +87,38 @@ class WorldVectorEnv(VectorEnv[Any, Any, Array]):
                 "reset(options={'reset_mask': terminations | truncations})"
             )
         else:
-            self._move_and_restart(batch, actions)
+            going = (~batch.done).nonzero()[0]
+            action = to_torch(self.single_action_space, actions, (self.num_envs,), going)
+            if len(going):
+                batch.move_and_restart(action, going, partial(self._next_ids, batch.done))
+            else:
+                batch.restart(self._next_ids(batch.done))
         reward, terminated, truncated = batch.outcome
         if batch.any_done and self.autoreset_mode is AutoresetMode.SAME_STEP:
             infos = self._final(batch)
-            self._restart(batch.done)
+            self._restart(batch, batch.done)
         return to_numpy(batch.observation), reward, terminated, truncated, infos
 
-    def _move_and_restart(self, batch: Batch, actions: Any) -> None:
-        """The next episodes of the rows that are done, and one step of the others."""
-        going = (~batch.done).nonzero()[0]
-        action = to_torch(self.single_action_space, actions, (self.num_envs,), going)
-        if not len(going):
-            batch.start(self._next_ids(batch.done))
-            return
-        part = batch.some(going)
-        part.move(action)
-        batch.weave(part, going, Batch(self.world, self.horizon, self._next_ids(batch.done)))
-
-    def _restart(self, mask: Array) -> Batch:
-        """Put the next episode of the rows in the mask in the place of the present one."""
-        ids = self._next_ids(mask)
-        if self._batch is None:
-            self._batch = Batch(self.world, self.horizon, ids)
-        elif mask.all():
-            self._batch.start(ids)
-        else:
-            going = np.arange(self.num_envs)
-            self._batch.weave(self._batch, going, Batch(self.world, self.horizon, ids), mask.nonzero()[0])
-        return self._batch
+    def _restart(self, batch: Batch, mask: Array) -> None:
+        """Put the next episodes of the rows in the mask in the place of the present ones."""
+        batch.restart(self._next_ids(mask), None if mask.all() else mask.nonzero()[0])
 
     def _next_ids(self, mask: Array) -> torch.Tensor:
         """(k,) int64, the ids of the next episodes of the rows in the mask."""
-        unseeded = mask & (self._seeds < 0)
-        if unseeded.any():
-            self._seeds = np.where(unseeded, self.np_random.integers(2**63, size=self.num_envs), self._seeds)
+        if self._unseeded:
+            unseeded = mask & (self._seeds < 0)
+            if unseeded.any():
+                self._seeds = np.where(unseeded, self.np_random.integers(2**63, size=self.num_envs), self._seeds)
+            self._unseeded = bool((self._seeds < 0).any())
         self._episodes += mask
-        return derived_ids(torch.from_numpy(self._seeds[mask]), torch.from_numpy(self._episodes[mask]))
+        return ids_of(self._seeds[mask], self._episodes[mask])
 
     def _final(self, batch: Batch) -> dict[str, Any]:
         """The last observations of the rows that have ended, in the form of Gymnasium's SyncVectorEnv."""
         final = np.full(self.num_envs, None, dtype=object)
-        for i in batch.done.nonzero()[0]:
-            final[i] = row_of(batch.observation, i)
+        ended = batch.done.nonzero()[0]
+        for i, row in zip(ended, rows_of(batch.observation, ended), strict=True):
+            final[i] = row
         return {"final_obs": final, "_final_obs": batch.done.copy(), "final_info": {}, "_final_info": batch.done.copy()}
 
     def _checked_mask(self, options: dict[str, Any] | None) -> Array:
