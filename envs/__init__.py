@@ -13,4 +13,5 @@ for _id, _module, _one, _many in (
         id=f"ethogram/{_id}",
         entry_point=f"ethogram.envs.{_module}:{_one}",
         vector_entry_point=f"ethogram.envs.{_module}:{_many}",
+        order_enforce=False,  # WorldEnv says itself that it has not begun, or has ended
     )

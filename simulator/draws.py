@@ -70,7 +70,7 @@ class Draws:
 
     seed: int
     ids: Tensor
-    step: int | Tensor = 0
+    step: Any = 0  # an int, or (n,) int64
     scope: str = ""
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class Draws:
             raise ValueError(f"ids are {_kind(self.ids)}: expected int64 of shape (n,); use torch.arange(n) for n rows")
         self._check_step(self.step)
 
-    def _check_step(self, step: int | Tensor) -> None:
+    def _check_step(self, step: Any) -> None:
         if isinstance(step, Tensor) and (step.dtype != torch.int64 or step.shape != self.ids.shape):
             raise ValueError(f"step is {_kind(step)}: expected an int, or int64 of shape ({len(self.ids)},)")
 
@@ -87,7 +87,7 @@ class Draws:
         """Whether all rows are at one step, an int: ``key`` is for those."""
         return not isinstance(self.step, Tensor)
 
-    def at(self, step: int | Tensor) -> Self:
+    def at(self, step: Any) -> Self:
         """The same rows' draws at another step."""
         self._check_step(step)
         return self._but(step=step)

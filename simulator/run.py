@@ -15,7 +15,6 @@ from .history import Column, History, first_leaf
 from .sites import Sites
 from .world import Policy, World
 
-
 _NOTHING = torch.empty(0)
 
 

@@ -69,9 +69,10 @@ def session_step(
 ) -> bool:
     """A whole step of ``CascadingSession``, where nobody records or changes what lies in between.
 
-    attraction (S (N + 1),), cumulative (S (N + 1), S): uint32, thresholds of the draws (``draws.thresholds``), by
-    which the comparisons are those of the readable step. reward (S (N + 1),). Keys and ids: ``draws.keyed``. Writes the next state ``after`` and
-    the reward ``received``; returns whether all slates may be good (False is certain).
+    Keys and ids are those of ``draws.keyed``. attraction (S (N + 1),), cumulative (S (N + 1), S): uint32, thresholds
+    of the draws (``draws.thresholds``), by which the comparisons are those of the readable step. reward (S (N + 1),).
+    Writes the next state ``after`` and the reward ``received``; returns whether all slates may be good (False is
+    certain).
     """
     n, length, last = slate.shape[0], slate.shape[1], cumulative.shape[1] - 1
     items = np.int64(attraction.shape[0] // (last + 1) - 1)

@@ -1,6 +1,7 @@
 """Rows whose episodes begin and end each at a time of its own, moved by one call of the world."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 from ..draws import Draws
 from ..run import Run
 from ..sites import Sites
-from ..trees import leaves_of, rebuild, select_rows
+from ..trees import leaves_of, rebuild
 from ..world import World
 from .convert import Array, without_gradients
 
@@ -40,11 +41,13 @@ class Batch(Run):
             self._end_nowhere()
             return
         fresh = self._begun(ids)
-        self._weave((self.state, self.observation), None, fresh, places)
+        order = np.arange(self._rows)
+        order[places] = np.arange(self._rows, self._rows + len(places))
+        self._weave((self.state, self.observation), fresh, order)
         self._place(self._steps(), fresh, places)
         self.done = self.done.copy()
         self.done[places] = False
-        self.any_done = np.count_nonzero(self.done) > 0
+        self.any_done = bool(np.count_nonzero(self.done))
 
     def move(self, action: Any) -> None:
         """One step of every row, none of which may be done."""
@@ -59,7 +62,9 @@ class Batch(Run):
         part, steps, places = self._some(going), self._steps() + 1, self.done.nonzero()[0]
         part.move(action)
         fresh = self._begun(next_ids())
-        self._weave((part.state, part.observation), going, fresh, places)
+        order = np.empty(self._rows, np.int64)
+        order[going], order[places] = np.arange(len(going)), np.arange(len(going), self._rows)
+        self._weave((part.state, part.observation), fresh, order)
         self._place(steps, fresh, places)
         self._end_nowhere()
         for whole, of_part in zip((*self.outcome, self.done), (*part.outcome, part.done), strict=True):
@@ -71,7 +76,7 @@ class Batch(Run):
         late = (step.numpy() if isinstance(step, Tensor) else step) + 1 >= self.horizon
         truncated = np.zeros(self._rows, np.bool_) if late is False else late & ~ended
         self.terminated, self.done = terminated, ended | truncated
-        self.any_done = np.count_nonzero(self.done) > 0
+        self.any_done = bool(np.count_nonzero(self.done))
         self.outcome = self.reward.numpy().copy(), ended, truncated
 
     def _end_nowhere(self) -> None:
@@ -90,8 +95,8 @@ class Batch(Run):
         part = object.__new__(Batch)
         part.__dict__.update(self.__dict__)
         try:
-            part.state = select_rows(self.state, torch.from_numpy(rows))
-        except TypeError as error:
+            part.state = _mapped(partial(_taken, rows=torch.from_numpy(rows)), self.state)
+        except (TypeError, IndexError) as error:
             raise self._refusal(error) from error
         part.draws, part._rows = _drawing(self.draws.ids.numpy()[rows], self._steps()[rows]), len(rows)
         self.site.step = part.draws.step
@@ -108,21 +113,13 @@ class Batch(Run):
         self.draws = _drawing(ids, steps)
         self.site.step = self.draws.step
 
-    def _weave(self, old: tuple[Any, Any], going: Array | None, fresh: Run, places: Array) -> None:
-        """State and observation out of those of rows that go on, and of fresh ones; going None: all that there were."""
-        new = fresh.state, fresh.observation
-        at = None if going is None else torch.from_numpy(going)
-        woven: dict[tuple[int, int], Any] = {}  # an array that stands in two places does so afterwards
-        leaves = []
+    def _weave(self, old: tuple[Any, Any], fresh: Run, order: Array) -> None:
+        """State and observation: row i is row ``order[i]`` of the old ones followed by the fresh."""
         try:
-            for a, b in zip(leaves_of(old), leaves_of(new), strict=True):
-                key = id(a), id(b)
-                if key not in woven:
-                    woven[key] = _woven(a, at, b, torch.from_numpy(places), self._rows)
-                leaves.append(woven[key])
+            woven = _mapped(partial(_woven, order=torch.from_numpy(order)), old, (fresh.state, fresh.observation))
         except (TypeError, ValueError, RuntimeError) as error:
             raise self._refusal(error) from error
-        self.state, self.observation = rebuild(old, iter(leaves))
+        self.state, self.observation = woven
 
     def _refusal(self, error: Exception) -> TypeError:
         return TypeError(
@@ -138,19 +135,32 @@ def _drawing(ids: Array, steps: Array) -> Draws:
     return Draws(0, torch.from_numpy(ids), int(first) if same else torch.from_numpy(steps), "world")
 
 
-def _woven(old: Any, going: Tensor | None, new: Any, places: Tensor, n: int) -> Any:
-    """(n, …) out of ``old`` at ``going`` (None: it has n rows) and ``new`` at ``places``."""
-    if isinstance(old, Tensor):
-        if going is None:
-            return old.index_copy(0, places.to(old.device), new)
-        whole = old.new_empty((n, *old.shape[1:])).index_copy_(0, going.to(old.device), old)
-        return whole.index_copy_(0, places.to(old.device), new)
-    if isinstance(old, np.ndarray):
-        array = old.copy() if going is None else np.empty((n, *old.shape[1:]), old.dtype)
-        if going is not None:
-            array[going.numpy()] = old
-        array[places.numpy()] = new
-        return array
+def _mapped(function: Any, *trees: Any) -> Any:
+    """A tree of what a function makes of the arrays of others; one that stands in two places does so afterwards."""
+    made: dict[tuple[int, ...], Any] = {}
+    leaves = []
+    for arrays in zip(*map(leaves_of, trees), strict=True):
+        key = tuple(map(id, arrays))
+        if key not in made:
+            made[key] = function(*arrays)
+        leaves.append(made[key])
+    return rebuild(trees[0], iter(leaves))
+
+
+def _taken(array: Any, rows: Tensor) -> Any:
+    """Some rows of an array."""
+    if isinstance(array, Tensor):
+        return array.index_select(0, rows if array.is_cpu else rows.to(array.device))
+    return array[rows.numpy()] if isinstance(array, np.ndarray) else array
+
+
+def _woven(old: Any, new: Any, order: Tensor) -> Any:
+    """Two arrays as one, whose row i is row ``order[i]`` of the old one followed by the new."""
+    if isinstance(old, Tensor | np.ndarray):
+        if old.dtype != new.dtype or old.shape[1:] != new.shape[1:]:
+            begun, on = (f"{a.dtype} {tuple(a.shape[1:])}" for a in (new, old))
+            raise ValueError(f"it holds {begun} a row where an episode begins, and {on} later")
+        return _taken(torch.cat((old, new)) if isinstance(old, Tensor) else np.concatenate((old, new)), order)
     if old != new:
-        raise ValueError(f"it holds {old!r} for some rows and {new!r} for others")
+        raise ValueError(f"it holds {new!r} where an episode begins, and {old!r} later")
     return old

@@ -44,11 +44,11 @@ def first_row(column: Any) -> Any:
     return {key: first_row(value) for key, value in column.items()} if isinstance(column, dict) else column[0]
 
 
-def rows_of(column: Any, rows: Array) -> list[Any]:
+def rows_of(space: spaces.Space[Any], column: Any, rows: Array) -> list[Any]:
     """Some rows, (k,) positions, as elements of the single space; never memory that the world holds."""
-    if isinstance(column, dict):
-        parts = [rows_of(part, rows) for part in column.values()]
-        return [dict(zip(column, row, strict=True)) for row in zip(*parts, strict=True)]
+    if isinstance(space, spaces.Dict):
+        parts = {key: rows_of(part, column[key], rows) for key, part in space.items()}
+        return [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
     return list(_shown(column)[rows] if isinstance(column, Tensor) else column[rows])
 
 

@@ -13,7 +13,16 @@ from ..draws import Draws, derived_ids
 from ..run import Run
 from ..sites import Sites
 from ..world import World
-from .convert import Array, check_options, checked_horizon, checked_seeds, checked_space, first_row, to_torch, without_gradients
+from .convert import (
+    Array,
+    check_options,
+    checked_horizon,
+    checked_seeds,
+    checked_space,
+    first_row,
+    to_torch,
+    without_gradients,
+)
 
 
 def episode_ids(seed: int | Tensor, episode: int | Tensor = 0) -> Tensor:
@@ -74,6 +83,6 @@ class WorldEnv(gymnasium.Env[Any, Any]):
             raise ResetNeeded(f"the episode has {'ended' if run else 'not begun'}: call reset() before step()")
         without_gradients(run.advance, to_torch(self.action_space, action, ()))
         terminated = run.alive is not None
-        truncated = not terminated and int(run.draws.step) >= self.horizon
+        truncated = not terminated and run.draws.step >= self.horizon
         self._ended = terminated or truncated
         return first_row(run.observation), run.reward.item(), terminated, truncated, {}

@@ -11,8 +11,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from ..world import World
-from .batch import Array, Batch
-from .convert import check_options, checked_horizon, checked_seeds, checked_space, rows_of, to_numpy, to_torch
+from .batch import Batch
+from .convert import Array, check_options, checked_horizon, checked_seeds, checked_space, rows_of, to_numpy, to_torch
 from .env import ids_of
 
 
@@ -117,7 +117,7 @@ class WorldVectorEnv(VectorEnv[Any, Any, Array]):
         """The last observations of the rows that have ended, in the form of Gymnasium's SyncVectorEnv."""
         final = np.full(self.num_envs, None, dtype=object)
         ended = batch.done.nonzero()[0]
-        for i, row in zip(ended, rows_of(batch.observation, ended), strict=True):
+        for i, row in zip(ended, rows_of(self.single_observation_space, batch.observation, ended), strict=True):
             final[i] = row
         return {"final_obs": final, "_final_obs": batch.done.copy(), "final_info": {}, "_final_info": batch.done.copy()}
 
