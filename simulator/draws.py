@@ -56,6 +56,7 @@ def _word(seed: int, scope: str, site: str, step: int) -> np.uint64:
 
 
 _NO_KEY = np.uint64(0)
+_ARRAYS = {"ids": "_ids", "step": "_steps"}  # a field, and what is kept of it as an array
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,13 +106,17 @@ class Draws:
         # dataclasses.replace would check the ids again: ten times slower, and this is done twice a step
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, **changes)
-        if "ids" in changes:
-            other.__dict__.pop("_ids", None)
+        for name in changes:
+            other.__dict__.pop(_ARRAYS.get(name), None)
         return other
 
     @cached_property
     def _ids(self) -> np.ndarray[Any, Any]:
         return self.ids.numpy()  # the same memory
+
+    @cached_property
+    def _steps(self) -> np.ndarray[Any, Any]:
+        return np.asarray(self.step.numpy())
 
     def key(self, site: str) -> int:
         """64 bits that all rows' draws of one site have in common, for compiled code that mixes ids into them."""
@@ -128,7 +133,7 @@ class Draws:
             return _word(self.seed, self.scope, site, self.step), self._ids
         shifted = np.empty_like(self._ids)
         key = np.uint64(_key_of_site(self.seed, self.scope, site))
-        kernels.shifted_ids(key, self._ids, self.step.numpy(), shifted)
+        kernels.shifted_ids(key, self._ids, self._steps, shifted)
         return _NO_KEY, shifted
 
     def _mixed(self, site: str) -> Tensor:

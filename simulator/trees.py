@@ -16,15 +16,15 @@ def leaves_of(tree: Any, found: list[Any] | None = None) -> list[Any]:
     found = [] if found is None else found
     if isinstance(tree, _LEAF):
         found.append(tree)
+    elif isinstance(tree, (list, tuple)):
+        for item in tree:
+            leaves_of(item, found)
     elif is_dataclass(tree):
         for field in fields(tree):
             leaves_of(getattr(tree, field.name), found)
     elif isinstance(tree, Mapping):
         for key in tree:
             leaves_of(tree[key], found)
-    elif isinstance(tree, list | tuple):
-        for item in tree:
-            leaves_of(item, found)
     else:
         raise TypeError(
             f"a {type(tree).__name__} cannot be saved in a checkpoint, or cut by rows: expected a state of tensors, in "
@@ -37,6 +37,8 @@ def rebuild(tree: Any, leaves: Any) -> Any:
     """A tree of the same form as ``tree`` with other leaves, an iterator."""
     if isinstance(tree, _LEAF):
         return next(leaves)
+    if type(tree) is tuple:
+        return tuple([rebuild(item, leaves) for item in tree])
     if is_dataclass(tree) and not isinstance(tree, type):
         return replace(tree, **{f.name: rebuild(getattr(tree, f.name), leaves) for f in fields(tree)})
     if isinstance(tree, Mapping):

@@ -72,10 +72,10 @@ class CascadingSession:
 
     def step(self, state: Tensor, slate: Tensor, draws: Draws, site: Sites) -> Transition:
         """One list shown. Shapes: state (n,), slate (n, m)."""
-        items, length = self.mdp.num_items, self.mdp.length
         plain = self.user is None and type(draws) is Draws and state.is_cpu
         if plain and site.unwatched("attraction", "click", "state"):
             return self._step_compiled(state, slate, draws)
+        items, length = self.mdp.num_items, self.mdp.length
         check_slates(slate, len(state), items, length)
         attraction = site("attraction", lookup(self._attraction, state, slate))  # (n, m) probability
         _check("attraction", attraction, 0, 1)
@@ -103,9 +103,9 @@ class CascadingSession:
 
     def _step_compiled(self, state: Tensor, slate: Tensor, draws: Draws) -> Transition:
         """The same bits in one pass, for when nobody looks in between."""
-        rows, items, length = len(state), self.mdp.num_items, self.mdp.length
-        if not isinstance(slate, Tensor) or slate.dtype != torch.int64 or tuple(slate.shape) != (rows, length):
-            check_slates(slate, rows, items, length)  # the kernel relies on the shape, and looks at the items itself
+        rows, length = state.shape[0], self.mdp.length
+        if not isinstance(slate, Tensor) or slate.dtype != torch.int64 or slate.shape != (rows, length):
+            check_slates(slate, rows, self.mdp.num_items, length)  # the kernel relies on the shape, and looks at items
         after, reward = np.empty(rows, np.int64), np.empty(rows, np.float32)
         good = kernels.session_step(
             *draws.keyed("attracted"),
@@ -117,7 +117,7 @@ class CascadingSession:
             reward,
         )
         if not good:
-            check_slates(slate, rows, items, length)
+            check_slates(slate, rows, self.mdp.num_items, length)
         moved, never = torch.from_numpy(after), torch.from_numpy(np.zeros(rows, np.bool_))
         return Transition(moved, moved, torch.from_numpy(reward), never)
 
