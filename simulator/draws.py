@@ -107,7 +107,7 @@ class Draws:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, **changes)
         for name in changes:
-            other.__dict__.pop(_ARRAYS.get(name), None)
+            other.__dict__.pop(_ARRAYS.get(name, ""), None)
         return other
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, cast
 
@@ -45,19 +46,21 @@ class History:
     one being what was seen after the last action; ``action`` (n, T, …); ``reward`` (n, T) float32; ``terminated``
     and ``truncated`` (n, T) bool; ``sites[name]`` (n, T, …) for each recorded quantity. Dict spaces are dicts of
     columns, text is a NumPy array of strings. Entries from ``length[i]`` on are padding with reward 0.
-    ``series[name]`` (T, …) holds what was reduced over rows as it was recorded.
+    A ``Record`` keeps less: ``series[name]``, (T', …), is a quantity reduced over rows; ``thinned[name]``, (n, T', …),
+    a quantity at every so many steps.
 
     ``history[i]`` is one row, ``history[mask]`` some, ``history[:, :t]`` the first t steps: views, not copies.
     Make one from arrays with ``History.of``.
     """
 
-    columns: Mapping[str, Column]  # time first inside, (T, n, …), so that recording writes whole rows of memory
+    _by_time: Mapping[str, Column]  # columns with time first, (T, n, …), so that recording writes whole rows of memory
     length: Tensor  # (n,) int64, steps until the row ended
     ids: Tensor  # (n,) int64, who each row is
     seed: int = 0
     scenario: str = "factual"
     series: Mapping[str, Tensor] = field(default_factory=dict)
     steps: int | None = None  # how many of the stored steps count; None: all
+    thinned: Mapping[str, Column] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -156,8 +159,9 @@ class History:
             text = isinstance(leaf, np.ndarray) and isinstance(rows, Tensor)
             return leaf[:, rows.numpy() if text else rows]  # NumPy would take a tensor of one row for an int
 
-        columns = {name: map_column(cut, column) for name, column in self.columns.items()}
-        return replace(history, columns=columns, length=history.length[rows], ids=self.ids[rows])
+        columns = {name: map_column(cut, column) for name, column in self._by_time.items()}
+        thinned = {name: _swap(map_column(cut, _swap(column))) for name, column in self.thinned.items()}
+        return replace(history, _by_time=columns, length=history.length[rows], ids=self.ids[rows], thinned=thinned)
 
     def __repr__(self) -> str:
         sites = f", sites {sorted(self.sites)}" if self.sites else ""
@@ -166,14 +170,21 @@ class History:
     @property
     def num_steps(self) -> int:
         """T, the second axis of every column."""
-        return len(first_leaf(self.columns["terminated"])) if self.steps is None else self.steps
+        return len(first_leaf(self._by_time["terminated"])) if self.steps is None else self.steps
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Every column by name, rows first: "observation", "action", "reward", "terminated", "truncated", the sites."""
+        return {name: self.column(name) for name in self._by_time}
 
     def column(self, name: str) -> Any:
         """One column by name, rows first; "observation" has one step more than the others."""
-        if name not in self.columns:
-            where = "history.series has it, reduced" if name in self.series else "rollout(record=…) names what to keep"
-            raise LookupError(f"no column '{name}' in this history, which has {sorted(self.columns)}; {where}")
-        column = self.columns[name]
+        if name not in self._by_time:
+            where = "rollout(record=…) names what to keep"
+            if name in self.series or name in self.thinned:
+                where = f"history.{'series' if name in self.series else 'thinned'} has it, as its Record says"
+            raise LookupError(f"no column '{name}' in this history, which has {sorted(self._by_time)}; {where}")
+        column = self._by_time[name]
         if self.steps is not None:
             steps = self.steps + (name == "observation")
             column = map_column(lambda a: a[:steps], column)
@@ -220,12 +231,16 @@ class History:
     @property
     def sites(self) -> dict[str, Any]:
         """The recorded quantities, each (n, T, …)."""
-        return {name: self.column(name) for name in self.columns if name not in CORE}
+        return {name: self.column(name) for name in self._by_time if name not in CORE}
 
     @property
     def valid(self) -> Tensor:
         """(n, T) bool: True before a row's end, False for padding."""
         return torch.arange(self.num_steps, device=self.length.device) < self.length[:, None]
+
+    def with_site(self, name: str, column: Column) -> "History":
+        """The history with one more column, rows first, (n, T, …)."""
+        return replace(self, _by_time={**self._by_time, name: _swap(column)})
 
     def save(self, path: "str | Path") -> None:
         """Write the history to a .parquet or .npz file, atomically and to the bit; see ``tables.save``."""
@@ -261,16 +276,46 @@ class History:
             if isinstance(a, Tensor):
                 if not isinstance(b, Tensor) or (a.dtype, a.shape) != (b.dtype, b.shape):
                     return False
-                return torch.equal(a.flatten().view(torch.uint8), b.flatten().view(torch.uint8))
+                return torch.equal(
+                    a.flatten().contiguous().view(torch.uint8), b.flatten().contiguous().view(torch.uint8)
+                )
             if not isinstance(b, np.ndarray) or (a.dtype, a.shape) != (b.dtype, b.shape):
                 return False
             return bool((a == b).all()) if a.dtype == object else a.tobytes() == b.tobytes()
 
         return (
-            self.columns.keys() == other.columns.keys()
-            and all(same(self.column(name), other.column(name)) for name in self.columns)
+            self._by_time.keys() == other._by_time.keys()
+            and all(same(self.column(name), other.column(name)) for name in self._by_time)
             and same(dict(self.series), dict(other.series))
+            and same(dict(self.thinned), dict(other.thinned))
             and torch.equal(self.length, other.length)
             and torch.equal(self.ids, other.ids)
             and (self.seed, self.scenario) == (other.seed, other.scenario)
         )
+
+
+class SoFar(History):
+    """What a run shows of itself while it goes on: no array is made before somebody asks for it."""
+
+    @classmethod
+    def of_run(cls, recorder: Any, run: Any, scenario: str) -> "SoFar":
+        """The history of a ``Run`` as a ``Recorder`` has kept it."""
+        other = object.__new__(cls)  # the class's own __init__ would cost as much as a step of a small world
+        draws = run.draws
+        other.__dict__.update(
+            _by_time=recorder.columns,
+            ids=draws.ids,
+            seed=draws.seed,
+            scenario=scenario,
+            series=recorder.series,
+            thinned=recorder.thinned,
+            steps=draws.step,
+            _run_length=run.known_length,
+        )
+        return other
+
+    @cached_property
+    def length(self) -> Tensor:
+        """(n,) int64, the steps of each row so far."""
+        known = self.__dict__["_run_length"]
+        return torch.full_like(self.ids, self.__dict__["steps"]) if known is None else known

@@ -8,15 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .history import map_column
+from .history import History, map_column
+from .run import Run
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
     """How a site is recorded, where keeping every row of every step would be too much.
 
-    What it keeps goes to ``history.series[site]``, time first: (T', n, …), or (T', …) with ``reduce``, or
-    (T', num_groups, …) with ``by``.
+    What it keeps goes to ``history.thinned[site]``, (n, T', …) of the steps kept, or, with ``reduce``, to
+    ``history.series[site]``, (T', …), or (T', num_groups, …) with ``by``.
 
     site: the name; "observation", "action" and "reward" too, whose full columns are then not kept.
     every: keep steps 0, every, 2 every, …
@@ -74,9 +75,10 @@ class Record:
 
 
 class Recorder:
-    """Keeps what is asked for, time first, in buffers made when a site first appears."""
+    """Keeps what is asked for, time first; what does not change is kept once."""
 
     def __init__(self, record: Sequence[str | Record] | str, horizon: int, ids: Tensor) -> None:
+        """record: as in ``rollout``. horizon: steps that there may be. ids: (n,) int64."""
         if isinstance(record, str) and record != "all":
             raise ValueError(f"record={record!r}: expected 'all', or a list of names such as [{record!r}]")
         named = [] if isinstance(record, str) else [Record(r) if isinstance(r, str) else r for r in record]
@@ -95,42 +97,192 @@ class Recorder:
         never = torch.zeros(1, 1, dtype=torch.bool, device=ids.device).expand(horizon, len(ids))
         self.columns: dict[str, Any] = {"terminated": never, "truncated": never}  # no memory until somebody ends
         self.series: dict[str, Any] = {}
+        self.thinned: dict[str, Any] = {}
+        self._tapes: dict[str, Any] = {}  # a column of Tapes for each column and series
+        self._once: dict[str, int] = {}  # columns that are kept once so far: the last step that named them
 
     def __call__(self, name: str, step: int, value: Any) -> None:
         """Keep a site's value of a step, if it is asked for."""
-        if name not in self.wanted:
+        how = self.wanted.get(name)
+        if how is None:
             if not self.everything:
                 return
-            self.wanted[name] = Record(name)
-        how = self.wanted[name]
-        if step % how.every:
-            return
-        thinned = how.every > 1 or how.reduce is not None
-        value = how.reduced(value)
-        kept = self.series if thinned else self.columns
-        if name not in kept:
+            how = self.wanted[name] = Record(name)
+        if how.every > 1:
+            if step % how.every:
+                return
+            step //= how.every
+        if how.reduce is not None:
+            value = how.reduced(value)
+        tapes = self._tapes.get(name)
+        if tapes is None:
+            whole = how.every == 1 and how.reduce is None
             steps = -(-(self.horizon + (name == "observation")) // how.every)
-            kept[name] = map_column(lambda leaf: _buffer(steps, leaf), value)
-        map_column(lambda buffer, leaf: _write(buffer, step // how.every, leaf), kept[name], value)
+            tapes = self._tapes[name] = map_column(lambda leaf: Tape.begun(steps, leaf, once=whole), value)
+            if whole:
+                self._once[name] = step
+            changed = True
+        elif isinstance(tapes, Tape):
+            changed = tapes.write(step, value)
+        else:
+            changed = any(_leaves(map_column(lambda tape, leaf: tape.write(step, leaf), tapes, value)))
+        if changed:
+            self._show(name)
+        if name in self._once:
+            self._once[name] = step
 
-    def flag(self, name: str, step: int, who: Tensor) -> None:
-        """Note that rows have ended."""
+    def ends(self, step: int, run: Run, last: bool) -> None:
+        """Note which rows a step has ended, when all its sites are named; last: whether time runs out with it."""
+        for name in [name for name, named in self._once.items() if named < step]:  # a site of the start only, say
+            steps = self._once.pop(name) + 1
+            map_column(lambda tape, steps=steps: tape.spread(steps), self._tapes[name])
+            self._show(name)
+        if run.alive is not None:
+            self._flag("terminated", step, run.terminated)
+            if last:
+                self._flag("truncated", step, run.alive)
+        elif last:
+            now = torch.arange(self.horizon, device=run.draws.ids.device) == step
+            self.columns["truncated"] = now[:, None].expand(self.horizon, len(run.draws.ids))
+
+    def _flag(self, name: str, step: int, who: Tensor) -> None:
         column = self.columns[name]
         self.columns[name] = column.clone(memory_format=torch.contiguous_format) if 0 in column.stride() else column
         self.columns[name][step] = who
 
-    def cut(self, end: int) -> None:
-        """The series of a run that was over after ``end`` steps, without the steps that were not taken."""
-        for name, column in self.series.items():
-            steps = -(-(end + (name == "observation")) // self.wanted[name].every)
-            self.series[name] = map_column(lambda leaf, steps=steps: leaf[:steps], column)
+    def history(self, run: Run, scenario: str) -> History:
+        """What there is of a run that is over, or of its steps so far."""
+        steps, draws, columns = run.draws.step, run.draws, dict(self.columns)
+        if run.alive is not None and "reward" in columns:  # 0 from a row's end on, whatever an intervention made of it
+            reward = columns["reward"]
+            over = torch.arange(len(reward), device=draws.ids.device)[:, None] >= run.length
+            columns["reward"] = reward.masked_fill(over, 0)
+        series = {name: self._cut(name, column, steps) for name, column in self.series.items()}
+        thinned = {name: self._cut(name, column, steps) for name, column in self.thinned.items()}
+        whole = None if steps == self.horizon else steps
+        return History(columns, run.length, draws.ids, draws.seed, scenario, series, whole, thinned)
+
+    def _cut(self, name: str, column: Any, end: int) -> Any:
+        """A series without the steps that were not taken."""
+        how = self.wanted[name]
+        steps = -(-(end + (name == "observation")) // how.every)
+        return map_column(lambda leaf: leaf[:steps] if how.reduce is not None else leaf[:, :steps], column)
+
+    def extend(self) -> None:
+        """Twice the steps, where a rollout would know its horizon."""
+        self.horizon *= 2
+        for name, tapes in self._tapes.items():
+            map_column(lambda tape: tape.extend(), tapes)
+            self._show(name)
+        for name in ("terminated", "truncated"):
+            column = self.columns[name]
+            self.columns[name] = torch.cat([column, torch.zeros_like(column)])
+
+    @property
+    def kept(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """What a checkpoint keeps: columns, series, thinned."""
+        return self.columns, self.series, self.thinned
+
+    def restore(self, step: int, kept: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
+        """Go on from what ``kept`` was after ``step`` steps."""
+        self.columns, self.series, self.thinned = columns, series, thinned = kept
+        self._once = dict.fromkeys(columns.keys() - {"terminated", "truncated"}, step - 1)
+        by_time = {**columns, **series, **{name: _swapped(column) for name, column in thinned.items()}}
+        for name in by_time.keys() - {"terminated", "truncated"}:
+            self._tapes[name] = map_column(Tape, by_time[name])
+
+    def _show(self, name: str) -> None:
+        """Put the arrays that are written to in their places; those of a thinned site have their rows first."""
+        how, arrays = self.wanted[name], map_column(lambda tape: tape.array, self._tapes[name])
+        if how.reduce is not None:
+            self.series[name] = arrays
+        elif how.every > 1:
+            self.thinned[name] = _swapped(arrays)
+        else:
+            self.columns[name] = arrays
+
+
+class Tape:
+    """One array of a column over the steps: kept once while every step is like the first, then in a buffer of all.
+
+    ``array`` is (steps, …) in either case.
+    """
+
+    def __init__(self, array: Any) -> None:
+        """array: what was written so far; its first axis has stride 0 where it is kept once."""
+        self.array, self._once, self._buffer = array, None, None
+        if isinstance(array, Tensor) and len(array) > 1 and array.stride(0) == 0:
+            self._once = _bits(array[0])  # of the first step, one entry where it repeats
+        elif _bits(array) is not None:
+            self._buffer = array.numpy()  # NumPy writes small arrays several times faster than torch
+
+    @classmethod
+    def begun(cls, steps: int, leaf: Any, once: bool) -> "Tape":
+        """With its first step written; once: whether to look out for steps that are all alike."""
+        if once and _bits(leaf) is not None and leaf.numel():
+            first = leaf[tuple(slice(1) if stride == 0 else slice(None) for stride in leaf.stride())].clone()
+            return cls(first.expand(steps, *leaf.shape))
+        tape = cls(_buffer(steps, leaf))
+        tape.write(0, leaf)
+        return tape
+
+    def write(self, step: int, leaf: Any) -> bool:
+        """Write a step; whether ``array`` is another one now."""
+        if self._buffer is not None and not leaf.requires_grad:
+            self._buffer[step] = leaf.numpy()
+        elif self._once is None:
+            self.array[step] = leaf
+        elif not self._is_as_ever(leaf):
+            self.spread(step)
+            self.write(step, leaf)
+            return True
+        return False
+
+    def _is_as_ever(self, leaf: Tensor) -> bool:
+        bits = _bits(leaf)
+        same_kind = bits is not None and leaf.dtype == self.array.dtype and leaf.shape == self.array.shape[1:]
+        return same_kind and bool((bits == self._once).all())
+
+    def spread(self, steps: int) -> None:
+        """From now on every step has room of its own; ``steps`` have been written."""
+        if self._once is not None:
+            kept, self.array = self.array, _buffer(len(self.array), self.array[0])
+            self.array[:steps] = kept[:steps]
+            self._once, self._buffer = None, self.array.numpy()
+
+    def extend(self) -> None:
+        """Twice the steps."""
+        if self._once is not None:
+            self.array = self.array[:1].expand(2 * len(self.array), *self.array.shape[1:])
+            return
+        longer = _buffer(2 * len(self.array), self.array[0])
+        longer[: len(self.array)] = self.array
+        self.__init__(longer)  # type: ignore[misc]
+
+
+_WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+
+def _bits(leaf: Any) -> Any:
+    """What a CPU tensor without a gradient holds, as integers, one entry along an axis where it repeats; or None."""
+    if not isinstance(leaf, Tensor) or not leaf.is_cpu or leaf.requires_grad or leaf.dtype == torch.bfloat16:
+        return None
+    array = leaf.numpy()
+    if 0 in array.strides:
+        array = array[tuple(slice(1) if stride == 0 else slice(None) for stride in array.strides)]
+    return array.view(_WORDS[array.itemsize]) if array.itemsize in _WORDS else None
 
 
 def _buffer(steps: int, leaf: Any) -> Any:
+    """Room for steps of such arrays."""
     if isinstance(leaf, Tensor):
         return torch.zeros((steps, *leaf.shape), dtype=leaf.dtype, device=leaf.device)
     return np.full((steps, *leaf.shape), "" if leaf.dtype == object else 0, dtype=leaf.dtype)
 
 
-def _write(buffer: Any, step: int, leaf: Any) -> None:
-    buffer[step] = leaf
+def _swapped(column: Any) -> Any:
+    return map_column(lambda leaf: leaf.swapaxes(0, 1), column)
+
+
+def _leaves(column: Any) -> list[Any]:
+    return [leaf for part in column.values() for leaf in _leaves(part)] if isinstance(column, dict) else [column]

@@ -1,11 +1,9 @@
 """The loop, the only one: a policy acts in a world, and a History comes out."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from numbers import Integral
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,8 +11,9 @@ from tqdm import tqdm
 
 from .checkpoint import Checkpoint, fingerprint
 from .draws import Draws
-from .history import History, first_leaf
+from .history import History, SoFar
 from .recording import Record, Recorder
+from .run import Run
 from .sites import Do, Sites
 from .world import Learner, Policy, World
 
@@ -53,75 +52,33 @@ def rollout(
     world breaks its contract or the checkpoint is of another run.
     """
     ids = checked_run(world, policy, rows, horizon, seed, interventions)
-    if draws is None:
-        draws = Draws(seed, ids, scope="world")
-    if seed not in (0, draws.seed):
-        raise ValueError(f"seed={seed} and draws= of seed {draws.seed}: expected one or the other; leave seed out")
-    seed = draws.seed
-    if not torch.equal(draws.ids, ids):
-        raise ValueError("draws= are for other rows: expected the same ids; pass rows=draws.ids")
-    chance = draws.scoped("policy")
+    draws = _checked_draws(draws, seed, ids)
     recorder = Recorder(record, horizon, ids)
     site = Sites(interventions, recorder, "all" if record == "all" else recorder.asked)
-    length = torch.zeros_like(ids[:1]).expand(len(ids))  # one number for all while all are alive
-    alive = torch.ones_like(ids, dtype=torch.bool)
-    all_alive = True
-    state, observation = world.reset(draws, site)
-    observation = site("observation", observation)
-    start = 0
+    run = Run(world, draws, site, policy)
+    run.begin()
     saver = None
     if checkpoint is not None:
-        run = (world, policy, draws, horizon, list(interventions), record)
-        saver = (checkpoint if callable(checkpoint) else partial(Checkpoint, checkpoint))(
-            fingerprint(run), checkpoint_every
-        )
-        saved = saver.load((state, observation, length, alive))
-        if saved is not None:
-            start, (state, observation, length, alive), (recorder.columns, recorder.series) = saved
-            all_alive = bool(alive.all())
-    if scenario is None:
-        scenario = " and ".join(do.site for do in interventions) or "factual"
-
-    def so_far(steps: int) -> History:
-        return History(recorder.columns, length, ids, seed, scenario, recorder.series, steps)
-
-    end = horizon
+        what = (world, policy, draws, horizon, list(interventions), record)
+        make = checkpoint if callable(checkpoint) else partial(Checkpoint, checkpoint)
+        saver = make(fingerprint(what), checkpoint_every)
+        if (saved := saver.load(run.bookkeeping)) is not None:
+            run.resume(*saved[:2])
+            recorder.restore(saved[0], saved[2])
+    scenario = scenario or " and ".join(do.site for do in interventions) or "factual"
+    start = run.draws.step
     for t in tqdm(range(start, horizon), initial=start, total=horizon, disable=not progress, unit="step"):
-        if not all_alive and not alive.any():
-            end = t
+        if run.over:
             break
-        site.step = t
-        action = site("action", policy.act(observation, so_far(t), chance.at(t)))
-        if len(first_leaf(action)) != len(ids):
-            raise ValueError(f"{type(policy).__name__} gives {len(first_leaf(action))} actions: expected {len(ids)}")
-        state, observation, reward, terminated = world.step(state, action, draws.at(t), site)
-        if t == start:
-            check_transition(world, len(ids), observation, reward, terminated)
-        reward = site("reward", reward if all_alive else reward.where(alive, 0))
-        length = (length[:1] + 1).expand(len(ids)) if all_alive else length + alive
-        if terminated.numpy().any() if terminated.is_cpu else terminated.any():  # NumPy stops looking at the first
-            recorder.flag("terminated", t, terminated & alive)
-            alive = alive & ~terminated
-            all_alive = False
-        if t == horizon - 1 and all_alive:
-            last = torch.arange(horizon, device=ids.device) == t
-            recorder.columns["truncated"] = last[:, None].expand(horizon, len(ids))
-        elif t == horizon - 1:
-            recorder.flag("truncated", t, alive)
-        site.step = t + 1
-        observation = site("observation", observation)
+        run.advance(run.act(SoFar.of_run(recorder, run, scenario)))
+        recorder.ends(t, run, last=t == horizon - 1)
         if t == start:
             site.check_names([do.site for do in interventions] + recorder.asked)
         if saver is not None and t < horizon - 1:
-            saver.save(t + 1, (state, observation, length, alive), (recorder.columns, recorder.series))
-    if not all_alive and "reward" in recorder.columns:
-        recorder.columns["reward"].masked_fill_(torch.arange(horizon, device=ids.device)[:, None] >= length, 0)
-    recorder.cut(end)
-    length = length.contiguous()
-    history = so_far(end)
+            saver.save(t + 1, run.bookkeeping, recorder.kept)
     if saver is not None:
         saver.remove()
-    return history if end < horizon else replace(history, steps=None)
+    return recorder.history(run, scenario)
 
 
 def episodes(
@@ -184,12 +141,12 @@ def checked_run(
     return rows if isinstance(rows, Tensor) else torch.arange(rows)
 
 
-def check_transition(world: World, n: int, observation: Any, reward: Tensor, terminated: Tensor) -> None:
-    """One look at the first step: a wrong shape here would broadcast in silence later."""
-    name = type(world).__name__
-    if tuple(reward.shape) != (n,) or reward.dtype != torch.float32:
-        raise ValueError(f"reward of {name} is {reward.dtype} {tuple(reward.shape)}: expected float32 ({n},)")
-    if tuple(terminated.shape) != (n,) or terminated.dtype != torch.bool:
-        raise ValueError(f"terminated of {name} is {terminated.dtype} {tuple(terminated.shape)}: expected bool ({n},)")
-    if len(first_leaf(observation)) != n:
-        raise ValueError(f"observation of {name} has {len(first_leaf(observation))} rows: expected {n}")
+def _checked_draws(draws: Draws | None, seed: int, ids: Tensor) -> Draws:
+    """Those given, if they are of this run; else the seed's."""
+    if draws is None:
+        return Draws(seed, ids, scope="world")
+    if seed not in (0, draws.seed):
+        raise ValueError(f"seed={seed} and draws= of seed {draws.seed}: expected one or the other; leave seed out")
+    if not torch.equal(draws.ids, ids):
+        raise ValueError("draws= are for other rows: expected the same ids; pass rows=draws.ids")
+    return draws

@@ -34,14 +34,14 @@ class Run:
         self.reward = self.terminated = _NOTHING
         self.alive: Tensor | None = None
         self._rows = len(draws.ids)
-        self._length: Tensor | None = None  # of rows, as soon as they differ
+        self.known_length: Tensor | None = None  # (n,) int64 steps of each row, as soon as they may differ
         self._checked = False
 
     def begin(self, draws: Draws | None = None) -> None:
         """The first state and observation; draws: of rows whose episodes begin in the place of those so far."""
         if draws is not None:
             self.draws, self._rows, self.site.step = draws, len(draws.ids), draws.step
-            self.alive = self._length = None
+            self.alive = self.known_length = None
         self.state, observation = self.world.reset(self.draws, self.site)
         self.observation = self.site("observation", observation)
 
@@ -71,10 +71,10 @@ class Run:
         """Note who has ended with this step."""
         ends = np.count_nonzero(terminated.numpy()) if terminated.is_cpu else terminated.any()
         if self.alive is not None:
-            self._length = self.length + self.alive
+            self.known_length = self.length + self.alive
             terminated = terminated & self.alive
         elif ends:
-            self._length = self.length + 1
+            self.known_length = self.length + 1
         self.terminated = terminated
         if ends:
             self.alive = ~terminated if self.alive is None else self.alive & ~terminated
@@ -82,7 +82,8 @@ class Run:
     @property
     def length(self) -> Tensor:
         """(n,) int64, the steps of each row so far."""
-        return torch.zeros_like(self.draws.ids) + self.draws.step if self._length is None else self._length
+        known = self.known_length
+        return torch.zeros_like(self.draws.ids) + self.draws.step if known is None else known
 
     @property
     def over(self) -> bool:
@@ -99,7 +100,7 @@ class Run:
         """Go on after ``step`` steps from what ``bookkeeping`` was then."""
         self.state, self.observation, length, alive = bookkeeping
         if not alive.all():
-            self._length, self.alive = length, alive
+            self.known_length, self.alive = length, alive
         self.draws, self.site.step = self.draws.at(step), step
 
 

@@ -104,7 +104,8 @@ class Sites:
         self._interventions = tuple(interventions)
         self._record = record
         self._everything = record is not None and recorded == "all"
-        self._watched = {do.site for do in interventions} | (set() if recorded == "all" else set(recorded))
+        self._intervened = {do.site for do in interventions}
+        self._watched = self._intervened | (set() if recorded == "all" else set(recorded))
 
     def __call__(self, name: str, value: Any, possible: Tensor | None = None) -> Any:
         """The value of the quantity ``name``: what is given, or what an intervention makes of it.
@@ -125,6 +126,10 @@ class Sites:
         other = Sites(self._interventions)
         other.step = self.step
         return other
+
+    def untouched(self, *names: str) -> bool:
+        """Whether nobody intervenes on these quantities, ever; they may be recorded."""
+        return self._intervened.isdisjoint(names)
 
     def unwatched(self, *names: str) -> bool:
         """Whether nobody records these quantities or intervenes on them, ever.

@@ -73,8 +73,8 @@ class CascadingSession:
     def step(self, state: Tensor, slate: Tensor, draws: Draws, site: Sites) -> Transition:
         """One list shown. Shapes: state (n,), slate (n, m)."""
         plain = self.user is None and type(draws) is Draws and state.is_cpu
-        if plain and site.unwatched("attraction", "click", "state"):
-            return self._step_compiled(state, slate, draws)
+        if plain and site.untouched("attraction", "click", "state"):
+            return self._step_compiled(state, slate, draws, site)
         items, length = self.mdp.num_items, self.mdp.length
         check_slates(slate, len(state), items, length)
         attraction = site("attraction", lookup(self._attraction, state, slate))  # (n, m) probability
@@ -101,12 +101,14 @@ class CascadingSession:
         attraction, cumulative = thresholds(self._attraction.flatten()), thresholds(self._cumulative)
         return attraction.numpy().astype(np.uint32), self._reward.numpy(), cumulative.numpy().astype(np.uint32)
 
-    def _step_compiled(self, state: Tensor, slate: Tensor, draws: Draws) -> Transition:
-        """The same bits in one pass, for when nobody looks in between."""
+    def _step_compiled(self, state: Tensor, slate: Tensor, draws: Draws, site: Sites) -> Transition:
+        """The same bits in one pass, for when nobody changes what lies in between."""
         rows, length = state.shape[0], self.mdp.length
         if not isinstance(slate, Tensor) or slate.dtype != torch.int64 or slate.shape != (rows, length):
             check_slates(slate, rows, self.mdp.num_items, length)  # the kernel relies on the shape, and looks at items
+        unseen = site.unwatched("attraction", "click", "state")
         after, reward = np.empty(rows, np.int64), np.empty(rows, np.float32)
+        click = np.empty(0 if unseen else rows, np.int64)
         good = kernels.session_step(
             *draws.keyed("attracted"),
             *draws.keyed("state"),
@@ -115,10 +117,16 @@ class CascadingSession:
             *self._compiled,
             after,
             reward,
+            click,
         )
         if not good:
             check_slates(slate, rows, self.mdp.num_items, length)
-        moved, never = torch.from_numpy(after), torch.from_numpy(np.zeros(rows, np.bool_))
+        moved = torch.from_numpy(after)
+        if not unseen:
+            site("attraction", lookup(self._attraction, state, slate))
+            site("click", torch.from_numpy(click))
+            site("state", moved)
+        never = torch.from_numpy(np.zeros(rows, np.bool_))
         return Transition(moved, moved, torch.from_numpy(reward), never)
 
     def evidence(self, history: History) -> dict[str, tuple[Tensor, Tensor]]:

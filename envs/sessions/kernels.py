@@ -66,20 +66,21 @@ def session_step(
     cumulative: Array,
     after: Array,
     received: Array,
+    position: Array,
 ) -> bool:
-    """A whole step of ``CascadingSession``, where nobody records or changes what lies in between.
+    """A whole step of ``CascadingSession``, where nobody changes what lies in between.
 
     Keys and ids are those of ``draws.keyed``. attraction (S (N + 1),), cumulative (S (N + 1), S): uint32, thresholds
     of the draws (``draws.thresholds``), by which the comparisons are those of the readable step. reward (S (N + 1),).
-    Writes the next state ``after`` and the reward ``received``; returns whether all slates may be good (False is
-    certain).
+    Writes the next state ``after``, the reward ``received``, and into ``position`` where the click was, unless it has
+    no entries; returns whether all slates may be good (False is certain).
     """
     n, length, last = slate.shape[0], slate.shape[1], cumulative.shape[1] - 1
     items = np.int64(attraction.shape[0] // (last + 1) - 1)
-    good = True
+    good, tell = True, position.shape[0] > 0
     for i in range(n):
         row = mix(attracted_key + np.uint64(attracted_ids[i]) * _INCREMENT)
-        first, clicked, seen, shown = state[i] * (items + 1), items, np.uint64(0), False
+        first, clicked, click, seen, shown = state[i] * (items + 1), items, length, np.uint64(0), False
         for j in range(length - 1, -1, -1):  # no early exit: where a user clicks is not predictable
             item = slate[i, j]
             good &= (item >= -1) & (item < items) & ((item >= 0) | ~shown)
@@ -91,8 +92,11 @@ def session_step(
                     good &= slate[i, k] != item
             seen |= bit
             draw = np.uint32(mix(row + np.uint64(item + 1) * _INCREMENT) >> _33)
-            clicked = place if draw < attraction[first + place] else clicked
+            attracts = draw < attraction[first + place]
+            clicked, click = place if attracts else clicked, j if attracts else click
         good &= shown
+        if tell:
+            position[i] = click
         after[i] = first + clicked
     for i in range(n):
         outcome = after[i]

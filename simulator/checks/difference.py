@@ -17,9 +17,9 @@ def picked(history: History, ids: Tensor) -> History:
     rows = (history.ids == ids[:, None]).int().argmax(1)
     columns = {
         name: map_column(lambda leaf: select_rows(leaf.swapaxes(0, 1), rows).swapaxes(0, 1), column)
-        for name, column in history.columns.items()
+        for name, column in history._by_time.items()
     }
-    return replace(history, columns=columns, length=history.length[rows], ids=ids)
+    return replace(history, _by_time=columns, length=history.length[rows], ids=ids)
 
 
 def difference(a: History, b: History) -> str | None:

@@ -13,7 +13,7 @@ from ..sites import Sites
 from ..trees import to_cpu
 from ..world import Policy, World
 from .difference import described
-from .run import Watched, check_repeats, check_rows_alone, nothing_yet
+from .watched import Watched, check_repeats, check_rows_alone, nothing_yet
 
 
 def check_policy(

@@ -12,14 +12,13 @@ from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
 from ..checkpoint import fingerprint
-from ..draws import Draws
 from ..gym import checked_space, to_numpy
 from ..history import History, map_column
 from ..sites import Do, Sites
 from ..trees import leaves_of, to_cpu
 from ..world import Policy, Transition, World
 from .difference import described, difference, picked
-from .run import Sampled, Watched, check_repeats, check_rows_alone, nothing_yet
+from .watched import Sampled, Watched, check_repeats, check_rows_alone, nothing_yet
 
 
 def check_world(
@@ -77,17 +76,15 @@ def _check_spaces(world: World) -> None:
 
 def _check_steps(run: Watched) -> None:
     """Shapes, types, spaces, states; and that a step leaves the state it was given as it was."""
-    world, n = run.world, len(run.ids)
-    draws, site = Draws(run.seed, run.ids, scope="world"), Sites()
-    state, observation = world.reset(draws, site)
-    _check_observation(world, observation, n, "reset")
-    history = nothing_yet(run)
+    world, n, history = run.world, len(run.ids), nothing_yet(run)
+    going = run.begun(Sites())
+    _check_observation(world, going.observation, n, "reset")
     for t in range(run.horizon):
+        state, observation, draws, site = going.state, going.observation, going.draws, going.site
         _check_state(state, n)
-        site.step = t
         before = deepcopy((state, observation))
-        action = run.policy.act(observation, history, draws.scoped("policy").at(t))
-        new = world.step(state, action, draws.at(t), site)
+        action = going.act(history)
+        new = world.step(state, action, draws, site)
         assert isinstance(new, Transition), f"step returns a {type(new).__name__}: expected a Transition"
         for name, value, dtype in (("reward", new.reward, torch.float32), ("terminated", new.terminated, torch.bool)):
             what = f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
@@ -98,12 +95,12 @@ def _check_steps(run: Watched) -> None:
         assert fingerprint(before) == fingerprint((state, observation)), (
             f"step {t} changed the state that it was given, in place: return a new one instead"
         )
-        again = world.step(state, action, draws.at(t), site)
+        again = world.step(state, action, draws, site)
         assert fingerprint(list(again)) == fingerprint(list(new)), (
             f"step {t} from the same state, action and draws came out otherwise: expected no hidden state; keep all "
             "that lasts in the state, and take all chance from draws"
         )
-        state, observation = new.state, new.observation
+        going.advance(action)
 
 
 def _check_observation(world: World, observation: Any, n: int, when: str) -> None:
@@ -133,14 +130,11 @@ def _check_state(state: Any, n: int) -> None:
 def _check_naming(run: Watched) -> None:
     """That every step names each site, once: ``rollout`` looks for misspelt names in the first."""
     named: list[str] = []
-    draws, site = Draws(run.seed, run.ids, scope="world"), Sites(record=lambda name, step, value: named.append(name))
-    state, observation = run.world.reset(draws, site)
+    going = run.begun(Sites(record=lambda name, step, value: named.append(name)))
     first: list[str] = []
     for t in range(run.horizon):
         named.clear()
-        site.step = t
-        action = run.policy.act(observation, nothing_yet(run), draws.scoped("policy").at(t))
-        state, observation, _, _ = run.world.step(state, action, draws.at(t), site)
+        going.advance(going.act(nothing_yet(run)))
         twice = sorted({name for name in named if named.count(name) > 1})
         assert not twice, f"step {t} names {twice} more than once: name a site once, with the value that is then used"
         first = first or sorted(named)

@@ -1,6 +1,6 @@
 """Logged rounds from a History, and propensities onto one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -76,4 +76,4 @@ def with_propensity(history: History, propensity: Tensor) -> History:
         raise ValueError(
             f"propensity begins with axes {tuple(propensity.shape[:2])}: expected {(len(history), history.num_steps)}"
         )
-    return replace(history, columns={**history.columns, "propensity": propensity.swapaxes(0, 1)})
+    return history.with_site("propensity", propensity)

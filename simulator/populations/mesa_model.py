@@ -11,16 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
 from mesa import Agent, DataCollector, Model  # type: ignore[import-untyped]
 from mesa.agent import AgentSet  # type: ignore[import-untyped]
 from torch import Tensor
 
 from ..draws import Draws
-from ..history import Column, History, first_leaf, map_column
+from ..history import Column, History, SoFar, first_leaf, map_column
 from ..recording import Record, Recorder
-from ..rollout import check_transition, checked_run
+from ..rollout import checked_run
+from ..run import Run
 from ..sites import Do, Sites
 from ..world import Policy, World
 
@@ -115,16 +115,14 @@ class PopulationModel(Model):  # type: ignore[misc]
             raise TypeError(f"{type(world).__name__} has no field named {unknown}: expected some of {known}")
         self.world: World = replace(world, **kwargs) if kwargs else world  # type: ignore[type-var]
         self.policy = policy
-        self._draws = Draws(int(seed), ids, scope="world")  # at the step to come
         self._recorder = Recorder(record, FIRST_STEPS, ids)
         self._site = Sites(interventions, self._keep)
         self._asked = [do.site for do in interventions] + self._recorder.asked
         self._scenario = " and ".join(do.site for do in interventions) or "factual"
-        self._length, self._alive = torch.zeros_like(ids), torch.ones_like(ids, dtype=torch.bool)
         self._columns: dict[str, Column] = {}  # name -> the value it last had
         self._lists: dict[str, Any] = {}  # the same in plain Python, for people to read; made on demand
-        self.state, observation = self.world.reset(self._draws, self._site)
-        self._site("observation", observation)
+        self._run = Run(self.world, Draws(int(seed), ids, scope="world"), self._site, policy)
+        self._run.begin()
         self._read = [name for name in (agent_reporters or {}).values() if isinstance(name, str)]
         self.datacollector = DataCollector(model_reporters, agent_reporters)
         self.datacollector.collect(self)
@@ -133,31 +131,23 @@ class PopulationModel(Model):  # type: ignore[misc]
         """One step of everybody, after which the data collector collects."""
         if not self.running:
             raise RuntimeError("everybody's episode has ended: make a new model")
-        draws, site, t, n = self._draws, self._site, self._draws.step, len(self._draws.ids)
-        if t == self._recorder.horizon:
-            self._make_room()
-        so_far = self._so_far(self._recorder.columns, self._recorder.series)
-        site.step = t
-        action = site("action", self.policy.act(self._columns["observation"], so_far, draws.scoped("policy")))
-        if len(first_leaf(action)) != n:
-            raise ValueError(f"{type(self.policy).__name__} gives {len(first_leaf(action))} actions: expected {n}")
-        self.state, observation, reward, terminated = self.world.step(self.state, action, draws, site)
+        run, recorder = self._run, self._recorder
+        t = run.draws.step
+        if t == recorder.horizon:
+            recorder.extend()
+        run.advance(run.act(SoFar.of_run(recorder, run, self._scenario)))
+        recorder.ends(t, run, last=False)
+        self.running = not run.over
         if t == 0:
-            check_transition(self.world, n, observation, reward, terminated)
-        site("reward", reward.where(self._alive, 0))
-        if terminated.any():
-            self._recorder.flag("terminated", t, terminated & self._alive)
-        self._length = self._length + self._alive
-        self._alive = self._alive & ~terminated
-        site.step = t + 1
-        site("observation", observation)
-        self._draws = draws.at(t + 1)
-        self.running = bool(self._alive.any())
-        if t == 0:
-            site.check_names(self._asked)
+            self._site.check_names(self._asked)
             for name in self._read:
                 getattr(self.agents[0], name)  # or AttributeError, which Mesa's collector would hide
         self.datacollector.collect(self)
+
+    @property
+    def state(self) -> Any:
+        """The world's own state."""
+        return self._run.state
 
     @property
     def agents(self) -> AgentSet:
@@ -168,7 +158,7 @@ class PopulationModel(Model):  # type: ignore[misc]
     def agents_by_type(self) -> dict[type[Agent], AgentSet]:
         """The people, of type Person all of them."""
         if not self._agents:
-            for row in range(len(self._draws.ids)):
+            for row in range(len(self._run.draws.ids)):
                 Person(self, row)
         return self._agents_by_type
 
@@ -180,19 +170,13 @@ class PopulationModel(Model):  # type: ignore[misc]
     @property
     def history(self) -> History:
         """What has happened so far, as ``rollout`` returns it; after at least one step."""
-        t = self._draws.step
+        run, recorder = self._run, copy.copy(self._recorder)
+        t = run.draws.step
         if t == 0:
             raise ValueError("nothing has happened yet: expected at least one model.step() before model.history")
-        recorder = copy.copy(self._recorder)
-        recorder.series = dict(recorder.series)
-        recorder.cut(t)
-        columns = dict(recorder.columns)
-        columns["truncated"] = torch.zeros_like(columns["terminated"])
-        columns["truncated"][t - 1] = self._alive
-        if "reward" in columns:
-            over = torch.arange(len(columns["reward"]), device=self._length.device)[:, None] >= self._length
-            columns["reward"] = columns["reward"].masked_fill(over, 0)
-        return self._so_far(columns, recorder.series)
+        recorder.columns = {**recorder.columns, "truncated": torch.zeros_like(recorder.columns["terminated"])}
+        recorder.columns["truncated"][t - 1] = True if run.alive is None else run.alive
+        return recorder.history(run, self._scenario)
 
     def column(self, name: str) -> Column:
         """(n, …) the last value of a quantity: a site, "observation", "action", "reward", an entry of the observation.
@@ -204,7 +188,7 @@ class PopulationModel(Model):  # type: ignore[misc]
         found = seen if isinstance(seen, dict) and name in seen else self._columns
         if name not in found:
             entries = sorted({*self._columns, *(seen if isinstance(seen, dict) else ())})
-            early = "" if self._draws.step else "; sites of a step have values after the first"
+            early = "" if self._run.draws.step else "; sites of a step have values after the first"
             raise LookupError(f"no column named '{name}'; this model has {entries}{early}")
         return found[name]
 
@@ -223,7 +207,7 @@ class PopulationModel(Model):  # type: ignore[misc]
         try:
             value = self.column(name)
         except LookupError:
-            if self._draws.step:
+            if self._run.draws.step:
                 raise
             return math.nan
         return Record(name, reduce=how).reduced(value).tolist()
@@ -236,27 +220,8 @@ class PopulationModel(Model):  # type: ignore[misc]
     def _plain(self, name: str) -> Any:
         """A column as a list, or a dict of lists, of one entry a person."""
         if name not in self._lists:
-            column, n = self.column(name), len(self._draws.ids)
+            column, n = self.column(name), len(self._run.draws.ids)
             if len(first_leaf(column)) != n:
                 raise LookupError(f"'{name}' has {len(first_leaf(column))} values for {n} people: use model.column")
             self._lists[name] = map_column(lambda leaf: leaf.tolist(), column)
         return self._lists[name]
-
-    def _make_room(self) -> None:
-        """Twice the steps, where a rollout would know its horizon."""
-        recorder = self._recorder
-        recorder.horizon *= 2
-        for kept in (recorder.columns, recorder.series):
-            for name, column in kept.items():
-                kept[name] = map_column(_twice, column)
-
-    def _so_far(self, columns: Mapping[str, Column], series: Mapping[str, Tensor]) -> History:
-        draws = self._draws
-        return History(columns, self._length, draws.ids, draws.seed, self._scenario, series, draws.step)
-
-
-def _twice(buffer: Any) -> Any:
-    """A buffer with as much room again."""
-    if isinstance(buffer, Tensor):
-        return torch.cat([buffer, torch.zeros_like(buffer)])
-    return np.concatenate([buffer, np.full_like(buffer, "" if buffer.dtype == object else 0)])

@@ -10,7 +10,7 @@ from scipy import optimize
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
 from ethogram.envs.epidemics import SEIR
-from ethogram.simulator import Do, Draws, contrast, rollout
+from ethogram.simulator import Do, Draws, contrast, kernels, rollout
 from ethogram.simulator.networks import Contacts
 from ethogram.simulator.recording import Record
 
@@ -71,6 +71,26 @@ def test_seir_equals_a_loop_over_people_to_the_bit(weighted, watched):
         stage = after
         assert history.observation[:, t + 1].tolist() == stage
     assert {0, 1, 2, 3} <= set(history.observation.flatten().tolist())
+
+
+@pytest.mark.parametrize("hub", [False, True])  # with a hub, counts take four bytes
+def test_people_divided_among_threads_give_the_same_bits(monkeypatch, hub):
+    n = 400
+    contacts = random_contacts(n, 8, 2)
+    if hub:
+        everybody = torch.arange(1, n)
+        ends = zip((torch.zeros_like(everybody), everybody), (contacts.source, contacts.target.long()), strict=True)
+        source, target = (torch.cat(end) for end in ends)
+        contacts = Contacts.from_edges(source, target, n, directed=True, repeats="merge")
+    world = SEIR(contacts, transmission=0.05, initial=0.02)
+
+    def run(threads):
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+        return rollout(world, Fixed(0), rows=n, horizon=40, seed=1, record=["sheds"]).columns
+
+    alone = run(1)
+    monkeypatch.setattr(kernels, "WORTH_A_THREAD", 100)
+    assert all(torch.equal(column, alone[name]) for name, column in run(3).items())
 
 
 def test_adoption_equals_a_loop_over_people_to_the_bit():

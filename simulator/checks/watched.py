@@ -1,4 +1,4 @@
-"""The run that every check watches; and repeats, rows run alone, global generators."""
+"""What every check runs, over and over; and repeats, rows run alone, global generators."""
 
 import pickle
 import random
@@ -18,7 +18,8 @@ from ..draws import Draws
 from ..gym import episode_ids, stack
 from ..history import CORE, History
 from ..rollout import rollout
-from ..sites import Do
+from ..run import Run
+from ..sites import Do, Sites
 from ..world import Policy, World
 from .difference import difference, picked
 
@@ -62,6 +63,12 @@ class Watched:
             record=record,
         )
 
+    def begun(self, site: Sites) -> Run:
+        """Another such run, at its first observation."""
+        run = Run(self.world, Draws(self.seed, self.ids, scope="world"), site, self.policy)
+        run.begin()
+        return run
+
 
 def check_repeats(run: Watched, name: str) -> History:
     """That a run repeats, whatever the global generators are at, and leaves what ran unchanged; the history."""
@@ -75,8 +82,8 @@ def check_repeats(run: Watched, name: str) -> History:
             f"two runs of {name} with the same seed differ: {apart}; keep nothing between calls, and take all "
             "chance from draws"
         )
-    core = {site: history.columns[site] for site in CORE}
-    if apart := difference(replace(history, columns=core), run(record=())):
+    core = {site: history._by_time[site] for site in CORE}
+    if apart := difference(replace(history, _by_time=core), run(record=())):
         raise AssertionError(
             f"{name} runs otherwise when its sites are recorded: {apart}; a shortcut for runs that nobody "
             "records must compute the same"
