@@ -85,6 +85,11 @@ def select_rows(tree: Any, rows: Tensor) -> Any:
     return rebuild(tree, map(cut, leaves_of(tree)))
 
 
+def concatenate(leaves: tuple[Any, ...]) -> Any:
+    """Arrays of one kind, one after the other."""
+    return torch.cat(leaves) if isinstance(leaves[0], Tensor) else np.concatenate(leaves)
+
+
 def to_cpu(leaf: Any) -> Any:
     """An array in main memory."""
     return leaf.cpu() if isinstance(leaf, Tensor) else leaf

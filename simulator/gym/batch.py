@@ -11,7 +11,7 @@ from torch import Tensor
 from ..draws import Draws
 from ..run import Run
 from ..sites import Sites
-from ..trees import leaves_of, rebuild
+from ..trees import concatenate, leaves_of, rebuild
 from ..world import World
 from .convert import Array, without_gradients
 
@@ -67,8 +67,10 @@ class Batch(Run):
         self._weave((part.state, part.observation), fresh, order)
         self._place(steps, fresh, places)
         self._end_nowhere()
-        for whole, of_part in zip((*self.outcome, self.done), (*part.outcome, part.done), strict=True):
-            whole[going] = of_part
+        self.outcome[0][going] = part.outcome[0]
+        if part.any_done:
+            for whole, of_part in zip((*self.outcome[1:], self.done), (*part.outcome[1:], part.done), strict=True):
+                whole[going] = of_part
         self.any_done, self._checked = part.any_done, True
 
     def _end(self, terminated: Tensor) -> None:
@@ -95,8 +97,8 @@ class Batch(Run):
         part = object.__new__(Batch)
         part.__dict__.update(self.__dict__)
         try:
-            part.state = _mapped(partial(_taken, rows=torch.from_numpy(rows)), self.state)
-        except (TypeError, IndexError) as error:
+            part.state = _mapped(partial(_taken, rows=torch.from_numpy(rows), n=self._rows), self.state)
+        except (TypeError, ValueError) as error:
             raise self._refusal(error) from error
         part.draws, part._rows = _drawing(self.draws.ids.numpy()[rows], self._steps()[rows]), len(rows)
         self.site.step = part.draws.step
@@ -117,7 +119,7 @@ class Batch(Run):
         """State and observation: row i is row ``order[i]`` of the old ones followed by the fresh."""
         try:
             woven = _mapped(partial(_woven, order=torch.from_numpy(order)), old, (fresh.state, fresh.observation))
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (TypeError, ValueError) as error:
             raise self._refusal(error) from error
         self.state, self.observation = woven
 
@@ -147,8 +149,10 @@ def _mapped(function: Any, *trees: Any) -> Any:
     return rebuild(trees[0], iter(leaves))
 
 
-def _taken(array: Any, rows: Tensor) -> Any:
-    """Some rows of an array."""
+def _taken(array: Any, rows: Tensor, n: int) -> Any:
+    """Some rows of an array (n, …)."""
+    if isinstance(array, Tensor | np.ndarray) and array.shape[:1] != (n,):
+        raise ValueError(f"it holds {array.dtype} {tuple(array.shape)} for {n} rows")
     if isinstance(array, Tensor):
         return array.index_select(0, rows if array.is_cpu else rows.to(array.device))
     return array[rows.numpy()] if isinstance(array, np.ndarray) else array
@@ -157,10 +161,10 @@ def _taken(array: Any, rows: Tensor) -> Any:
 def _woven(old: Any, new: Any, order: Tensor) -> Any:
     """Two arrays as one, whose row i is row ``order[i]`` of the old one followed by the new."""
     if isinstance(old, Tensor | np.ndarray):
-        if old.dtype != new.dtype or old.shape[1:] != new.shape[1:]:
-            begun, on = (f"{a.dtype} {tuple(a.shape[1:])}" for a in (new, old))
+        if type(old) is not type(new) or old.dtype != new.dtype or old.shape[1:] != new.shape[1:]:
+            begun, on = (f"{getattr(a, 'dtype', a)} {tuple(getattr(a, 'shape', ()))[1:]}" for a in (new, old))
             raise ValueError(f"it holds {begun} a row where an episode begins, and {on} later")
-        return _taken(torch.cat((old, new)) if isinstance(old, Tensor) else np.concatenate((old, new)), order)
+        return _taken(concatenate((old, new)), order, len(old) + len(new))
     if old != new:
         raise ValueError(f"it holds {new!r} where an episode begins, and {old!r} later")
     return old

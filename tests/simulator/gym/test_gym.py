@@ -18,6 +18,7 @@ from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics, Time
 
 import ethogram.envs
 from ethogram.agents.simple import Fixed
+from ethogram.envs.clicks import DBN
 from ethogram.envs.sessions import CascadingSession, FlatSlates, good_medium_bad, trap
 from ethogram.simulator.gym import FromGym, WorldEnv, WorldVectorEnv, episode_ids
 from ethogram.simulator.rollout import rollout
@@ -274,6 +275,27 @@ def test_a_state_that_is_not_made_of_rows_is_refused_where_they_part(start, mess
 
     with pytest.raises(TypeError, match=message):
         play()
+
+
+USER = DBN(trap().attraction, trap().attraction / 2, 0.8)
+
+
+@pytest.mark.parametrize("world", [CascadingSession(trap()), CascadingSession(trap(), USER), Browsing(0.1)])
+def test_rows_may_be_reset_at_any_time(world):
+    """Resets of some rows put rows at different steps in a world that never ends early."""
+    ours = WorldVectorEnv(world, 6, 20, "Disabled")
+    theirs = SyncVectorEnv([lambda: WorldEnv(world, 20)] * 6, autoreset_mode=AutoresetMode.DISABLED)
+    assert same(ours.reset(seed=8)[0], theirs.reset(seed=8)[0])
+    ours.action_space.seed(2)
+    luck = np.random.default_rng(0)
+    for _ in range(40):
+        action = ours.action_space.sample()
+        left, right = ours.step(action), theirs.step(action)
+        assert all(same(a, b) for a, b in zip(left[:4], right[:4], strict=True))
+        mask = left[2] | left[3] | (luck.random(6) < 0.1)
+        if mask.any():
+            options = {"reset_mask": mask}
+            assert same(ours.reset(options=options)[0], theirs.reset(options=dict(options))[0])
 
 
 def test_next_step_autoreset_ignores_the_action_and_gives_no_reward():
