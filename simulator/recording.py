@@ -74,6 +74,9 @@ class Record:
         return total / self.by.bincount(minlength=groups).view(-1, *[1] * (value.dim() - 1))
 
 
+WHOLE = {name: Record(name) for name in ("observation", "action", "reward")}  # kept unless a Record says otherwise
+
+
 class Recorder:
     """Keeps what is asked for, time first; what does not change is kept once."""
 
@@ -87,8 +90,7 @@ class Recorder:
         self.asked = [r.site for r in named]
         if twice := sorted({name for name in self.asked if self.asked.count(name) > 1}):
             raise ValueError(f"record names {twice} more than once: expected each site once, whole or by one Record")
-        self.wanted = {name: Record(name) for name in ("observation", "action", "reward")}
-        self.wanted |= {r.site: r for r in named}
+        self.wanted = {**WHOLE, **{r.site: r for r in named}}
         self.everything = record == "all"
         for r in named:
             if r.by is not None and len(r.by) != len(ids):
@@ -202,6 +204,9 @@ class Recorder:
             self.columns[name] = arrays
 
 
+WORTH_LOOKING = 1 << 16  # bytes of a column; a smaller one is written as it comes
+
+
 class Tape:
     """One array of a column over the steps: kept once while every step is like the first, then in a buffer of all.
 
@@ -213,13 +218,13 @@ class Tape:
         self.array, self._once, self._buffer = array, None, None
         if isinstance(array, Tensor) and len(array) > 1 and array.stride(0) == 0:
             self._once = _bits(array[0])  # of the first step, one entry where it repeats
-        elif _bits(array) is not None:
+        elif _in_numpy(array):
             self._buffer = array.numpy()  # NumPy writes small arrays several times faster than torch
 
     @classmethod
     def begun(cls, steps: int, leaf: Any, once: bool) -> "Tape":
-        """With its first step written; once: whether to look out for steps that are all alike."""
-        if once and _bits(leaf) is not None and leaf.numel():
+        """With its first step written; once: whether to look out for steps that are all alike, if it is large."""
+        if once and _in_numpy(leaf) and leaf.nbytes * steps > WORTH_LOOKING:
             first = leaf[tuple(slice(1) if stride == 0 else slice(None) for stride in leaf.stride())].clone()
             return cls(first.expand(steps, *leaf.shape))
         tape = cls(_buffer(steps, leaf))
@@ -232,16 +237,15 @@ class Tape:
             self._buffer[step] = leaf.numpy()
         elif self._once is None:
             self.array[step] = leaf
-        elif not self._is_as_ever(leaf):
+        elif not self._is_as_ever(leaf):  # as every step before
             self.spread(step)
             self.write(step, leaf)
             return True
         return False
 
     def _is_as_ever(self, leaf: Tensor) -> bool:
-        bits = _bits(leaf)
-        same_kind = bits is not None and leaf.dtype == self.array.dtype and leaf.shape == self.array.shape[1:]
-        return same_kind and bool((bits == self._once).all())
+        same_kind = _in_numpy(leaf) and leaf.dtype == self.array.dtype and leaf.shape == self.array.shape[1:]
+        return same_kind and bool((_bits(leaf) == self._once).all())
 
     def spread(self, steps: int) -> None:
         """From now on every step has room of its own; ``steps`` have been written."""
@@ -263,18 +267,29 @@ class Tape:
 _WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
-def _bits(leaf: Any) -> Any:
-    """What a CPU tensor without a gradient holds, as integers, one entry along an axis where it repeats; or None."""
-    if not isinstance(leaf, Tensor) or not leaf.is_cpu or leaf.requires_grad or leaf.dtype == torch.bfloat16:
-        return None
+def _in_numpy(leaf: Any) -> bool:
+    """Whether NumPy can write and compare what a tensor holds."""
+    return (
+        isinstance(leaf, Tensor)
+        and leaf.is_cpu
+        and not leaf.requires_grad
+        and leaf.dtype != torch.bfloat16
+        and leaf.itemsize in _WORDS
+    )
+
+
+def _bits(leaf: Tensor) -> Any:
+    """What a tensor holds, as integers, one entry along an axis where it repeats."""
     array = leaf.numpy()
     if 0 in array.strides:
         array = array[tuple(slice(1) if stride == 0 else slice(None) for stride in array.strides)]
-    return array.view(_WORDS[array.itemsize]) if array.itemsize in _WORDS else None
+    return array.view(_WORDS[array.itemsize])
 
 
 def _buffer(steps: int, leaf: Any) -> Any:
-    """Room for steps of such arrays."""
+    """Room for steps of such arrays; NumPy's takes no memory before it is written to."""
+    if _in_numpy(leaf):
+        return torch.from_numpy(np.zeros((steps, *leaf.shape), leaf.numpy().dtype))
     if isinstance(leaf, Tensor):
         return torch.zeros((steps, *leaf.shape), dtype=leaf.dtype, device=leaf.device)
     return np.full((steps, *leaf.shape), "" if leaf.dtype == object else 0, dtype=leaf.dtype)

@@ -6,11 +6,11 @@ import numpy as np
 
 from ethogram.simulator.kernels import compiled
 
-from .list_kernels import best_list, best_single, find_bad_row, rank_items, rerank_items, scratch
+from .list_kernels import best_single, find_bad_row, rerank_items
 
 _Array = np.ndarray[Any, Any]
 
-LANES = 64  # states that ``best_lists`` solves in lockstep: enough that a compiler keeps loops over them as loops
+LANES = 64  # states that are solved in lockstep: enough that a compiler keeps loops over them as loops
 
 MAGNITUDE = 0x7FFFFFFFFFFFFFFF  # all bits of a float64 but its sign
 
@@ -100,10 +100,12 @@ def rank_block(value: _Array, block: Block) -> None:
         for j in range(LANES):
             block.order[i, j] = index - (block.order[i, j] & index)
     if close > 0:
-        for j in range(LANES):
-            block.line[:] = block.order[:, j]
+        for j in range(LANES):  # by loops: to assign slices would take numba seconds more to compile
+            for i in range(num_items):
+                block.line[i] = block.order[i, j]
             rerank_items(value[j], block.line)
-            block.order[:, j] = block.line
+            for i in range(num_items):
+                block.order[i, j] = block.line[i]
 
 
 @compiled
@@ -120,9 +122,12 @@ def fill_block(attraction: _Array, value: _Array, no_click: _Array, block: Block
             u, w = attraction[j, a], value[j, a]
             block.gain[i, j] = u * w if w > no_click[j] else -np.inf
             block.miss[i, j] = 1 - u
-    best[0] = no_click
+    for i in range(num_items + 1):
+        for j in range(LANES):
+            best[0, i, j] = no_click[j]
     for k in range(1, best.shape[0]):
-        best[k, num_items] = -np.inf
+        for j in range(LANES):
+            best[k, num_items, j] = -np.inf
         for i in range(num_items - 1, -1, -1):
             for j in range(LANES):
                 take = block.gain[i, j] + block.miss[i, j] * best[k - 1, i + 1, j]
@@ -134,9 +139,10 @@ def read_block(
     if_none_worth: _Array, value: _Array, no_click: _Array, block: Block, slates: _Array, values: _Array
 ) -> None:
     """The lists of a filled block: an item stands in its list where F[i][k] exceeds F[i+1][k]."""
-    slates[:] = -1
     for j in range(LANES):
         k = slates.shape[1]
+        for position in range(k):
+            slates[j, position] = -1
         while block.best[k, 0, j] == -np.inf:
             k -= 1
         if k == 0:
@@ -152,26 +158,17 @@ def read_block(
 
 
 @compiled
-def best_lists(
+def best_lists_side_by_side(
     attraction: _Array, value: _Array, no_click: _Array, if_none_worth: _Array, slates: _Array, values: _Array
 ) -> int:
-    """BestPerm for each row; returns the first bad row, or -1. Shapes as in ``oracle.best_permutation``."""
+    """``list_kernels.best_lists`` for LANES rows and more: the same lists, LANES at a time."""
     bad = find_bad_row(attraction, value, no_click)
     if bad >= 0:
         return bad
-    (rows, num_items), length = value.shape, slates.shape[1]
-    if rows >= LANES:
-        block = make_block(num_items, length)
-        for start in range(0, rows, LANES):
-            i, j = min(start, rows - LANES), min(start + LANES, rows)  # the last block may meet some rows again
-            rank_block(value[i:j], block)
-            fill_block(attraction[i:j], value[i:j], no_click[i:j], block)
-            read_block(if_none_worth[i:j], value[i:j], no_click[i:j], block, slates[i:j], values[i:j])
-        return -1
-    room, order = scratch(num_items, length), np.empty(num_items, np.int64)
-    for row in range(rows):
-        rank_items(value[row], order)
-        values[row] = best_list(
-            attraction[row], value[row], no_click[row], if_none_worth[row], order, room, slates[row]
-        )
+    rows, block = value.shape[0], make_block(value.shape[1], slates.shape[1])
+    for start in range(0, rows, LANES):
+        i, j = min(start, rows - LANES), min(start + LANES, rows)  # the last block may meet some rows again
+        rank_block(value[i:j], block)
+        fill_block(attraction[i:j], value[i:j], no_click[i:j], block)
+        read_block(if_none_worth[i:j], value[i:j], no_click[i:j], block, slates[i:j], values[i:j])
     return -1

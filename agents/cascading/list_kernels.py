@@ -42,7 +42,8 @@ def rank_items(value: _Array, order: _Array) -> None:
     Counts how many items are better than each: N^2 comparisons, but without a branch that depends on them, which
     for lists of some forty items is faster than a sort.
     """
-    order[:] = -1
+    for a in range(value.shape[0]):
+        order[a] = -1
     for a in range(value.shape[0]):
         rank = 0
         for b in range(value.shape[0]):
@@ -94,7 +95,8 @@ def best_list(
     The table is filled list length by list length, so that within one length nothing but a running maximum
     depends on the item before: take[i] = u w + (1 - u) F[i+1][k-1], F[i][k] = max(F[i+1][k], take[i]).
     """
-    slate[:] = -1
+    for k in range(slate.shape[0]):
+        slate[k] = -1
     worth = 0  # the paper's J
     while worth < order.shape[0] and value[order[worth]] > no_click:
         worth += 1
@@ -104,7 +106,8 @@ def best_list(
         a = order[i]
         room.gain[i] = attraction[a] * value[a]
         room.miss[i] = 1 - attraction[a]
-    room.best[0, : worth + 1] = no_click
+    for i in range(worth + 1):
+        room.best[0, i] = no_click
     listed = min(slate.shape[0], worth)
     for k in range(1, listed + 1):
         last = worth - k  # the last rank at which a list of k items can begin
@@ -128,9 +131,11 @@ def best_list(
 @compiled
 def find_bad_row(attraction: _Array, value: _Array, no_click: _Array) -> int:
     """The first row with an attraction outside [0, 1] or a value that is not finite; -1 where there is none."""
-    u, w, bad = attraction.reshape(-1), value.reshape(-1), 0
-    for i in range(w.shape[0]):  # counts, and does not stop: many at a time
-        bad += not ((u[i] >= 0) & (u[i] <= 1) & (np.abs(w[i]) < np.inf))  # NaN too
+    bad = 0
+    for row in range(value.shape[0]):
+        for a in range(value.shape[1]):  # counts, and does not stop: many at a time
+            u, w = attraction[row, a], value[row, a]
+            bad += not ((u >= 0) & (u <= 1) & (np.abs(w) < np.inf))  # NaN too
     for row in range(no_click.shape[0]):
         bad += not np.abs(no_click[row]) < np.inf
     if bad == 0:
@@ -141,6 +146,24 @@ def find_bad_row(attraction: _Array, value: _Array, no_click: _Array) -> int:
             good &= (attraction[row, a] >= 0) & (attraction[row, a] <= 1) & (np.abs(value[row, a]) < np.inf)
         if not good:
             return row
+    return -1
+
+
+@compiled
+def best_lists(
+    attraction: _Array, value: _Array, no_click: _Array, if_none_worth: _Array, slates: _Array, values: _Array
+) -> int:
+    """BestPerm for each row; returns the first bad row, or -1. Shapes as in ``oracle.best_permutation``."""
+    bad = find_bad_row(attraction, value, no_click)
+    if bad >= 0:
+        return bad
+    (rows, num_items), length = value.shape, slates.shape[1]
+    room, order = scratch(num_items, length), np.empty(num_items, np.int64)
+    for row in range(rows):
+        rank_items(value[row], order)
+        values[row] = best_list(
+            attraction[row], value[row], no_click[row], if_none_worth[row], order, room, slates[row]
+        )
     return -1
 
 

@@ -75,7 +75,9 @@ def best_permutation(
         return _solve_one(attraction, value, float(no_click), lower, length)
     no_click = _no_click_like(value, no_click)
     if value.is_cpu:
-        return _solve_compiled(batch_kernels.best_lists, attraction, value, no_click, lower, length)
+        many = len(value) >= batch_kernels.LANES
+        kernel = batch_kernels.best_lists_side_by_side if many else list_kernels.best_lists
+        return _solve_compiled(kernel, attraction, value, no_click, lower, length)
     if value.dim() == 2:
         return _solve_torch(attraction, value, no_click, lower, length)
     slates, best = _solve_torch(attraction[None], value[None], no_click[None], lower[None], length)
