@@ -243,26 +243,26 @@ class History:
         return replace(self, _by_time={**self._by_time, name: _swap(column)})
 
     def save(self, path: "str | Path") -> None:
-        """Write the history to a .parquet or .npz file, atomically and to the bit; see ``tables.save``."""
+        """Write the history to a .parquet or .npz file, atomically and to the bit; see ``formats.save``."""
         from .formats import save
 
         save(self, path)
 
     @classmethod
     def load(cls, path: "str | Path") -> "History":
-        """Read what ``save`` wrote, as CPU tensors; see ``tables.load``."""
+        """Read what ``save`` wrote, as CPU tensors; see ``formats.load``."""
         from .formats import load
 
         return load(path)
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """A long table of what happened, one row for each (row id, step); see ``tables.to_pandas``."""
+        """A long table of what happened, one row for each (row id, step); see ``formats.to_pandas``."""
         from .formats import to_pandas
 
         return to_pandas(self)
 
     def to_minari(self, dataset_id: str, **options: Any) -> Any:
-        """Write a Minari dataset, an episode a row, and return it; see ``tables.to_minari`` for the options."""
+        """Write a Minari dataset, an episode a row, and return it; see ``formats.to_minari`` for the options."""
         from .formats import to_minari
 
         return to_minari(self, dataset_id, **options)

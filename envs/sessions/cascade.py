@@ -26,7 +26,7 @@ class CascadingSession:
     left empty at the end. Reward: r(state, item) of the item clicked, 0 for no click. Never terminates; the horizon
     truncates it.
 
-    user: None, or a click model that decides which of the items shown are examined and clicked (see ``clicks.py``).
+    user: None, or a click model that decides which of the items shown are examined and clicked (see ``envs.clicks``).
     It may click several: the last one is the click that is rewarded and moves the user.
 
     Sites: "attraction" (n, m) float64, probability that an item attracts if examined; "clicks" (n, m) bool, with

@@ -11,7 +11,7 @@ from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
 from ethogram.envs.epidemics import SEIR
 from ethogram.simulator import Do, Draws, contrast, kernels, rollout
-from ethogram.simulator.networks import Contacts
+from ethogram.simulator.networks import Contacts, RandomMeetings, small_world
 from ethogram.simulator.recording import Record
 
 
@@ -168,3 +168,29 @@ def test_other_rows_than_people_are_refused():
 def test_parameters_that_are_none_are_refused(bad):
     with pytest.raises(ValueError, match="expected"):
         SEIR(random_contacts(30, 4, 0), **bad)
+
+
+class Plain(Draws):
+    """The same chance, for which no compiled day is made."""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"peer_effect": torch.linspace(1, 6, 201), "churn": torch.linspace(0, 0.2, 201)},
+        {"intercept": torch.linspace(-3, 0, 201, dtype=torch.float64), "churn": 1},
+        {"contacts": RandomMeetings(201, 3), "churn": torch.tensor(0.1), "peer_effect": 2},
+    ],
+)
+def test_the_compiled_day_of_adoption_and_its_torch_form_give_the_same_bits(changes):
+    world = Adoption(**({"contacts": small_world(201, 6, 0.1), "initial": 0.2} | changes))
+    for record in ((), "all"):
+        plain, compiled = (
+            rollout(
+                world, Fixed(0.3), rows=201, horizon=20, draws=kind(3, torch.arange(201), scope="world"), record=record
+            )
+            for kind in (Plain, Draws)
+        )
+        assert plain.equals(compiled)
+        assert plain.reward.any()
