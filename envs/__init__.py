@@ -14,4 +14,5 @@ for _id, _maker in (
         entry_point="ethogram.simulator.gym.makers:make_env",
         vector_entry_point="ethogram.simulator.gym.makers:make_vector",
         kwargs={"maker": f"ethogram.envs.{_maker}"},
+        order_enforce=False,  # WorldEnv says itself that it has not begun, or has ended
     )
