@@ -12,7 +12,7 @@ from .history import Column, History, first_leaf, map_column
 from .recording import Record
 from .rollout import episodes, rollout
 from .sites import Do, Sites
-from .whatif import Effect, Ensemble, abduct, contrast, ensemble
+from .whatif import Effect, Ensemble, Processes, Ray, Replay, Setup, abduct, contrast, ensemble
 from .world import Learner, Policy, Transition, World
 
 __all__ = [
@@ -25,7 +25,11 @@ __all__ = [
     "History",
     "Learner",
     "Policy",
+    "Processes",
+    "Ray",
     "Record",
+    "Replay",
+    "Setup",
     "Sites",
     "Transition",
     "World",

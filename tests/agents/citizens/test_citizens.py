@@ -12,7 +12,7 @@ from gymnasium import spaces
 from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Logits, Network, Routine, decide, decisions
 from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import Disease, Epidemic, Measures
-from ethogram.simulator import Do, Draws, Record, check_policy, contrast, rollout
+from ethogram.simulator import Do, Draws, Record, Setup, check_policy, contrast, rollout
 from ethogram.simulator.draws import derived_ids
 from ethogram.simulator.history import History
 from ethogram.simulator.networks import Contacts
@@ -182,14 +182,11 @@ def test_more_caution_through_the_same_luck_only_adds_isolation():
 
 def test_caution_averts_infections():
     """Paired runs of one seed; 6 pairs."""
+    setup = Setup(city(1000), Routine(), rows=1000, horizon=60, record=["infected"])
     effect = contrast(
-        city(1000),
-        Routine(),
-        instead_policy=Heuristic(half=1.0),
+        setup,
+        replace(setup, policy=Heuristic(half=1.0)),
         outcome=lambda history: history.sites["infected"].double().sum().item() / 1000,
-        record=["infected"],
-        rows=1000,
-        horizon=60,
         seeds=range(6),
     )
     assert effect.mean + 4.5 * effect.stderr < 0
