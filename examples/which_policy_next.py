@@ -82,11 +82,11 @@ def train(world: Planner, steps: int, seed: int = 0) -> "SB3Policy":
     """PPO after so many weeks in a world; its policy is linear in the features, so that few weeks are enough."""
     from stable_baselines3 import PPO
 
-    from ethogram.agents.sb3 import SB3Policy, Sb3VecEnv
+    from ethogram.agents.sb3 import SB3Policy, SB3VecEnv
 
     model = PPO(
         "MlpPolicy",
-        Sb3VecEnv(WorldVectorEnv(world, 8, WEEKS, "SameStep")),
+        SB3VecEnv(WorldVectorEnv(world, 8, WEEKS, "SameStep")),
         n_steps=WEEKS,
         batch_size=104,
         gamma=0.99,
