@@ -132,7 +132,7 @@ class CascadingSession:
         return Transition(after, after, reward, torch.zeros_like(state, dtype=torch.bool))
 
     def evidence(self, history: History) -> dict[str, tuple[Tensor, Tensor]]:
-        """What a history with the site "click" reveals of this world's draws, for ``contrast.abduct``.
+        """The draws of this world that a history with the site "click" reveals, for ``abduct``.
 
         Items above the click did not attract, the clicked one did, those below were not looked at; the next
         observation is the state drawn.

@@ -126,7 +126,7 @@ def abduct(world: Explainable, history: History, *, seed: int = 0) -> Given:
 
 
 def _check_relived(history: History, again: History) -> None:
-    """What was observed must be what the world shows under the inferred draws."""
+    """Raise ValueError where the world shows something else than was observed, under the inferred draws."""
     seen = torch.arange(history.num_steps + 1, device=history.length.device) <= history.length[:, None]
 
     def compare(logged: Any, shown: Any) -> None:

@@ -1,4 +1,4 @@
-"""Where the runs of an ensemble happen: here, in processes of this machine, or on Ray.
+"""Places where the runs of an ensemble happen: here, in processes of this machine, or on Ray.
 
 All yield the same numbers, because a run depends on its seed and on nothing of where it happens. A worker that dies
 (killed, or out of memory) is replaced, and what it was running runs again.

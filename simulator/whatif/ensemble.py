@@ -107,7 +107,7 @@ def ensemble(
 
 
 def _setups(setup: Setup, scenarios: Mapping[str, Scenario]) -> dict[str, Setup]:
-    """What is run in each scenario."""
+    """The setup of each scenario."""
     if not isinstance(setup, Setup):
         raise TypeError(f"setup is a {type(setup).__name__}: expected Setup(world, policy, rows=…, horizon=…)")
     return {name: other if isinstance(other, Setup) else setup.under(other) for name, other in scenarios.items()}

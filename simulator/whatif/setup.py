@@ -15,7 +15,7 @@ from ..world import Policy, World
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """What is run: a policy in a world, over so many rows and steps. ``ensemble`` and ``contrast`` ask questions of it.
+    """A policy in a world, over so many rows and steps: what ``ensemble`` and ``contrast`` ask questions of.
 
     Chance is not part of it: ``run`` takes a seed. ``dataclasses.replace(setup, policy=…)`` is the same with one thing
     changed; ``to_device`` moves one whose rows are ids.
