@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .backends import Backend
-from .ensemble import Outcome, Scenario, ensemble, standard_error
+from .ensemble import Instead, Outcome, ensemble, standard_error
 from .setup import Setup
 
 
@@ -58,7 +58,7 @@ class Effect:
 
 def contrast(
     setup: Setup,
-    instead: Scenario,
+    instead: Instead,
     *,
     outcome: Outcome,
     seeds: Iterable[int],

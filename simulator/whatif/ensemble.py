@@ -16,7 +16,7 @@ from .backends import Backend, run_all
 from .setup import Setup
 
 Outcome = Callable[[History], Any]  # a number, or a tensor such as a curve over steps
-Scenario = Sequence[Do] | Setup  # what is changed in a setup, or what is run in its place
+Instead = Sequence[Do] | Setup  # what is changed in a setup, or what is run in its place
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ def ensemble(
     *,
     outcome: Outcome,
     seeds: Iterable[int],
-    scenarios: Mapping[str, Scenario] | None = None,
+    scenarios: Mapping[str, Instead] | None = None,
     progress: bool = False,
     backend: Backend | None = None,
     checkpoint: str | Path | None = None,
@@ -106,7 +106,7 @@ def ensemble(
     return Ensemble({name: torch.stack([found[name][seed] for seed in runs]) for name in setups}, runs)
 
 
-def _setups(setup: Setup, scenarios: Mapping[str, Scenario]) -> dict[str, Setup]:
+def _setups(setup: Setup, scenarios: Mapping[str, Instead]) -> dict[str, Setup]:
     """The setup of each scenario."""
     if not isinstance(setup, Setup):
         raise TypeError(f"setup is a {type(setup).__name__}: expected Setup(world, policy, rows=…, horizon=…)")
