@@ -21,7 +21,7 @@ def gamma_days(mean: float, sd: float, days: int) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Disease:
-    """How an infection spreads and ends. By age: in AGE_BANDS, bands of ten years."""
+    """The course of an infection: how it spreads and ends. By age: in AGE_BANDS, bands of ten years."""
 
     # Mean infections by an early case among contacts of susceptibility 1, before any of them is infected twice: in
     # small groups that cannot be left out, and they are about a tenth fewer in a synthetic city.

@@ -103,12 +103,12 @@ class Epidemic:
 
     @property
     def num_people(self) -> int:
-        """How many people live in the city."""
+        """The number of people in the city."""
         return self._any_layer.num_people
 
     @property
     def observation_space(self) -> spaces.Dict:
-        """What a citizen sees; see the class."""
+        """The columns that a citizen sees; see the class."""
         flag = spaces.Box(0, 1, (), np.int8)
         per_1000, wages = spaces.Box(-1000, 1000, (), np.float32), spaces.Box(-1e4, 1e4, (), np.float32)
         return spaces.Dict(
@@ -151,7 +151,7 @@ class Epidemic:
 
     @cached_property
     def strength(self) -> float:
-        """What an average person's contacts in all layers weigh; of all shards' people, where there are several."""
+        """The weight of an average person's contacts in all layers; of all shards' people, where there are several."""
         people, total = int(self._residents.sum(dtype=torch.float64)), 0.0
         for name, layer in self.layers.items():
             strength = layer.strength.to(self.age.device)
@@ -182,7 +182,7 @@ class Epidemic:
 
     @cached_property
     def _shed_by_case(self) -> float:
-        """What a case sheds on average from infection to the end."""
+        """The shedding of an average case, from infection to the end."""
         disease, days = self.disease, torch.arange(1, self._shedding.shape[1])[:, None]
         exposed, ill = (
             torch.tensor([0.0, *p], dtype=torch.float64) for p in (disease.exposed_days, disease.infectious_days)
@@ -370,7 +370,7 @@ class Epidemic:
         return torch.tensor(value, device=self.age.device).expand(self.num_people)
 
     def _count(self, who: Tensor, by: Tensor | None = None, groups: int = 1) -> Any:
-        """How many people; or (groups,) of each group."""
+        """The number of people; or (groups,) of each group."""
         count = who.sum() if by is None else by[who].bincount(minlength=groups)
         count = over_shards(self._any_layer, count)
         return int(count) if by is None else count

@@ -57,7 +57,7 @@ def seir_day(
     after: Array,
     reward: Array,
 ) -> None:
-    """What happens to each person in a day of ``SEIR``, where nobody records or changes what lies in between.
+    """Move each person on by a day of ``SEIR``, where nobody records or changes what lies in between.
 
     keys (3,) uint64 and chances (3,) float32: of infection (its chance is not used), onset and recovery. after: a
     copy of the stage, which is moved on; reward: zeros.

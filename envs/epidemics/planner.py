@@ -84,7 +84,7 @@ def epidemic_planner_world(
 
 
 def per_1000(value: Tensor) -> Tensor:
-    """How many of 1,000 people, float64."""
+    """The mean of a 0 or 1 of each person, times 1,000; float64."""
     return 1000 * value.to(torch.float64).mean()
 
 
@@ -112,5 +112,5 @@ def levers(world: Epidemic) -> list[list[Do]]:
 
 
 def _share(world: Epidemic, layer: str) -> Any:
-    """Of all people, the share who have contacts in a layer."""
+    """The share of all people who have contacts in a layer."""
     return (world.layers[layer].strength > 0).double().mean().item() if layer in world.layers else 0.0

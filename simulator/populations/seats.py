@@ -107,7 +107,7 @@ class Planner:
 
     @cached_property
     def observation_space(self) -> gymnasium.spaces.Box:
-        """As many numbers as the records and the count of periods; found by living one day."""
+        """The space of as many numbers as the records and the count of periods; found by living one day."""
         draws = Draws(0, torch.arange(self.num_people), scope="world")
         days, _ = self._live(self.world.reset(draws, Sites()), (), [draws])
         size = sum(days[r.site][0].numel() for r in self.observe) + 1
