@@ -231,8 +231,6 @@ def clicks_by_step(history):
 
 
 WEAKER = [Do("attraction", lambda p: 0.8 * p, start=3)]
-
-
 SETUP = Setup(TRAP, UNIFORM, rows=16, horizon=6)
 
 

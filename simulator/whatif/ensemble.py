@@ -80,7 +80,8 @@ def ensemble(
     checkpoint: a file to save the outcomes of finished runs to at least every ``checkpoint_every`` seconds,
         atomically. If it exists, only the other runs are run; it is removed at the end.
     """
-    runs, setups = checked_seeds(seeds), _setups(setup, scenarios or {"factual": ()})
+    runs, scenarios = checked_seeds(seeds), scenarios or {"factual": ()}
+    setups = _setups(setup, scenarios)
     tasks = [(name, seed) for seed in runs for name in setups]
 
     def job(number: int) -> Tensor:
@@ -90,7 +91,7 @@ def ensemble(
     found: dict[str, dict[int, Tensor]] = {name: {} for name in setups}
     saver = None
     if checkpoint is not None:
-        saver = Checkpoint(checkpoint, fingerprint((setups, outcome, runs)), checkpoint_every)
+        saver = Checkpoint(checkpoint, fingerprint((setup, outcome, runs, scenarios)), checkpoint_every)
         if (saved := saver.load(())) is not None:
             found = saved[2]
     left = [number for number, (name, seed) in enumerate(tasks) if seed not in found[name]]

@@ -51,7 +51,7 @@ class Setup:
 
         more: ``draws``, ``scenario``, ``progress``, ``checkpoint``, ``checkpoint_every``, as in ``rollout``.
         """
-        what = self.under(interventions)
+        what = self.under(interventions) if interventions else self
         return rollout(
             what.world,
             what.policy,
