@@ -6,7 +6,9 @@ Run: python benchmarks/epidemic_speed.py                       (10^5 and 10^6 pe
 One job for all: SEIR on one Erdős–Rényi network of mean degree 16, 100 days, 0.5 % infectious at the start; hazard
 0.02 a day and contact, onset 0.25 and recovery 0.1 a day; how many are infectious each day is recorded. Peers:
 
-    numba, by hand   one loop over infectious people, geometric jumps to the contacts that are infected
+    numba, by hand   lists of exposed and infectious people, geometric jumps to the contacts that are infected, a
+                     generator of its own, buffers made before the clock runs
+    numba, by event  each infection settled once, when it begins, in a calendar: no interventions, no rates that change
     NumPy frontier   the contacts of infectious people gathered, one draw each
     SciPy            a sparse matrix times the infectious, one draw a person
     torch            index_add over all contacts, one draw a person
@@ -22,7 +24,6 @@ import argparse
 import json
 import math
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -63,61 +64,136 @@ def ethogram(start: Array, target: Array, steps: int, seed: int) -> Callable[[],
     return run
 
 
-def numba_by_hand(start: Array, target: Array, steps: int, seed: int) -> Callable[[], Result]:
-    """The loop that an expert writes for this job and no other."""
+def generator() -> tuple[Any, Any]:
+    """For the loops by hand, compiled: a uniform draw in (0, 1) from SplitMix64, and how many failures come first."""
     import numba
 
+    @numba.njit(inline="always")
+    def draw(state: Array) -> float:
+        state[0] += np.uint64(0x9E3779B97F4A7C15)
+        z = state[0]
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return (np.float64((z ^ (z >> np.uint64(31))) >> np.uint64(11)) + 0.5) * 2.0**-53
+
+    @numba.njit(inline="always")
+    def failures(state: Array, scale: float) -> int:
+        return np.int64(min(math.log(draw(state)) * scale, 1e9))  # scale: 1 / log(1 - probability)
+
+    return draw, failures
+
+
+def numba_by_hand(start: Array, target: Array, steps: int, seed: int) -> Callable[[], Result]:
+    """The loop that an expert writes for this job and no other: lists of the ill, and rows without a hit unread."""
+    import numba
+
+    draw, failures = generator()
+    p_onset, p_recovery, scale = 1 - math.exp(-ONSET), 1 - math.exp(-RECOVERY), -1 / HAZARD
+
     @numba.njit
-    def epidemic(start: Array, target: Array, steps: int, seed: int, curve: Array) -> float:
-        random.seed(seed)
+    def epidemic(
+        start: Array, target: Array, state: Array, stage: Array, exposed: Array, ill: Array, curve: Array
+    ) -> float:
         n = start.shape[0] - 1
-        stage = np.zeros(n, np.int8)
-        infected = np.empty(n, np.int32)
-        count = 0
+        num_exposed = num_ill = 0
         for i in range(n):
-            if random.random() < INITIAL:
-                stage[i] = 2
-                infected[count] = i
-                count += 1
-        p_onset, p_recovery, p_contact = 1 - math.exp(-ONSET), 1 - math.exp(-RECOVERY), 1 - math.exp(-HAZARD)
-        scale = 1 / math.log(1 - p_contact)
-        for t in range(steps):
-            now, kept, ill = count, 0, 0
-            for k in range(now):
-                ill += stage[infected[k]] == 2
-            curve[t] = ill / n
-            for k in range(now):
-                i = infected[k]
-                if stage[i] == 2:
-                    e = start[i] + int(math.log(random.random()) * scale)
-                    while e < start[i + 1]:
-                        j = target[e]
-                        if stage[j] == 0:
-                            stage[j] = 4  # exposed from tomorrow on
-                            infected[count] = j
-                            count += 1
-                        e += 1 + int(math.log(random.random()) * scale)
-            for k in range(now):
-                i = infected[k]
-                if stage[i] == 1:
-                    stage[i] = 2 if random.random() < p_onset else 1
-                elif stage[i] == 2 and random.random() < p_recovery:
-                    stage[i] = 3
-                if stage[i] != 3:
-                    infected[kept] = i
-                    kept += 1
-            for k in range(now, count):
-                stage[infected[k]] = 1
-                infected[kept] = infected[k]
-                kept += 1
-            count = kept
+            stage[i] = 2 * (draw(state) < INITIAL)
+            ill[num_ill] = i
+            num_ill += stage[i] == 2
+        for t in range(curve.shape[0]):
+            curve[t] = num_ill / n
+            before, kept = num_exposed, 0
+            for k in range(num_ill):  # in one go: whom they infect, and whether they recover
+                i = ill[k]
+                e = start[i] + failures(state, scale)
+                while e < start[i + 1]:
+                    j = target[e]
+                    exposed[num_exposed] = j
+                    num_exposed += stage[j] == 0
+                    stage[j] += stage[j] == 0
+                    e += 1 + failures(state, scale)
+                ill[kept] = i
+                kept += draw(state) >= p_recovery
+            num_ill, waiting = kept, 0
+            for k in range(num_exposed):  # those infected today wait until tomorrow
+                i = exposed[k]
+                if k < before and draw(state) < p_onset:
+                    ill[num_ill] = i
+                    num_ill += 1
+                else:
+                    exposed[waiting] = i
+                    waiting += 1
+            num_exposed = waiting
         return (stage > 0).mean()
+
+    def buffers(n: int) -> tuple[Array, ...]:
+        return np.array([seed], np.uint64), np.zeros(n, np.int8), np.zeros(n + 1, np.int32), np.zeros(n + 1, np.int32)
 
     def run() -> Result:
         curve = np.zeros(steps)
-        return float(epidemic(start, target, steps, seed, curve)), curve
+        return float(epidemic(start, target, *kept, curve)), curve
 
-    epidemic(start[:1001] * 0, target[:0], 2, 0, np.zeros(2))  # compiled
+    kept = buffers(len(start) - 1)  # touched before the run
+    epidemic(start[:1001] * 0, target[:0], *buffers(1000), np.zeros(2))  # compiled
+    return run
+
+
+def event_driven(start: Array, target: Array, steps: int, seed: int) -> Callable[[], Result]:
+    """Each infection settled once, when it begins: geometric times, and a calendar of who is infected on which day.
+
+    It holds where rates never change and nobody intervenes; no day is walked for its own sake.
+    """
+    import numba
+
+    draw, failures = generator()
+    onset, recovery, no_contact = -1 / ONSET, -1 / RECOVERY, -HAZARD  # scales, and the log of escaping for a day
+
+    @numba.njit
+    def epidemic(
+        start: Array, target: Array, state: Array, well: Array, first: Array, who: Array, after: Array, curve: Array
+    ) -> float:
+        n, steps, free = start.shape[0] - 1, curve.shape[0], 0
+        for i in range(n):  # infected so long ago that they are infectious on day 0
+            if draw(state) < INITIAL:
+                who[free], after[free], first[0] = i, first[0], free
+                free += 1
+        for day in range(steps + 1):
+            event = first[day]
+            while event >= 0:
+                i, event = who[event], after[event]
+                if not well[i]:
+                    continue
+                well[i] = 0
+                begins = day + (0 if day == 0 else 1 + failures(state, onset))
+                ends = begins + 1 + failures(state, recovery)
+                if begins >= steps:
+                    continue
+                curve[begins] += 1
+                if ends < steps:
+                    curve[ends] -= 1
+                escapes = no_contact * (ends - begins)
+                e = start[i] + failures(state, 1 / escapes)
+                while e < start[i + 1]:
+                    if well[target[e]]:
+                        within = -math.expm1(escapes) * draw(state)
+                        at = begins + 1 + np.int64(math.log1p(-within) / no_contact)  # exposed from the day after on
+                        if at <= steps:
+                            who[free], after[free], first[at] = target[e], first[at], free
+                            free += 1
+                    e += 1 + failures(state, 1 / escapes)
+        return 1 - well.mean()
+
+    def buffers(n: int, contacts: int, days: int) -> tuple[Array, ...]:
+        events = np.zeros(n + contacts, np.int32), np.zeros(n + contacts, np.int32)
+        return np.array([seed], np.uint64), np.ones(n, np.int8), np.full(days + 1, -1, np.int32), *events
+
+    def run() -> Result:
+        curve = np.zeros(steps)
+        attack = float(epidemic(start, target, *kept, curve))
+        return attack, curve.cumsum() / (len(start) - 1)
+
+    kept = buffers(len(start) - 1, len(target), steps)
+    epidemic(start[:1001] * 0, target[:0], *buffers(1000, 0, 2), np.zeros(2))  # compiled
     return run
 
 
@@ -213,6 +289,7 @@ def starsim(start: Array, target: Array, steps: int, seed: int) -> Callable[[], 
 JOBS = {
     "ethogram": ethogram,
     "numba, by hand": numba_by_hand,
+    "numba, by event": event_driven,
     "NumPy frontier": numpy_frontier,
     "SciPy": scipy_product,
     "torch": torch_index_add,

@@ -1,7 +1,8 @@
 """A behaviour that spreads over a contact network: the small, readable population world."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,10 @@ from torch import Tensor
 from ethogram.simulator import Draws, Sites, Transition, WorldEnv, WorldVectorEnv
 from ethogram.simulator.networks import Network, check_rows, small_world, sum_over_contacts
 from ethogram.simulator.populations import Citizens
+
+from . import adoption_kernels as kernels
+
+SITES = ("exposure", "propensity", "adopts", "gives_up", "adopted")
 
 
 class Adopters(NamedTuple):
@@ -72,6 +77,8 @@ class Adoption:
 
     def step(self, state: Adopters, nudge: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. nudge: (n,) log-odds."""
+        if type(draws) is Draws and self._compiles(nudge) and site.unwatched(*SITES):
+            return self._step_compiled(state, nudge, draws)
         exposure = site("exposure", state.exposure)  # (n,) share of contacts
         log_odds = self.intercept + self.peer_effect * exposure + nudge
         propensity = site("propensity", log_odds.sigmoid())  # (n,) probability a day
@@ -81,11 +88,45 @@ class Adoption:
         state, observation = self._observed(adopted, draws)
         return Transition(state, observation, adopted.float(), torch.zeros_like(adopted))
 
+    def _compiles(self, nudge: Tensor) -> bool:
+        """Whether compiled code counts as torch would: on the CPU, in floats, without a gradient."""
+        given = (nudge, self.intercept, self.peer_effect, self.churn)
+        tensors = [value for value in given if isinstance(value, Tensor)]
+        return nudge.dtype == torch.float32 and all(
+            tensor.is_cpu and tensor.dim() == 1 and tensor.is_floating_point() and not tensor.requires_grad
+            for tensor in tensors
+        )
+
+    def _step_compiled(self, state: Adopters, nudge: Tensor, draws: Draws) -> Transition:
+        """The same bits in fewer passes, for when nobody looks in between."""
+        was, n = state.adopted.numpy(), len(nudge)
+        intercept, peer_effect = (x.numpy() if isinstance(x, Tensor) else x for x in (self.intercept, self.peer_effect))
+        log_odds = intercept + peer_effect * state.exposure.numpy() + nudge.numpy()
+        propensity = torch.from_numpy(log_odds).sigmoid_()  # torch's own: NumPy's exponential rounds otherwise
+        keys = np.array([draws.key("adopts"), draws.key("gives_up")], np.uint64)
+        adopted, exposure, reward = torch.empty(n, dtype=torch.bool), torch.empty(n), torch.empty(n)
+        kernels.adopt(keys, draws.ids.numpy(), propensity.numpy(), self._churn, was, adopted.numpy())
+        contacts, observation = self.contacts.at(draws), torch.empty(n, 2)
+        given = (adopted, sum_over_contacts(contacts, adopted), self._strength(contacts))
+        kernels.observe(*(column.numpy() for column in (*given, exposure, observation, reward)))
+        return Transition(Adopters(adopted, exposure), observation, reward, torch.zeros(n, dtype=torch.bool))
+
+    @cached_property
+    def _churn(self) -> np.ndarray[Any, Any]:
+        return (self.churn if isinstance(self.churn, Tensor) else torch.tensor([float(self.churn)])).numpy()
+
+    def _strength(self, contacts: Network) -> Tensor:
+        """(n,) float64 of the contacts of a day; a little without contacts, so that 0 is divided by it."""
+        return self._usual if contacts is self.contacts else contacts.strength.clamp(min=1e-30)
+
+    @cached_property
+    def _usual(self) -> Tensor:
+        return self.contacts.strength.clamp(min=1e-30)
+
     def _observed(self, adopted: Tensor, draws: Draws) -> tuple[Adopters, Tensor]:
         """The state, and what each person sees of it."""
         contacts = self.contacts.at(draws)
-        reached = sum_over_contacts(contacts, adopted)
-        exposure = (reached / contacts.strength.clamp(min=1e-30)).float()  # without contacts 0 / 1e-30
+        exposure = (sum_over_contacts(contacts, adopted) / self._strength(contacts)).float()
         return Adopters(adopted, exposure), torch.stack([adopted.float(), exposure], 1)
 
 

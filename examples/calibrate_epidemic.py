@@ -2,9 +2,10 @@
 
 Run: python examples/calibrate_epidemic.py        (about a minute and a half on an idle machine; --help for options)
 
-By gradient: the epidemic in a relaxed form that torch.autograd can follow (envs/relaxed.py). By search: the exact
-epidemic, and nothing but its simulations (approximate Bayesian computation). First on a series whose parameters are
-known, because it was simulated: a town in which the ill are asked to stay at home from day 15 on. Then on a real one:
+By gradient: the epidemic in a relaxed form that torch.autograd can follow (envs/epidemics/relaxed_seir.py). By search:
+the exact epidemic, and nothing but its simulations (approximate Bayesian computation). First on a series whose
+parameters are known, because it was simulated: a town in which the ill are asked to stay at home from day 15 on. Then
+on a real one:
 
 Influenza in an English boarding school, 22 January to 4 February 1978, 763 boys (anonymous, "Influenza in a boarding
 school", British Medical Journal 1978;1:587). The journal shows the number of boys confined to bed each day in a figure

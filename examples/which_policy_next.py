@@ -8,8 +8,8 @@ send workers home, close the community, pay a stimulus. The reward is minus the 
 infections, deaths, idleness and the levers themselves. PPO learns when to pull them. It is compared, in cities with new
 luck that all policies share, with the best of the 16 settings that one could leave the levers at, and with a rule of
 thumb: close the community after a week with many confirmed cases. The prices are designed
-(``ethogram.envs.populations``), so the answer is about this city and these prices; and what happens after the half year
-costs a planner nothing.
+(``ethogram.envs.epidemics.planner``), so the answer is about this city and these prices; and what happens after the
+half year costs a planner nothing.
 """
 
 import argparse

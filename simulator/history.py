@@ -46,7 +46,8 @@ class History:
     one being what was seen after the last action; ``action`` (n, T, …); ``reward`` (n, T) float32; ``terminated``
     and ``truncated`` (n, T) bool; ``sites[name]`` (n, T, …) for each recorded quantity. Dict spaces are dicts of
     columns, text is a NumPy array of strings. Entries from ``length[i]`` on are padding with reward 0.
-    ``series[name]`` holds what a ``Record`` thinned or reduced: (n, T', …) of the steps kept, or (T', …) over all rows.
+    A ``Record`` keeps less: ``series[name]``, (T', …), is a quantity reduced over rows; ``thinned[name]``, (n, T', …),
+    a quantity at every so many steps.
 
     ``history[i]`` is one row, ``history[mask]`` some, ``history[:, :t]`` the first t steps: views, not copies.
     Make one from arrays with ``History.of``.
@@ -59,6 +60,7 @@ class History:
     scenario: str = "factual"
     series: Mapping[str, Tensor] = field(default_factory=dict)
     steps: int | None = None  # how many of the stored steps count; None: all
+    thinned: Mapping[str, Column] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -158,7 +160,8 @@ class History:
             return leaf[:, rows.numpy() if text else rows]  # NumPy would take a tensor of one row for an int
 
         columns = {name: map_column(cut, column) for name, column in self._by_time.items()}
-        return replace(history, _by_time=columns, length=history.length[rows], ids=self.ids[rows])
+        thinned = {name: _swap(map_column(cut, _swap(column))) for name, column in self.thinned.items()}
+        return replace(history, _by_time=columns, length=history.length[rows], ids=self.ids[rows], thinned=thinned)
 
     def __repr__(self) -> str:
         sites = f", sites {sorted(self.sites)}" if self.sites else ""
@@ -177,7 +180,9 @@ class History:
     def column(self, name: str) -> Any:
         """One column by name, rows first; "observation" has one step more than the others."""
         if name not in self._by_time:
-            where = "history.series has it, reduced" if name in self.series else "rollout(record=…) names what to keep"
+            where = "rollout(record=…) names what to keep"
+            if name in self.series or name in self.thinned:
+                where = f"history.{'series' if name in self.series else 'thinned'} has it, as its Record says"
             raise LookupError(f"no column '{name}' in this history, which has {sorted(self._by_time)}; {where}")
         column = self._by_time[name]
         if self.steps is not None:
@@ -238,26 +243,26 @@ class History:
         return replace(self, _by_time={**self._by_time, name: _swap(column)})
 
     def save(self, path: "str | Path") -> None:
-        """Write the history to a .parquet or .npz file, atomically and to the bit; see ``tables.save``."""
+        """Write the history to a .parquet or .npz file, atomically and to the bit; see ``formats.save``."""
         from .formats import save
 
         save(self, path)
 
     @classmethod
     def load(cls, path: "str | Path") -> "History":
-        """Read what ``save`` wrote, as CPU tensors; see ``tables.load``."""
+        """Read what ``save`` wrote, as CPU tensors; see ``formats.load``."""
         from .formats import load
 
         return load(path)
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """A long table of what happened, one row for each (row id, step); see ``tables.to_pandas``."""
+        """A long table of what happened, one row for each (row id, step); see ``formats.to_pandas``."""
         from .formats import to_pandas
 
         return to_pandas(self)
 
     def to_minari(self, dataset_id: str, **options: Any) -> Any:
-        """Write a Minari dataset, an episode a row, and return it; see ``tables.to_minari`` for the options."""
+        """Write a Minari dataset, an episode a row, and return it; see ``formats.to_minari`` for the options."""
         from .formats import to_minari
 
         return to_minari(self, dataset_id, **options)
@@ -282,6 +287,7 @@ class History:
             self._by_time.keys() == other._by_time.keys()
             and all(same(self.column(name), other.column(name)) for name in self._by_time)
             and same(dict(self.series), dict(other.series))
+            and same(dict(self.thinned), dict(other.thinned))
             and torch.equal(self.length, other.length)
             and torch.equal(self.ids, other.ids)
             and (self.seed, self.scenario) == (other.seed, other.scenario)
@@ -292,16 +298,17 @@ class SoFar(History):
     """The history of a run that goes on: no array is made before somebody asks for it."""
 
     @classmethod
-    def of_run(cls, columns: Mapping[str, Column], series: Mapping[str, Tensor], run: Any, scenario: str) -> "SoFar":
-        """The history of a ``Run``, of which ``columns`` have been recorded, time first."""
+    def of_run(cls, recorder: Any, run: Any, scenario: str) -> "SoFar":
+        """The history of a ``Run`` as a ``Recorder`` has kept it."""
         other = object.__new__(cls)  # the class's own __init__ would cost as much as a step of a small world
         draws = run.draws
         other.__dict__.update(
-            _by_time=columns,
+            _by_time=recorder.columns,
             ids=draws.ids,
             seed=draws.seed,
             scenario=scenario,
-            series=series,
+            series=recorder.series,
+            thinned=recorder.thinned,
             steps=draws.step,
             _run_length=run.known_length,
         )

@@ -2,14 +2,20 @@
 
 Every kernel here has its plain torch twin beside the caller (``draws.py``), which computes the same integers and
 the same IEEE operations in the same order, so that both give the same bits; a test holds them together.
-Kernels are compiled on first use and cached on disk. numba is imported nowhere else in this package.
+Kernels are compiled on first use and cached on disk; ``parts`` and ``together`` run them in threads where rows are
+many.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numba
 import numpy as np
+import torch
 
 # SplitMix64 (Steele, Lea & Flood, OOPSLA 2014): the odd increment and the two multipliers of its output function.
 INCREMENT = 0x9E3779B97F4A7C15
@@ -111,3 +117,34 @@ def derived_ids(ids: Array, number: Array, out: Array) -> None:
     """A hash of each id and number, all (n,) int64."""
     for i in range(out.shape[0]):
         out[i] = np.int64(mix(mix(np.uint64(ids[i]) * _INCREMENT) + np.uint64(number[i] + 1) * _INCREMENT))
+
+
+WORTH_A_THREAD = 1 << 17  # people; a thread is woken in the time in which a kernel does some thousand
+
+
+def parts(num_people: int) -> list[slice]:
+    """The people in equal parts, one for each thread that torch may use; few are left together."""
+    if num_people < 2 * WORTH_A_THREAD:
+        return [slice(0, num_people)]
+    number = min(torch.get_num_threads(), num_people // WORTH_A_THREAD)
+    ends = [num_people * k // number for k in range(number + 1)]
+    return [slice(*some) for some in pairwise(ends)]
+
+
+def together(calls: Sequence[Callable[[], Any]]) -> None:
+    """Make calls of compiled code at one time, the first here and each other in a thread, and wait for all.
+
+    Threads that sleep between the calls: torch's own spin, which costs as much as working does.
+    """
+    others = [_threads().submit(call) for call in calls[1:]]
+    calls[0]()
+    for other in others:
+        other.result()
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="ethogram")
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)  # threads do not live on in a forked process

@@ -16,8 +16,8 @@ from .run import Run
 class Record:
     """A way to record a site, where keeping every row of every step would be too much.
 
-    What it keeps goes to ``history.series[site]``: (n, T', …) of the steps kept, or, with ``reduce``, (T', …), or
-    (T', num_groups, …) with ``by``.
+    What it keeps goes to ``history.thinned[site]``, (n, T', …) of the steps kept, or, with ``reduce``, to
+    ``history.series[site]``, (T', …), or (T', num_groups, …) with ``by``.
 
     site: the name; "observation", "action" and "reward" too, whose full columns are then not kept.
     every: keep steps 0, every, 2 every, …
@@ -74,6 +74,9 @@ class Record:
         return total / self.by.bincount(minlength=groups).view(-1, *[1] * (value.dim() - 1))
 
 
+WHOLE = {name: Record(name) for name in ("observation", "action", "reward")}  # kept unless a Record says otherwise
+
+
 class Recorder:
     """Keeps what is asked for, time first; what does not change is kept once."""
 
@@ -87,8 +90,7 @@ class Recorder:
         self.asked = [r.site for r in named]
         if twice := sorted({name for name in self.asked if self.asked.count(name) > 1}):
             raise ValueError(f"record names {twice} more than once: expected each site once, whole or by one Record")
-        self.wanted = {name: Record(name) for name in ("observation", "action", "reward")}
-        self.wanted |= {r.site: r for r in named}
+        self.wanted = {**WHOLE, **{r.site: r for r in named}}
         self.everything = record == "all"
         for r in named:
             if r.by is not None and len(r.by) != len(ids):
@@ -97,6 +99,7 @@ class Recorder:
         never = torch.zeros(1, 1, dtype=torch.bool, device=ids.device).expand(horizon, len(ids))
         self.columns: dict[str, Any] = {"terminated": never, "truncated": never}  # no memory until somebody ends
         self.series: dict[str, Any] = {}
+        self.thinned: dict[str, Any] = {}
         self._tapes: dict[str, Any] = {}  # a column of Tapes for each column and series
         self._once: dict[str, int] = {}  # columns that are kept once so far: the last step that named them
 
@@ -157,8 +160,9 @@ class Recorder:
             over = torch.arange(len(reward), device=draws.ids.device)[:, None] >= run.length
             columns["reward"] = reward.masked_fill(over, 0)
         series = {name: self._cut(name, column, steps) for name, column in self.series.items()}
+        thinned = {name: self._cut(name, column, steps) for name, column in self.thinned.items()}
         whole = None if steps == self.horizon else steps
-        return History(columns, run.length, draws.ids, draws.seed, scenario, series, whole)
+        return History(columns, run.length, draws.ids, draws.seed, scenario, series, whole, thinned)
 
     def _cut(self, name: str, column: Any, end: int) -> Any:
         """A series without the steps that were not taken."""
@@ -176,24 +180,31 @@ class Recorder:
             column = self.columns[name]
             self.columns[name] = torch.cat([column, torch.zeros_like(column)])
 
-    def restore(self, step: int, columns: dict[str, Any], series: dict[str, Any]) -> None:
-        """Go on from what ``columns`` and ``series`` were after ``step`` steps."""
-        self.columns, self.series = columns, series
+    @property
+    def kept(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """The content of a checkpoint: columns, series, thinned."""
+        return self.columns, self.series, self.thinned
+
+    def restore(self, step: int, kept: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
+        """Go on from what ``kept`` was after ``step`` steps."""
+        self.columns, self.series, self.thinned = columns, series, thinned = kept
         self._once = dict.fromkeys(columns.keys() - {"terminated", "truncated"}, step - 1)
-        for name, column in {**columns, **series}.items():
-            if name not in ("terminated", "truncated"):
-                thinned = name in series and self.wanted[name].reduce is None
-                by_time = map_column(lambda leaf: leaf.swapaxes(0, 1), column) if thinned else column
-                self._tapes[name] = map_column(Tape, by_time)
+        by_time = {**columns, **series, **{name: _swapped(column) for name, column in thinned.items()}}
+        for name in by_time.keys() - {"terminated", "truncated"}:
+            self._tapes[name] = map_column(Tape, by_time[name])
 
     def _show(self, name: str) -> None:
-        """Put the arrays that are written to in their places: a thinned site with its rows first, like the others."""
+        """Put the arrays that are written to in their places; those of a thinned site have their rows first."""
         how, arrays = self.wanted[name], map_column(lambda tape: tape.array, self._tapes[name])
-        if how.every == 1 and how.reduce is None:
-            self.columns[name] = arrays
+        if how.reduce is not None:
+            self.series[name] = arrays
+        elif how.every > 1:
+            self.thinned[name] = _swapped(arrays)
         else:
-            thinned = how.reduce is None
-            self.series[name] = map_column(lambda leaf: leaf.swapaxes(0, 1) if thinned else leaf, arrays)
+            self.columns[name] = arrays
+
+
+WORTH_LOOKING = 1 << 16  # bytes of a column; a smaller one is written as it comes
 
 
 class Tape:
@@ -207,13 +218,13 @@ class Tape:
         self.array, self._once, self._buffer = array, None, None
         if isinstance(array, Tensor) and len(array) > 1 and array.stride(0) == 0:
             self._once = _bits(array[0])  # of the first step, one entry where it repeats
-        elif _bits(array) is not None:
+        elif _in_numpy(array):
             self._buffer = array.numpy()  # NumPy writes small arrays several times faster than torch
 
     @classmethod
     def begun(cls, steps: int, leaf: Any, once: bool) -> "Tape":
-        """With its first step written; once: whether to look out for steps that are all alike."""
-        if once and _bits(leaf) is not None and leaf.numel():
+        """With its first step written; once: whether to look out for steps that are all alike, if it is large."""
+        if once and _in_numpy(leaf) and leaf.nbytes * steps > WORTH_LOOKING:
             first = leaf[tuple(slice(1) if stride == 0 else slice(None) for stride in leaf.stride())].clone()
             return cls(first.expand(steps, *leaf.shape))
         tape = cls(_buffer(steps, leaf))
@@ -226,16 +237,15 @@ class Tape:
             self._buffer[step] = leaf.numpy()
         elif self._once is None:
             self.array[step] = leaf
-        elif not self._is_as_ever(leaf):
+        elif not self._is_as_ever(leaf):  # as every step before
             self.spread(step)
             self.write(step, leaf)
             return True
         return False
 
     def _is_as_ever(self, leaf: Tensor) -> bool:
-        bits = _bits(leaf)
-        same_kind = bits is not None and leaf.dtype == self.array.dtype and leaf.shape == self.array.shape[1:]
-        return same_kind and bool((bits == self._once).all())
+        same_kind = _in_numpy(leaf) and leaf.dtype == self.array.dtype and leaf.shape == self.array.shape[1:]
+        return same_kind and bool((_bits(leaf) == self._once).all())
 
     def spread(self, steps: int) -> None:
         """From now on every step has room of its own; ``steps`` have been written."""
@@ -257,21 +267,36 @@ class Tape:
 _WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
-def _bits(leaf: Any) -> Any:
-    """The bits of a CPU tensor without a gradient, as integers, one entry along an axis where it repeats; or None."""
-    if not isinstance(leaf, Tensor) or not leaf.is_cpu or leaf.requires_grad or leaf.dtype == torch.bfloat16:
-        return None
+def _in_numpy(leaf: Any) -> bool:
+    """Whether NumPy can write and compare what a tensor holds."""
+    return (
+        isinstance(leaf, Tensor)
+        and leaf.is_cpu
+        and not leaf.requires_grad
+        and leaf.dtype != torch.bfloat16
+        and leaf.itemsize in _WORDS
+    )
+
+
+def _bits(leaf: Tensor) -> Any:
+    """The bits of a tensor, as integers, one entry along an axis where it repeats."""
     array = leaf.numpy()
     if 0 in array.strides:
         array = array[tuple(slice(1) if stride == 0 else slice(None) for stride in array.strides)]
-    return array.view(_WORDS[array.itemsize]) if array.itemsize in _WORDS else None
+    return array.view(_WORDS[array.itemsize])
 
 
 def _buffer(steps: int, leaf: Any) -> Any:
-    """Room for steps of such arrays."""
+    """Room for steps of such arrays; NumPy's takes no memory before it is written to."""
+    if _in_numpy(leaf):
+        return torch.from_numpy(np.zeros((steps, *leaf.shape), leaf.numpy().dtype))
     if isinstance(leaf, Tensor):
         return torch.zeros((steps, *leaf.shape), dtype=leaf.dtype, device=leaf.device)
     return np.full((steps, *leaf.shape), "" if leaf.dtype == object else 0, dtype=leaf.dtype)
+
+
+def _swapped(column: Any) -> Any:
+    return map_column(lambda leaf: leaf.swapaxes(0, 1), column)
 
 
 def _leaves(column: Any) -> list[Any]:

@@ -17,6 +17,8 @@ from .run import Run
 from .sites import Do, Sites
 from .world import Learner, Policy, World
 
+WORLD, POLICY = ("observation_space", "action_space", "reset", "step"), ("act",)  # what the protocols ask for
+
 
 def rollout(
     world: World,
@@ -64,18 +66,19 @@ def rollout(
         saver = make(fingerprint(what), checkpoint_every)
         if (saved := saver.load(run.bookkeeping)) is not None:
             run.resume(*saved[:2])
-            recorder.restore(saved[0], *saved[2])
+            recorder.restore(saved[0], saved[2])
     scenario = scenario or " and ".join(do.site for do in interventions) or "factual"
     start = run.draws.step
-    for t in tqdm(range(start, horizon), initial=start, total=horizon, disable=not progress, unit="step"):
+    steps = range(start, horizon)
+    for t in tqdm(steps, initial=start, total=horizon, unit="step") if progress else steps:
         if run.over:
             break
-        run.advance(run.act(SoFar.of_run(recorder.columns, recorder.series, run, scenario)))
+        run.advance(run.act(SoFar.of_run(recorder, run, scenario)))
         recorder.ends(t, run, last=t == horizon - 1)
         if t == start:
             site.check_names([do.site for do in interventions] + recorder.asked)
         if saver is not None and t < horizon - 1:
-            saver.save(t + 1, run.bookkeeping, (recorder.columns, recorder.series))
+            saver.save(t + 1, run.bookkeeping, recorder.kept)
     if saver is not None:
         saver.remove()
     return recorder.history(run, scenario)
@@ -118,8 +121,9 @@ def checked_run(
     world: World, policy: Policy, rows: int | Tensor, horizon: int, seed: int, interventions: Sequence[Do]
 ) -> Tensor:
     """The ids of the rows, or an error that says which argument of ``rollout`` is wrong."""
-    for role, value, protocol in (("world", world, World), ("policy", policy, Policy)):
-        if isinstance(value, type) or not isinstance(value, protocol):
+    for role, value, names in (("world", world, WORLD), ("policy", policy, POLICY)):
+        # isinstance(value, World) would make both spaces, for the sake of their names
+        if isinstance(value, type) or not all(hasattr(type(value), name) or hasattr(value, name) for name in names):
             what = f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
             methods = "reset, step and two spaces" if role == "world" else "act(observation, history, draws)"
             raise TypeError(f"{role} is {what}: expected an object with {methods}")

@@ -25,7 +25,7 @@ def same_as(other):
 def arrays_of(value, name="value"):
     """Name -> array, of a history or of anything made of tensors, numbers and text."""
     if isinstance(value, History):
-        found = {"length": value.length, "ids": value.ids, **value.sites, "series": dict(value.series)}
+        found = {"length": value.length, "ids": value.ids, **value.sites, "series": {**value.series, **value.thinned}}
         for column in ("observation", "action", "reward", "terminated", "truncated"):
             with contextlib.suppress(LookupError):  # a Record stands in its place
                 found[column] = getattr(value, column)

@@ -69,9 +69,9 @@ def infected_over(make, **run):
 
 
 def watched(make):
-    """Without sites, and without the reward: where it is nothing, it is -0.0 on one path over counted contacts."""
+    """Without sites."""
     history = infected_over(make, record="all")
-    return {name: array for name, array in arrays_of(history).items() if name not in {*history.sites, "reward"}}
+    return {name: array for name, array in arrays_of(history).items() if name not in history.sites}
 
 
 def adopted_over(make):
@@ -174,7 +174,7 @@ def populations_in_two_processes():
             for process in both:
                 process.kill()
         with np.load(Path(folder) / "found.npz") as found:
-            return {name: found[name] for name in found if name != "contacts.reward"}  # as in ``watched``
+            return dict(found)
 
 
 @case

@@ -31,3 +31,24 @@ def test_the_links_of_a_page_lead_somewhere(page):
 def test_the_index_of_the_documentation_lists_every_page():
     listed = re.findall(r"\]\(([^)#]+)\)", (ROOT / "docs" / "README.md").read_text())
     assert {page.name for page in (ROOT / "docs").rglob("*.md")} == {*listed, "README.md"}
+
+
+NAMES = [
+    *PAGES,
+    *(p for room in ("simulator", "envs", "agents", "examples", "benchmarks") for p in ROOT.glob(f"{room}/**/*.py")),
+]
+
+
+def test_files_and_modules_that_are_spoken_of_are_there():
+    """Paths such as ``envs/adoption.py`` and modules such as ``ethogram.simulator.gym``, in prose of any kind."""
+    gone = []
+    for page in NAMES:
+        text = page.read_text()
+        paths = re.findall(r"\b((?:simulator|envs|agents|tests|examples|benchmarks|docs)/[\w/]+\.\w+)\b", text)
+        modules = re.findall(r"`(ethogram\.[a-z_.]+[a-z_])`", text)
+        gone += [f"{page.name}: {path}" for path in paths if not (ROOT / path).exists()]
+        for module in modules:
+            place = ROOT / module.removeprefix("ethogram.").replace(".", "/")
+            if not place.exists() and not place.with_suffix(".py").exists():
+                gone.append(f"{page.name}: {module}")
+    assert not gone

@@ -1,6 +1,6 @@
 """The compiled CPU side of the cascading bandits: the KL bound, Beta draws, and whole runs of an index policy.
 
-Runs show the same lists as the agents of ``bandits.py`` do in ``episodes``, to the bit: what is elementary
+Runs show the same lists as the agents of this folder do in ``episodes``, to the bit: what is elementary
 arithmetic is done here in the same order as there, and what needs a logarithm is either handed in or computed by the
 same kernel on both sides.
 """

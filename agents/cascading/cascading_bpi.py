@@ -59,7 +59,7 @@ class CascadingBPI:
     @property
     def gap(self) -> float:
         """An upper bound on how far the policy is from the best, in the initial state."""
-        return float(self.model.plan.error[0, self.initial])
+        return float(self.model.working.error[0, self.initial])
 
     @property
     def stopped(self) -> bool:
@@ -68,7 +68,7 @@ class CascadingBPI:
 
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The optimistic list of each row's state at this step, (n, m) int64, padded with -1."""
-        return act_on_plan(self.model.plan.slates, observation, draws.step)
+        return act_on_plan(self.model.working.slates, observation, draws.step)
 
     def learn(self, history: History) -> Self:
         """Count one or many episodes, and plan again."""

@@ -70,7 +70,7 @@ class CascadingVI:
 
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The optimistic list of each row's state at this step, (n, m) int64, padded with -1."""
-        return act_on_plan(self.model.plan.slates, observation, draws.step)
+        return act_on_plan(self.model.working.slates, observation, draws.step)
 
     def learn(self, history: History) -> Self:
         """Count one or many episodes, and plan again."""

@@ -78,7 +78,7 @@ def learn_in(
             atom_kernels.run_adapt(world, *arguments, attracted, moved, curve)
         else:
             model = agent.model
-            state = (model.counts, model.bounds, model.rule, model.plan)
+            state = (model.counts, model.bounds, model.rule, model.plan, model.leeway)
             played = run_kernels.run_cascading(world, *state, attracted, moved, curve)
         parts.append(curve[:, :played])
         if played < len(ids):

@@ -1,12 +1,15 @@
-"""The compiled CPU side of the cascading oracle: one list, or the lists of a batch of states.
+"""The compiled CPU side of the cascading oracle: the best list of one state.
 
-``oracle.py`` documents what these compute and holds the plain torch twin of ``best_permutation``, which performs
-the same IEEE operations in the same order, so that both give the same bits; a test holds them together.
+``oracle.py`` documents what is computed and holds the plain torch twin of ``best_permutation``, which performs the same
+IEEE operations in the same order, so that both give the same bits; a test holds them together.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numba.np.numpy_support import carray
 
 from ethogram.simulator.kernels import compiled
 
@@ -39,7 +42,8 @@ def rank_items(value: _Array, order: _Array) -> None:
     Counts how many items are better than each: N^2 comparisons, but without a branch that depends on them, which
     for lists of some forty items is faster than a sort.
     """
-    order[:] = -1
+    for a in range(value.shape[0]):
+        order[a] = -1
     for a in range(value.shape[0]):
         rank = 0
         for b in range(value.shape[0]):
@@ -91,7 +95,8 @@ def best_list(
     The table is filled list length by list length, so that within one length nothing but a running maximum
     depends on the item before: take[i] = u w + (1 - u) F[i+1][k-1], F[i][k] = max(F[i+1][k], take[i]).
     """
-    slate[:] = -1
+    for k in range(slate.shape[0]):
+        slate[k] = -1
     worth = 0  # the paper's J
     while worth < order.shape[0] and value[order[worth]] > no_click:
         worth += 1
@@ -101,7 +106,8 @@ def best_list(
         a = order[i]
         room.gain[i] = attraction[a] * value[a]
         room.miss[i] = 1 - attraction[a]
-    room.best[0, : worth + 1] = no_click
+    for i in range(worth + 1):
+        room.best[0, i] = no_click
     listed = min(slate.shape[0], worth)
     for k in range(1, listed + 1):
         last = worth - k  # the last rank at which a list of k items can begin
@@ -125,11 +131,19 @@ def best_list(
 @compiled
 def find_bad_row(attraction: _Array, value: _Array, no_click: _Array) -> int:
     """The first row with an attraction outside [0, 1] or a value that is not finite; -1 where there is none."""
+    bad = 0
+    for row in range(value.shape[0]):
+        for a in range(value.shape[1]):  # counts, and does not stop: many at a time
+            u, w = attraction[row, a], value[row, a]
+            bad += not ((u >= 0) & (u <= 1) & (np.abs(w) < np.inf))  # NaN too
+    for row in range(no_click.shape[0]):
+        bad += not np.abs(no_click[row]) < np.inf
+    if bad == 0:
+        return -1
     for row in range(value.shape[0]):
         good = np.abs(no_click[row]) < np.inf
         for a in range(value.shape[1]):
-            u, w = attraction[row, a], value[row, a]
-            good &= (u >= 0) & (u <= 1) & (np.abs(w) < np.inf)
+            good &= (attraction[row, a] >= 0) & (attraction[row, a] <= 1) & (np.abs(value[row, a]) < np.inf)
         if not good:
             return row
     return -1
@@ -143,15 +157,45 @@ def best_lists(
     bad = find_bad_row(attraction, value, no_click)
     if bad >= 0:
         return bad
-    num_items = value.shape[1]
-    room = scratch(num_items, slates.shape[1])
-    order = np.empty(num_items, np.int64)
-    for row in range(value.shape[0]):
+    (rows, num_items), length = value.shape, slates.shape[1]
+    room, order = scratch(num_items, length), np.empty(num_items, np.int64)
+    for row in range(rows):
         rank_items(value[row], order)
         values[row] = best_list(
             attraction[row], value[row], no_click[row], if_none_worth[row], order, room, slates[row]
         )
     return -1
+
+
+def _make_pointer(_context: Any, address: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(address), generate
+
+
+_pointer: Any = intrinsic(_make_pointer)  # an integer as a pointer, for ``carray``
+
+
+@compiled
+def best_list_at(
+    attraction: int, value: int, no_click: float, if_none_worth: int, num_items: int, slate: _Array, best: _Array
+) -> bool:
+    """BestPerm for one state whose tables are given by address, (N,) float64 each; returns whether they are good.
+
+    A tensor's address costs a tenth of a NumPy view of it, which would be the larger part of one state's time.
+    """
+    u = carray(_pointer(attraction), (num_items,), np.float64)
+    w = carray(_pointer(value), (num_items,), np.float64)
+    low = carray(_pointer(if_none_worth), (num_items,), np.float64)
+    bad = not np.abs(no_click) < np.inf
+    for a in range(num_items):
+        bad |= not ((u[a] >= 0) & (u[a] <= 1) & (np.abs(w[a]) < np.inf))  # NaN too
+    if not bad:
+        order = np.empty(num_items, np.int64)
+        rank_items(w, order)
+        best[()] = best_list(u, w, no_click, low, order, scratch(num_items, slate.shape[0]), slate)
+    return not bad
 
 
 @compiled

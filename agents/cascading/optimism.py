@@ -1,5 +1,6 @@
 """Counts, bounds, plan: what the learners share."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,10 @@ class Optimist:
     reward: _Array  # (S, N + 1), 0 for no click
     counts: kernels.Counts
     bounds: kernels.Bounds
-    plan: kernels.Plan
+    working: kernels.Plan  # the plan, of which some bonuses may be out of date
     rule: kernels.Rule
+    leeway: kernels.Leeway
+    whole: bool = False  # whether none is
 
     @classmethod
     def start(cls, reward: Tensor, length: int, horizon: int, rule: kernels.Rule) -> "Optimist":
@@ -40,44 +43,63 @@ class Optimist:
             slates=np.full((H, S, length), -1),
             error=np.zeros((H + 1, S)),
         )
-        optimist = cls(pad(reward, (0, 1)).numpy(), counts, bounds, plan, rule)
+        leeway = kernels.Leeway(moved=np.zeros(H + 1), until=np.full((H, S), -np.inf))
+        optimist = cls(pad(reward, (0, 1)).numpy(), counts, bounds, plan, rule, leeway)
         optimist.replan()
         return optimist
 
+    @property
+    def plan(self) -> kernels.Plan:
+        """All that follows from the counts."""
+        if not self.whole:
+            self.counts.visited[:] = True
+            self.replan()
+            self.whole = True
+        return self.working
+
     def replan(self) -> None:
-        """The plan after counts have changed."""
-        kernels.replan(self.counts, self.bounds, self.reward, self.rule, self.plan, 0, len(self.reward))
+        """The lists and the bounds on values after counts have changed."""
+        tables = self.counts, self.bounds, self.reward, self.rule, self.working, self.leeway
+        kernels.replan(*tables, 0, len(self.reward))
+        self.whole = False
 
     def learn(self, history: History) -> None:
         """Count what the histories show, and plan again."""
-        states, slates = steps_of(history, self.plan.slates.shape, self.reward.shape[1] - 1)
-        clicks = _integers(history, "click", history.sites.get("click"), slates.shape[2] + 1)
+        states, slates = steps_of(history, self.working.slates.shape, self.reward.shape[1] - 1)
+        clicks = _integers(history.column("click"))
+        _check_numbers("click", clicks, 0, slates.shape[2] + 1)
         kernels.count_episodes(states, slates, clicks, history.length.cpu().numpy(), self.counts)
         self.replan()
 
 
-def _integers(history: History, name: str, column: Tensor | None, below: int, least: int = 0) -> _Array:
-    """A recorded column of integers as a contiguous array, checked to lie in [least, below)."""
-    if column is None:
-        raise LookupError(f"the history has no site '{name}': pass record=['{name}'] to rollout")
-    outside = (column < least) | (column >= below)
-    if outside.any():
-        row = int(outside.flatten(1).any(1).nonzero()[0])
-        raise ValueError(
-            f"'{name}' of row {row} is {column[row].tolist()}: expected numbers from {least} to {below - 1}"
-        )
+def _integers(column: Tensor) -> _Array:
+    """A recorded column of integers as a contiguous array; what lies between two is no integer and rounds down."""
+    if column.is_floating_point():
+        column = column.floor()
     return column.cpu().to(torch.int64).contiguous().numpy()
 
 
 def steps_of(history: History, shape: tuple[int, ...], num_items: int) -> tuple[_Array, _Array]:
     """States (n, T + 1) and slates (n, T, m) of histories that an agent planning (H, S, m) can learn from."""
     _, num_states, length = shape
-    if history.action.dim() != 3 or history.action.shape[2] != length:
+    action = history.action
+    if action.dim() != 3 or action.shape[2] != length:
         raise ValueError(
-            f"actions have shape {tuple(history.action.shape)}: expected slates (rows, steps, {length}), padded with -1"
+            f"actions have shape {tuple(action.shape)}: expected slates (rows, steps, {length}), padded with -1"
         )
-    states = _integers(history, "observation", history.observation, num_states)
-    return states, _integers(history, "action", history.action, num_items, least=-1)
+    states, slates = _integers(history.observation), _integers(action)
+    _check_numbers("observation", states, 0, num_states)
+    _check_numbers("action", slates, -1, num_items)
+    return states, slates
+
+
+def _check_numbers(name: str, column: _Array, least: int, below: int) -> None:
+    """ValueError where a recorded number lies outside [least, below)."""
+    row = kernels.first_row_outside(column.reshape(len(column), math.prod(column.shape[1:])), least, below)
+    if row >= 0:
+        raise ValueError(
+            f"'{name}' of row {row} is {column[row].tolist()}: expected numbers from {least} to {below - 1}"
+        )
 
 
 def check_settings(reward: Tensor, length: int, horizon: int, delta: float) -> None:
@@ -101,4 +123,6 @@ def act_on_plan(slates: _Array, observation: Tensor, step: int) -> Tensor:
         raise IndexError(
             f"step {step} of an agent that plans {len(slates)} steps: pass horizon={len(slates)} to rollout"
         )
+    if observation.is_cpu:  # the same, without torch's indexing, which costs more than the look-up
+        return torch.from_numpy(slates[step][observation.numpy()])
     return torch.from_numpy(slates[step]).to(observation.device)[observation]

@@ -22,7 +22,7 @@ from torch import Tensor
 from ethogram.envs.sessions.mdp import CascadingMDP
 from ethogram.envs.sessions.slates import check_slates
 
-from . import list_kernels
+from . import batch_kernels, list_kernels
 
 _Array = np.ndarray[Any, Any]
 
@@ -69,9 +69,15 @@ def best_permutation(
     the item ranked first; where no item is worth a click, the first of the least harmful ones.
     Raises ValueError where shapes or dtypes differ from these or a number is out of range.
     """
-    no_click, lower = _check_states(attraction, value, no_click, length, attraction_if_none_worth)
+    lower = attraction if attraction_if_none_worth is None else attraction_if_none_worth
+    _check_states(attraction, value, no_click, length, lower)
+    if value.is_cpu and value.dim() == 1:
+        return _solve_one(attraction, value, float(no_click), lower, length)
+    no_click = _no_click_like(value, no_click)
     if value.is_cpu:
-        return _solve_compiled(list_kernels.best_lists, attraction, value, no_click, lower, length)
+        many = len(value) >= batch_kernels.LANES
+        kernel = batch_kernels.best_lists_side_by_side if many else list_kernels.best_lists
+        return _solve_compiled(kernel, attraction, value, no_click, lower, length)
     if value.dim() == 2:
         return _solve_torch(attraction, value, no_click, lower, length)
     slates, best = _solve_torch(attraction[None], value[None], no_click[None], lower[None], length)
@@ -89,35 +95,41 @@ def best_permutation_by_search(
 
     Lists whose values differ by less than 1e-12, relative to them where they exceed 1, are ties, which break as there.
     """
-    no_click, lower = _check_states(attraction, value, no_click, length, attraction_if_none_worth)
-    states = (attraction.cpu(), value.cpu(), no_click.cpu(), lower.cpu())
+    lower = attraction if attraction_if_none_worth is None else attraction_if_none_worth
+    _check_states(attraction, value, no_click, length, lower)
+    states = (attraction.cpu(), value.cpu(), _no_click_like(value, no_click).cpu(), lower.cpu())
     slates, best = _solve_compiled(list_kernels.search_lists, *states, length)
     return slates.to(value.device), best.to(value.device)
 
 
-def _check_states(
-    attraction: Tensor, value: Tensor, no_click: Tensor | float, length: int, if_none_worth: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """``no_click`` as a tensor and ``if_none_worth`` filled in, or ValueError."""
+def _check_states(attraction: Tensor, value: Tensor, no_click: Tensor | float, length: int, lower: Tensor) -> None:
+    """ValueError where the arguments do not fit together; cheap, since one state takes a microsecond to solve."""
     shape = value.shape
-    if len(shape) not in (1, 2) or value.dtype is not torch.float64:
+    if value.dtype is not torch.float64 or len(shape) not in (1, 2):
         raise ValueError(f"value is {value.dtype} {tuple(shape)}: expected float64 (states, items) or (items,)")
     if not 1 <= length <= shape[-1]:
         raise ValueError(f"length is {length}: expected 1 to {shape[-1]}, the number of items")
-    if not isinstance(no_click, Tensor):
-        no_click = torch.full(shape[:-1], no_click, dtype=torch.float64, device=value.device)
-    lower = attraction if if_none_worth is None else if_none_worth
-    if (
-        (attraction.shape, lower.shape, no_click.shape) == (shape, shape, shape[:-1])
-        and attraction.dtype is lower.dtype is no_click.dtype is torch.float64
-        and attraction.device == lower.device == no_click.device == value.device
-    ):
-        return no_click, lower
+    good = _alike(attraction, value, shape) and (lower is attraction or _alike(lower, value, shape))
+    if good and (not isinstance(no_click, Tensor) or _alike(no_click, value, shape[:-1])):
+        return
     given = {"attraction": attraction, "attraction_if_none_worth": lower, "no_click": no_click}
     raise ValueError(
-        "; ".join(f"{name} is {x.dtype} {tuple(x.shape)} on {x.device}" for name, x in given.items())
+        "; ".join(
+            f"{name} is {x.dtype} {tuple(x.shape)} on {x.device}" for name, x in given.items() if isinstance(x, Tensor)
+        )
         + f": expected float64 on {value.device}, of shapes {tuple(shape)}, {tuple(shape)} and {tuple(shape[:-1])}"
     )
+
+
+def _alike(tensor: Tensor, value: Tensor, shape: torch.Size) -> bool:
+    return tensor.shape == shape and tensor.dtype is torch.float64 and tensor.device == value.device
+
+
+def _no_click_like(value: Tensor, no_click: Tensor | float) -> Tensor:
+    """``no_click`` as a tensor, one number a state."""
+    if isinstance(no_click, Tensor):
+        return no_click
+    return torch.full(value.shape[:-1], no_click, dtype=torch.float64, device=value.device)
 
 
 def _raise_bad_state(row: int) -> None:
@@ -125,6 +137,20 @@ def _raise_bad_state(row: int) -> None:
         f"state {row} has an attraction outside [0, 1] or a value that is not a finite number: "
         "expected probabilities and finite values"
     )
+
+
+def _solve_one(attraction: Tensor, value: Tensor, no_click: float, lower: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """One state on the CPU: what ``_solve_compiled`` gives, without the views that it takes of tables."""
+    if attraction.requires_grad or value.requires_grad or lower.requires_grad:
+        raise RuntimeError("best_permutation of tensors that require grad: it has no gradient; pass x.detach()")
+    u, w = attraction.contiguous(), value.contiguous()  # kept alive here while their addresses are in use
+    low = u if lower is attraction else lower.contiguous()
+    slate: _Array = np.empty(length, np.int64)
+    best: _Array = np.empty(())
+    at = u.data_ptr(), w.data_ptr(), no_click, low.data_ptr()
+    if not list_kernels.best_list_at(*at, w.numel(), slate, best):
+        _raise_bad_state(0)
+    return torch.from_numpy(slate), torch.from_numpy(best)
 
 
 def _solve_compiled(

@@ -1,8 +1,8 @@
-"""The compiled side of optimistic planning in a cascading MDP: bounds from counts, plans from bounds, whole runs.
+"""The compiled side of optimistic planning in a cascading MDP: bounds from counts, plans from bounds.
 
-``cascading.py`` documents the algorithms. The agents there and the compiled runs call the same kernels, so that an
-agent that learns from histories one at a time and one that is run here come to the same bits. S states, N items,
-H steps, lists of at most m; column N of a table over items stands for no click.
+The face of this folder documents the algorithms. The agents and the compiled runs (``run_kernels.py``) call the same
+kernels, so that an agent that learns from histories one at a time and one that is run come to the same bits. S states,
+N items, H steps, lists of at most m; column N of a table over items stands for no click.
 """
 
 import math
@@ -61,6 +61,17 @@ class Plan(NamedTuple):
     error: _Array  # (H + 1, S) no less than upper minus the value of the policy; kept up with epsilon > 0 only
 
 
+class Leeway(NamedTuple):
+    """How far the bounds of the next step may move before the plan of a state can change.
+
+    Where every click is worth all that is left to gain, by a margin, and the lower bound is 0, by a margin, small
+    changes of the next step's bounds change nothing. Then the plan need not be made again, to the same bits.
+    """
+
+    moved: _Array  # (H + 1,) how far the bounds of a step have moved so far, the largest move of each replan summed
+    until: _Array  # (H, S) the plan stands while moved[h + 1] is no larger; -inf: any move may change it
+
+
 @compiled
 def bound_state(s: int, counts: Counts, rule: Rule, bounds: Bounds) -> None:
     """Confidence bounds from the counts of state s; empirical Bernstein for attraction."""
@@ -84,6 +95,42 @@ def bound_state(s: int, counts: Counts, rule: Rule, bounds: Bounds) -> None:
 
 
 @compiled
+def add_products(table: _Array, factor: _Array, total: _Array) -> None:
+    """total[a] += table[z, a] factor[z] for z = 0, 1, …, in this order; four at a time save reads and writes."""
+    rows, z = table.shape[0], 0
+    while z + 4 <= rows:
+        t, u, v, w = table[z], table[z + 1], table[z + 2], table[z + 3]
+        p, q, r, s = factor[z], factor[z + 1], factor[z + 2], factor[z + 3]
+        for a in range(total.shape[0]):
+            total[a] = total[a] + t[a] * p + u[a] * q + v[a] * r + w[a] * s
+        z += 4
+    while z < rows:
+        t, p = table[z], factor[z]
+        for a in range(total.shape[0]):
+            total[a] += t[a] * p
+        z += 1
+
+
+@compiled
+def add_squares(table: _Array, value: _Array, mean: _Array, total: _Array) -> None:
+    """total[a] += table[z, a] (value[z] - mean[a])^2, as ``add_products``."""
+    rows, z = table.shape[0], 0
+    while z + 4 <= rows:
+        t, u, v, w = table[z], table[z + 1], table[z + 2], table[z + 3]
+        p, q, r, s = value[z], value[z + 1], value[z + 2], value[z + 3]
+        for a in range(total.shape[0]):
+            x = mean[a]
+            y = total[a] + t[a] * (p - x) ** 2 + u[a] * (q - x) ** 2
+            total[a] = y + v[a] * (r - x) ** 2 + w[a] * (s - x) ** 2
+        z += 4
+    while z < rows:
+        t, p = table[z], value[z]
+        for a in range(total.shape[0]):
+            total[a] += t[a] * (p - mean[a]) ** 2
+        z += 1
+
+
+@compiled
 def moments(moves: _Array, times: _Array, upper: _Array, lower: _Array, out: _Array) -> None:
     """Under the empirical transition of each action: E upper, E lower, E (upper - lower)^2, Var upper, in four rows.
 
@@ -91,21 +138,15 @@ def moments(moves: _Array, times: _Array, upper: _Array, lower: _Array, out: _Ar
     with no sum over a register's lanes. Actions never taken get zeros.
     """
     out[:] = 0
-    for z in range(moves.shape[0]):
-        high, low = upper[z], lower[z]
-        gap = (high - low) ** 2
-        for a in range(moves.shape[1]):
-            out[0, a] += moves[z, a] * high
-            out[1, a] += moves[z, a] * low
-            out[2, a] += moves[z, a] * gap
+    add_products(moves, upper, out[0])
+    add_products(moves, lower, out[1])
+    add_products(moves, (upper - lower) ** 2, out[2])
     for a in range(moves.shape[1]):
         n = max(times[a], 1.0)
         out[0, a] /= n
         out[1, a] /= n
         out[2, a] /= n
-    for z in range(moves.shape[0]):
-        for a in range(moves.shape[1]):
-            out[3, a] += moves[z, a] * (upper[z] - out[0, a]) ** 2
+    add_squares(moves, upper, out[0], out[3])
     for a in range(moves.shape[1]):
         out[3, a] /= max(times[a], 1.0)
 
@@ -122,8 +163,11 @@ def transition_bonus(variance: float, gap: float, log_over_n: float, horizon: in
 @compiled
 def plan_state(
     h: int, s: int, counts: Counts, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, room: Scratch, work: _Array
-) -> None:
-    """The optimistic list of state s at step h, and the bounds on its value, from those of step h + 1."""
+) -> float:
+    """The optimistic list of state s at step h, and the bounds on its value, from those of step h + 1.
+
+    Returns the lower bound as it is before negative ones become 0.
+    """
     horizon, num_items = plan.order.shape[0], plan.order.shape[2]
     left = horizon - 1 - h  # steps after this one
     span = left if rule.anytime else horizon  # V lies in [0, left]; CascadingVI's bonus as remembered has H
@@ -153,14 +197,54 @@ def plan_state(
         if a >= 0:
             tail = lower[a] * below[a] + (1 - upper[a]) * tail
     plan.lower[h, s] = max(tail, 0.0)
+    return tail
 
 
 @compiled
-def replan(counts: Counts, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, first: int, last: int) -> None:
+def allowed_move(
+    h: int, s: int, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, work: _Array, tail: float
+) -> float:
+    """How far the bounds of step h + 1 may move before the plan of state s, just made, can change; -inf: not at all.
+
+    Let no bound of the next step move by more than d. Then E upper and E lower move by d at most, and so do the
+    standard deviation of upper and the root of E (upper - lower)^2, by d and 2 d, being norms. Hence the value of a
+    click and the lower bound on it move by d (1 + 6 c), c = scale sqrt(L / n), at most; where a click is worth more
+    than what is left to gain by more than that, its value stays clipped, and the lower bound stays at 0 likewise. With
+    so few clicks that the bonus is H whatever V is, the value is clipped for good.
+    Half of it is allowed, which leaves room for rounding. ``work`` as ``plan_state`` leaves it, tail: the lower bound
+    before it was clipped.
+    """
+    horizon = plan.order.shape[0]
+    left = horizon - 1 - h
+    if not rule.tightened or left == 0:
+        return -np.inf
+    room, widest = np.inf, 0.0
+    for a in range(reward.shape[1]):
+        log_over_n = bounds.log_over_n[s, a]
+        if not rule.bonus_scale * 5 * log_over_n < 1:  # counts alone make the bonus H, which is more than is left
+            continue
+        slope = 6 * rule.bonus_scale * math.sqrt(log_over_n)
+        room = min(room, (work[0, a] + plan.bonus[h, s, a] - left) / (1 + slope))
+        widest = max(widest, slope)
+    weight = 1.0  # of the values in the lower bound: it moves by no more than that times theirs
+    for i in range(plan.slates.shape[2] - 1, -1, -1):
+        a = plan.slates[h, s, i]
+        if a >= 0:
+            weight = bounds.attraction_lower[s, a] + (1 - bounds.attraction_upper[s, a]) * weight
+    if weight > 0:  # else the first item may attract surely or never, and the lower bound is 0 whatever follows
+        room = min(room, -tail / (weight * (1 + widest)))
+    return 0.5 * room if room > 1e-6 else -np.inf
+
+
+@compiled
+def replan(
+    counts: Counts, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, leeway: Leeway, first: int, last: int
+) -> None:
     """The plan after the visited states' counts have changed; at step 0 for states first to last - 1 only.
 
     A state's plan depends on its own counts and on the values of the next step: where neither has changed, it
-    stands. At the last step this leaves the visited states.
+    stands. At the last step this leaves the visited states. It also stands where the values of the next step have
+    changed by less than matters: there ``plan.bonus`` alone is out of date, which nobody but CascadingBPI reads.
     """
     horizon, num_states, num_items = plan.order.shape
     room, work = scratch(num_items, plan.slates.shape[2]), np.empty((4, num_items + 1))
@@ -169,12 +253,18 @@ def replan(counts: Counts, bounds: Bounds, reward: _Array, rule: Rule, plan: Pla
             bound_state(s, counts, rule, bounds)
     next_changed = False
     for h in range(horizon - 1, -1, -1):
-        changed = False
+        changed, move, moved = False, 0.0, leeway.moved[h + 1]
         for s in range(first if h == 0 else 0, last if h == 0 else num_states):
-            if next_changed or counts.visited[s]:
+            if counts.visited[s] or (next_changed and moved > leeway.until[h, s]):
                 upper, lower = plan.upper[h, s], plan.lower[h, s]
-                plan_state(h, s, counts, bounds, reward, rule, plan, room, work)
+                tail = plan_state(h, s, counts, bounds, reward, rule, plan, room, work)
+                leeway.until[h, s] = -np.inf
+                if rule.epsilon == 0:
+                    leeway.until[h, s] = moved + allowed_move(h, s, bounds, reward, rule, plan, work, tail)
                 changed |= upper != plan.upper[h, s] or lower != plan.lower[h, s]
+                move = max(move, abs(upper - plan.upper[h, s]), abs(lower - plan.lower[h, s]))
+        if changed:
+            leeway.moved[h] += max(move, 1e-9)  # no move is lost to rounding
         next_changed = changed
     counts.visited[:] = False
     if rule.epsilon > 0:
@@ -220,6 +310,18 @@ def estimation_error(h: int, s: int, counts: Counts, bounds: Bounds, rule: Rule,
             error = (upper - lower) * max(0.0, tail - value[a]) + ends
             tail = lower * value[a] + (1 - lower) * tail
     return min(error, float(horizon - h))
+
+
+@compiled
+def first_row_outside(table: _Array, least: int, below: int) -> int:
+    """The first row of (n, K) integers with one outside [least, below); -1 where there is none."""
+    for i in range(table.shape[0]):
+        outside = False
+        for j in range(table.shape[1]):
+            outside |= (table[i, j] < least) | (table[i, j] >= below)
+        if outside:
+            return i
+    return -1
 
 
 @compiled

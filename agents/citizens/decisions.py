@@ -1,7 +1,9 @@
-"""Decide; the contract of people who decide; Relaxed."""
+"""From probabilities to decisions, and what people see."""
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,10 +22,17 @@ def decide(probability: Tensor, draws: Draws, period: int = 1) -> Tensor:
             f"probabilities of shape {tuple(probability.shape)} and period {period}: expected ({len(draws.ids)}, 2), "
             "[isolate, work] for each person, and at least 1 day"
         )
-    if not (good := (probability >= 0) & (probability <= 1)).all():
-        row = int((~good).any(1).nonzero()[0])
+    plain = type(draws) is Draws and probability.is_cpu
+    chance: Any = probability.detach().numpy() if plain else probability  # NumPy is quicker where people are few
+    if not (good := (chance >= 0) & (chance <= 1)).all():
+        row = int((~torch.as_tensor(good)).any(1).nonzero()[0])
         raise ValueError(f"probabilities of row {row} are {probability[row].tolist()}: expected 0 to 1")
     luck = draws.at(draws.step - draws.step % period)
+    if plain:
+        action = np.empty(chance.shape, np.int8)
+        for k, name in enumerate(DECISIONS):
+            action[:, k] = luck.uniform(name).numpy() < chance[:, k]
+        return torch.from_numpy(action)
     return torch.stack([luck.bernoulli(name, probability[:, k]) for k, name in enumerate(DECISIONS)], 1).to(torch.int8)
 
 

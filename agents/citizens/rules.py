@@ -1,15 +1,18 @@
 """Routine, Heuristic."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ethogram.simulator import Draws, History
 
 from .decisions import DECISIONS, decide, seen
+
+SEEN = ("age", "cases", "change", "ill", "quarantined")  # what a Heuristic goes by
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,9 @@ class Routine:
 
     def act(self, observation: Any, history: History, draws: Draws) -> Tensor:
         """(n, 2) int8."""
+        if draws.ids.is_cpu and not isinstance(self.isolate, Tensor) and not isinstance(self.work, Tensor):
+            chance = torch.from_numpy(np.full((len(draws.ids), 2), (self.isolate, self.work), np.float64))
+            return decide(chance, draws, self.period)
         return decide(self._for(len(draws.ids), draws.ids.device), draws, self.period)
 
     def _for(self, n: int, device: torch.device) -> Tensor:
@@ -72,12 +78,23 @@ class Heuristic:
 
     def probabilities(self, observation: Mapping[str, Tensor]) -> Tensor:
         """(n, 2) float64; sees age, ill, quarantined, cases and change."""
-        age, cases, change = (seen(observation, name).double() for name in ("age", "cases", "change"))
-        felt = age / 40 * (cases + self.trend * change).clamp(min=0)
-        away = (seen(observation, "ill") != 0) | (seen(observation, "quarantined") != 0)
-        isolate = torch.where(away, self.when_ill, self.most * felt / (felt + self.half))
+        isolate = self._isolate([seen(observation, name) for name in SEEN], Tensor.double, torch.where)
         return torch.stack([isolate, torch.full_like(isolate, self.work)], 1)
+
+    def _isolate(self, columns: Sequence[Any], double: Callable[[Any], Any], where: Callable[..., Any]) -> Any:
+        """(n,) float64 of the columns SEEN, which are tensors or arrays."""
+        ill, quarantined = columns[3] != 0, columns[4] != 0
+        age, cases, change = map(double, columns[:3])
+        felt = age / 40 * (cases + self.trend * change).clip(min=0)
+        return where(ill | quarantined, self.when_ill, self.most * felt / (felt + self.half))
 
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """(n, 2) int8."""
+        columns = [seen(observation, name) for name in SEEN]
+        rule = (self.when_ill, self.most, self.half, self.trend, self.work)
+        if columns[0].is_cpu and not any(isinstance(number, Tensor) for number in rule):  # few people: NumPy is quicker
+            chance = np.empty((len(columns[0]), 2))
+            chance[:, 0] = self._isolate([column.detach().numpy() for column in columns], np.float64, np.where)
+            chance[:, 1] = self.work
+            return decide(torch.from_numpy(chance), draws, self.period)
         return decide(self.probabilities(observation), draws, self.period)

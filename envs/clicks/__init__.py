@@ -10,7 +10,7 @@ the examination E_r:
     CascadeModel, DCM, SDBN, DBN, CCM   the user goes down the list until leaving  (``_BrowsingModel``)
     UBM                                 depends on the last position clicked
 
-What they share is in ``click_model.py``, their estimation in ``click_fitting.py``.
+What they share is in ``model.py``, their estimation in ``counts.py`` and ``em.py``.
 """
 
 from .browsing import CCM, DBN, DCM, SDBN, CascadeModel

@@ -1,8 +1,8 @@
 """Epidemics: SEIR on a contact network, a city with citizens who decide, and both with a gradient."""
 
-from .disease import AGE_BANDS, DEAD, Disease, Measures, gamma_days
+from .disease import AGE_BANDS, DEAD, NEVER, Disease, Measures, gamma_days
 from .economy import Economy
-from .epidemic import NEVER, Epidemic
+from .epidemic import Epidemic
 from .outcomes import attack_rate
 from .planner import LEVERS, Careful, epidemic_planner_world, levers, per_1000, small_city
 from .relaxed_epidemic import RelaxedEpidemic

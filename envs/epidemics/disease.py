@@ -1,14 +1,33 @@
-"""Stages, ages, Disease, Measures."""
+"""Stages, ages, Disease, Measures; City, the state of an epidemic."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED, DEAD = range(5)
 
 STAGES = ("susceptible", "exposed", "infectious", "recovered", "dead")
 
 AGE_BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80+")
+
+
+NEVER = -1000  # the day of what has not happened
+
+
+class City(NamedTuple):
+    """The state of ``Epidemic``: people first, but for ``announced``, which has areas first."""
+
+    stage: Tensor  # (n,) int8
+    infected_on: Tensor  # (n,) int16 day
+    until: Tensor  # (n,) int16 day on which the stage ends
+    vaccinated_on: Tensor  # (n,) int16
+    confirmed_on: Tensor  # (n,) int16
+    employed: Tensor  # (n,) bool
+    savings: Tensor  # (n,) float32 weekly wages
+    announced: Tensor  # (areas, 5) float32 confirmed cases per 1,000 people: this period's so far, and the last four
 
 
 def gamma_days(mean: float, sd: float, days: int) -> tuple[float, ...]:
@@ -48,6 +67,26 @@ class Disease:
                 raise ValueError(f"{name} sums to {sum(values):g}: expected probabilities of day 1, 2, … that sum to 1")
         if max(self.fatality) > 1 or not self.reproduction >= 0 or not self.importation >= 0:
             raise ValueError("fatality above 1, or a negative reproduction or importation: expected none of these")
+
+    @cached_property
+    def shedding(self) -> Tensor:
+        """(5, days) float32: what a case sheds a day, F[stage] L[days since infection]."""
+        by_stage = torch.tensor([0, *self.infectiousness, 0, 0])
+        return by_stage[:, None] * torch.tensor([0, *self.generation])
+
+    @cached_property
+    def shed_by_case(self) -> float:
+        """The shedding of an average case, from infection to the end."""
+        days = torch.arange(1, self.shedding.shape[1])[:, None]
+        exposed, ill = (torch.tensor([0.0, *p], dtype=torch.float64) for p in (self.exposed_days, self.infectious_days))
+        ends = torch.arange(len(exposed)), torch.arange(len(exposed) + len(ill) - 1)
+        in_e = (exposed * (ends[0] >= days)).sum(1)  # (days,) probability of still being exposed
+        over = torch.zeros(len(ends[1]), dtype=torch.float64)
+        for k, p in enumerate(exposed.tolist()):
+            over[k : k + len(ill)] += p * ill
+        in_i = (over * (ends[1] >= days)).sum(1) - in_e
+        by_day = self.shedding.double()[:, 1:]
+        return float(in_e @ by_day[EXPOSED] + in_i @ by_day[INFECTIOUS])
 
 
 @dataclass(frozen=True)

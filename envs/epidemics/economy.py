@@ -1,6 +1,10 @@
 """Economy: jobs, demand and money of a week."""
 
 from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -21,3 +25,26 @@ class Economy:
     jobless_spend_less: float = 0.4
     benefit: float = 0.4  # of a weekly wage, without a job
     spending: float = 0.9  # of a weekly wage
+
+    def demand(self, people: int, adults: float, isolated: int, poor: int) -> float:
+        """The spending of a city of so many people, as a share of normal times.
+
+        people, isolated, poor: of the living; poor: those who look for work and are paid no stimulus. adults: the
+        share of all people who are of working age.
+        """
+        less = self.isolated_spend_less * isolated + self.jobless_spend_less * poor
+        usual = self.jobless_spend_less * self.unemployed_at_start * adults
+        return 1 - less / max(people, 1) + usual
+
+    def loses(self, demand: float, closed: Any) -> Any:
+        """(n,) float32 probability a week of losing a job; closed: (n,) float32, the share of a workplace that is."""
+        return self.separation + self.separation_by_demand * max(1 - demand, 0.0) + self.separation_by_closure * closed
+
+    def finds(self, demand: float) -> float:
+        """The probability a week of finding a job."""
+        return self.hiring * max(demand, 0.0)
+
+    def saved(self, savings: Tensor, employed: Tensor, stimulus: Tensor, among: Tensor) -> Tensor:
+        """(n,) float32 savings after a week of wages or benefits, of spending, and a stimulus; among: who has money."""
+        income = torch.where(employed, 1.0, self.benefit) - self.spending + stimulus
+        return savings + income * among

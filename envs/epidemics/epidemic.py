@@ -10,7 +10,7 @@ demand and closures. Parameters that were recalled rather than read again say so
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,25 +20,11 @@ from torch import Tensor
 from ethogram.simulator import Column, Draws, Record, Sites, Transition
 from ethogram.simulator.networks import Network, check_rows, over_shards, sum_over_contacts
 
-from .disease import AGE_BANDS, DEAD, EXPOSED, INFECTIOUS, SUSCEPTIBLE, Disease, Measures
+from .city_day import LAST_DAY, CompiledDay
+from .disease import AGE_BANDS, DEAD, EXPOSED, INFECTIOUS, NEVER, SUSCEPTIBLE, City, Disease, Measures
 from .economy import Economy
 
 MOST_AREAS = 10_000
-
-NEVER = -1000  # the day of what has not happened
-
-
-class City(NamedTuple):
-    """The state of ``Epidemic``: people first, but for ``announced``, which has areas first."""
-
-    stage: Tensor  # (n,) int8
-    infected_on: Tensor  # (n,) int16 day
-    until: Tensor  # (n,) int16 day on which the stage ends
-    vaccinated_on: Tensor  # (n,) int16
-    confirmed_on: Tensor  # (n,) int16
-    employed: Tensor  # (n,) bool
-    savings: Tensor  # (n,) float32 weekly wages
-    announced: Tensor  # (areas, 5) float32 confirmed cases per 1,000 people: this period's so far, and the last four
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,20 +95,11 @@ class Epidemic:
     @property
     def observation_space(self) -> spaces.Dict:
         """The columns that a citizen sees; see the class."""
-        flag = spaces.Box(0, 1, (), np.int8)
-        per_1000, wages = spaces.Box(-1000, 1000, (), np.float32), spaces.Box(-1e4, 1e4, (), np.float32)
-        return spaces.Dict(
-            {
-                "age": spaces.Box(0, 120, (), np.int64),
-                "area": spaces.Box(0, MOST_AREAS - 1, (), np.int64),
-                "ill": flag,
-                "quarantined": flag,
-                "cases": per_1000,
-                "change": per_1000,
-                "employed": flag,
-                "savings": wages,
-            }
-        )
+        age, area = spaces.Box(0, 120, (), np.int64), spaces.Box(0, MOST_AREAS - 1, (), np.int64)
+        flag, per_1000 = spaces.Box(0, 1, (), np.int8), spaces.Box(-1000, 1000, (), np.float32)
+        wages = spaces.Box(-1e4, 1e4, (), np.float32)
+        seen: dict[str, spaces.Space[Any]] = {"age": age, "area": area, "ill": flag, "quarantined": flag}
+        return spaces.Dict(seen | {"cases": per_1000, "change": per_1000, "employed": flag, "savings": wages})
 
     @property
     def action_space(self) -> spaces.MultiDiscrete:
@@ -156,7 +133,7 @@ class Epidemic:
         for name, layer in self.layers.items():
             strength = layer.strength.to(self.age.device)
             here = (strength * 2.0**20).round().to(torch.int64).sum()  # whole, so that shards add up to the bit
-            total += self._weight(name) * int(over_shards(layer, here)) * 2.0**-20
+            total += self.weight(name) * int(over_shards(layer, here)) * 2.0**-20
         return max(total / people, 1e-30)
 
     @cached_property
@@ -165,36 +142,15 @@ class Epidemic:
         return (self.age >= low) & (self.age < high)
 
     @cached_property
-    def _susceptibility(self) -> Tensor:
+    def susceptibility(self) -> Tensor:
+        """(n,) float32 hazard of infection a day for each unit of what reaches a person."""
         table = torch.tensor(self.disease.susceptibility, device=self.age.device)
-        scale = self.disease.reproduction / (self.strength * self._shed_by_case)
-        return table[self.age_band] * scale  # (n,) float32
+        scale = self.disease.reproduction / (self.strength * self.disease.shed_by_case)
+        return table[self.age_band] * scale
 
     @cached_property
     def _fatality(self) -> Tensor:
         return torch.tensor(self.disease.fatality, device=self.age.device)[self.age_band]  # (n,) float32
-
-    @cached_property
-    def _shedding(self) -> Tensor:
-        """(5, days) float32: F[stage] L[days since infection]."""
-        by_stage = torch.tensor([0, *self.disease.infectiousness, 0, 0])
-        return (by_stage[:, None] * torch.tensor([0, *self.disease.generation])).to(self.age.device)
-
-    @cached_property
-    def _shed_by_case(self) -> float:
-        """The shedding of an average case, from infection to the end."""
-        disease, days = self.disease, torch.arange(1, self._shedding.shape[1])[:, None]
-        exposed, ill = (
-            torch.tensor([0.0, *p], dtype=torch.float64) for p in (disease.exposed_days, disease.infectious_days)
-        )
-        ends = torch.arange(len(exposed)), torch.arange(len(exposed) + len(ill) - 1)
-        in_e = (exposed * (ends[0] >= days)).sum(1)  # (days,) probability of still being exposed
-        over = torch.zeros(len(ends[1]), dtype=torch.float64)
-        for k, p in enumerate(exposed.tolist()):
-            over[k : k + len(ill)] += p * ill
-        in_i = (over * (ends[1] >= days)).sum(1) - in_e
-        by_day = self._shedding.cpu().double()[:, 1:]
-        return float(in_e @ by_day[EXPOSED] + in_i @ by_day[INFECTIOUS])
 
     @cached_property
     def _residents(self) -> Tensor:
@@ -206,7 +162,8 @@ class Epidemic:
     def _any_layer(self) -> Network:
         return next(iter(self.layers.values()))
 
-    def _weight(self, layer: str) -> float:
+    def weight(self, layer: str) -> float:
+        """The factor of a whole layer; for worlds built on this one, as are the public methods below."""
         return self.layer_weight.get(layer, 1.0)
 
     def reset(self, draws: Draws, site: Sites) -> tuple[City, Column]:
@@ -214,7 +171,7 @@ class Epidemic:
         check_rows(self._any_layer, draws)
         initial = site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial)))
         never = torch.full_like(self.age, NEVER, dtype=torch.int16)
-        until = self._days(never, initial, -1, "exposed_days", draws)
+        until = self.days(never, initial, -1, "exposed_days", draws)
         idle = draws.bernoulli("idle", self.economy.unemployed_at_start, among=self._adult)
         announced = torch.zeros(self.num_areas, 5, device=self.age.device)
         state = City(
@@ -231,10 +188,12 @@ class Epidemic:
 
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n, 2) [isolate, work]."""
+        if type(draws) is Draws and draws.ids.is_cpu and draws.step < LAST_DAY:
+            return self._compiled.step(state, action, draws, site, self._hazard)  # the same bits
         day, alive = draws.step, state.stage != DEAD
         isolates = site("isolates", (action[:, 0] != 0) & alive, alive)  # (n,) bool
         away = isolates | (day - state.confirmed_on <= self.measures.quarantine_days)  # (n,) bool
-        attends = self._attends(state, away, alive, site)
+        attends = self.attends(state, away, alive, site)
 
         hazard = site("hazard", self._hazard(state, attends, draws))  # (n,) float64 a day
         well, exposed, ill = (state.stage == s for s in (SUSCEPTIBLE, EXPOSED, INFECTIOUS))
@@ -242,7 +201,7 @@ class Epidemic:
         due = state.until <= day  # (n,) bool: the stage ends today
         onset = site("onset", exposed & due, exposed)
         ends = ill & due
-        died = site("died", draws.bernoulli("died", self._risk(state, day), among=ends), ill)
+        died = site("died", draws.bernoulli("died", self.risk(state, day), among=ends), ill)
         recovered = site("recovered", ends & ~died, ill & ~died)
         stage = state.stage + infected + onset + recovered + 2 * died.to(torch.int8)  # one of them at most
 
@@ -253,8 +212,8 @@ class Epidemic:
         waiting = alive & (state.vaccinated_on == NEVER)
         vaccinated = site("vaccinated", draws.bernoulli("vaccinated", rate, among=waiting), waiting)
 
-        until = self._days(state.until, infected, day, "exposed_days", draws)
-        until = self._days(until, onset, day, "infectious_days", draws)
+        until = self.days(state.until, infected, day, "exposed_days", draws)
+        until = self.days(until, onset, day, "infectious_days", draws)
         employed, savings, jobless = self._work(state, action, isolates, attends, draws, site)
         state = City(
             stage,
@@ -264,13 +223,23 @@ class Epidemic:
             torch.where(confirmed, day, state.confirmed_on),
             employed,
             savings,
-            self._announce(state.announced, self._count(confirmed, self.area, self.num_areas), day),
+            self.announce(state.announced, self._count(confirmed, self.area, self.num_areas), day),
         )
         reward = -(infected.float() + 100 * died + 0.02 * isolates + 0.03 * jobless)  # (n,)
         return Transition(state, self._observation(state, day + 1), reward, torch.zeros_like(infected))
 
-    def _attends(self, state: City, away: Tensor, alive: Tensor, site: Sites) -> dict[str, Tensor]:
-        """Layer -> (n,) float32, how much of their contacts there each person keeps today."""
+    @cached_property
+    def _compiled(self) -> CompiledDay:
+        weight = {name: self.weight(name) for name in self.layers}
+        columns = (self.age, self.area, self._adult, self.susceptibility, self._fatality)
+        settings = (self.layers, weight, self.disease, self.measures, self.economy)
+        return CompiledDay(*settings, *columns, self._adults, self._residents)
+
+    def attends(self, state: City, away: Tensor, alive: Tensor, site: Sites) -> dict[str, Tensor]:
+        """Layer -> (n,) float32, how much of their contacts there each person keeps today; the sites "attends_<layer>".
+
+        away, alive: (n,) bool; those who are away keep their household only.
+        """
         out = (alive & ~away).float()
         present = dict.fromkeys(self.layers, out)
         if "household" in present:
@@ -283,28 +252,32 @@ class Epidemic:
         """(n,) float64 of infection on this day, were everybody susceptible."""
         day = draws.step
         infected = ((state.stage == EXPOSED) | (state.stage == INFECTIOUS)).nonzero()[:, 0]  # few: the rest sheds 0
-        days = (day - state.infected_on[infected]).long().clamp(max=self._shedding.shape[1] - 1)
+        shedding = self.disease.shedding.to(self.age.device)
+        days = (day - state.infected_on[infected]).long().clamp(max=shedding.shape[1] - 1)
         sheds = torch.zeros_like(self._fatality)
-        sheds[infected] = self._shedding[state.stage[infected].long(), days]
+        sheds[infected] = shedding[state.stage[infected].long(), days]
         pressure = torch.zeros_like(sheds, dtype=torch.float64)
         for name, layer in self.layers.items():
             reaches = sum_over_contacts(layer.at(draws), sheds * attends[name])
-            pressure = pressure.addcmul(reaches, attends[name], value=self._weight(name))
-        less = torch.where(self._protected(state, day), 1 - self.measures.vaccine_against_infection, 1.0)
-        return (pressure * self._susceptibility + self.disease.importation) * less
+            pressure = pressure.addcmul(reaches, attends[name], value=self.weight(name))
+        less = torch.where(self.protected(state, day), 1 - self.measures.vaccine_against_infection, 1.0)
+        return (pressure * self.susceptibility + self.disease.importation) * less
 
-    def _protected(self, state: City, day: int) -> Tensor:
+    def protected(self, state: City, day: int) -> Tensor:
         """(n,) bool: vaccinated long enough ago."""
         return (day - state.vaccinated_on >= self.measures.vaccine_delay) & (state.vaccinated_on != NEVER)
 
-    def _risk(self, state: City, day: int) -> Tensor:
+    def risk(self, state: City, day: int) -> Tensor:
         """(n,) float32 probability of dying at the end of an infection."""
         return torch.where(
-            self._protected(state, day), self._fatality * (1 - self.measures.vaccine_against_death), self._fatality
+            self.protected(state, day), self._fatality * (1 - self.measures.vaccine_against_death), self._fatality
         )
 
-    def _days(self, until: Tensor, who: Tensor, day: int, duration: str, draws: Draws) -> Tensor:
-        """``until`` with the end of a stage that begins today for some: a number of days drawn for each of them."""
+    def days(self, until: Tensor, who: Tensor, day: int, duration: str, draws: Draws) -> Tensor:
+        """``until`` with the end of a stage that begins today for some: a number of days drawn for each of them.
+
+        who: (n,) bool. duration: "exposed_days" or "infectious_days", of the disease; the name of the draws too.
+        """
         rows = who.nonzero()[:, 0]
         if not len(rows):
             return until
@@ -317,34 +290,34 @@ class Epidemic:
         self, state: City, action: Tensor, isolates: Tensor, attends: Mapping[str, Tensor], draws: Draws, site: Sites
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Jobs and money, which move once a week: (employed (n,) bool, savings (n,) float32, jobless (n,) bool)."""
-        economy, alive = self.economy, state.stage != DEAD
+        alive = state.stage != DEAD
         stimulus = site("stimulus", self._constant(0.0))  # (n,) weekly wages
         force = self._adult & alive & (action[:, 1] != 0)  # (n,) bool, wants a job
         idle = force & ~state.employed
-        demand = site("demand", self._demand(alive, isolates, idle & (stimulus <= 0)))  # (1,) of the city
+        counts = (self._count(who) for who in (alive, isolates, idle & (stimulus <= 0)))
+        demand = site("demand", self._demand(*counts))  # (1,) of the city
         if draws.step % 7:
             employed = site("employed", state.employed & alive)
             return employed, state.savings, site("jobless", force & ~employed)
         closed = self._constant(0.0)
         if "workplace" in attends:
             closed = (state.employed & ~isolates).float() - attends["workplace"]  # (n,) in [0, 1]
-        loss = economy.separation + economy.separation_by_demand * float((1 - demand).clamp(min=0))
-        separated = draws.bernoulli("separated", loss + economy.separation_by_closure * closed, among=state.employed)
-        hired = draws.bernoulli("hired", economy.hiring * float(demand.clamp(min=0)), among=idle)
+        separated = draws.bernoulli("separated", self.economy.loses(float(demand), closed), among=state.employed)
+        hired = draws.bernoulli("hired", self.economy.finds(float(demand)), among=idle)
         employed = site("employed", ((state.employed & ~separated) | hired) & force)
-        income = torch.where(employed, 1.0, economy.benefit) - economy.spending + stimulus
-        savings = state.savings + income * (self._adult & alive)
+        savings = self.economy.saved(state.savings, employed, stimulus, self._adult & alive)
         return employed, savings, site("jobless", force & ~employed)
 
-    def _demand(self, alive: Tensor, isolates: Tensor, poor: Tensor) -> Tensor:
-        """(1,) float64: what the city spends, as a share of normal times."""
-        economy, people = self.economy, max(self._count(alive), 1)
-        less = economy.isolated_spend_less * self._count(isolates) + economy.jobless_spend_less * self._count(poor)
-        adults = self._count(self._adult) / int(self._residents.sum(dtype=torch.float64))
-        usual = economy.jobless_spend_less * economy.unemployed_at_start * adults
-        return torch.tensor([1 - less / people + usual], dtype=torch.float64, device=self.age.device)
+    def _demand(self, people: int, isolated: int, poor: int) -> Tensor:
+        """(1,) float64 of the city."""
+        demand = self.economy.demand(people, self._adults, isolated, poor)
+        return torch.tensor([demand], dtype=torch.float64, device=self.age.device)
 
-    def _announce(self, announced: Tensor, today: Tensor, day: int) -> Tensor:
+    @cached_property
+    def _adults(self) -> float:
+        return self._count(self._adult) / int(self._residents.sum(dtype=torch.float64))
+
+    def announce(self, announced: Tensor, today: Tensor, day: int) -> Tensor:
         """The confirmed cases that people know of, with today's, (areas,); a new period begins every so many days."""
         now = announced[:, :1] + (1000 * today / self._residents.clamp(min=1))[:, None].to(announced.dtype)
         if (day + 1) % self.measures.announced:

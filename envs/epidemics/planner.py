@@ -1,6 +1,6 @@
 """Levers, costs, small_city: the planner's world."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import mul
@@ -46,10 +46,19 @@ class Careful:
 
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """(n, 2) int8, [isolate, work]."""
-        cases = observation["cases"].clamp(min=0)
-        healthy = self.most * cases / (cases + self.wary)
-        isolates = draws.bernoulli("isolates", torch.where(observation["ill"] == 1, self.ill, healthy))
-        return torch.stack([isolates, torch.ones_like(isolates)], 1).to(torch.int8)
+        cases, ill = observation["cases"], observation["ill"]
+        if cases.is_cpu:  # NumPy is quicker where people are few
+            chance = torch.from_numpy(self._isolate(cases.detach().numpy(), ill.numpy(), np.where))
+        else:
+            chance = self._isolate(cases, ill, torch.where)
+        action = torch.ones(len(cases), 2, dtype=torch.int8, device=cases.device)
+        action[:, 0] = draws.bernoulli("isolates", chance)
+        return action
+
+    def _isolate(self, cases: Any, ill: Any, where: Callable[..., Any]) -> Any:
+        """(n,) float32 probability of isolating; of tensors or of arrays."""
+        cases = cases.clip(min=0)
+        return where(ill == 1, self.ill, self.most * cases / (cases + self.wary))
 
 
 def small_city(num_people: int = 1000, seed: int = 0) -> Epidemic:
@@ -84,7 +93,9 @@ def epidemic_planner_world(
 
 
 def per_1000(value: Tensor) -> Tensor:
-    """The mean of a 0 or 1 of each person, times 1,000; float64."""
+    """How many of 1,000 people, float64."""
+    if value.dtype == torch.bool and value.is_cpu:  # counting takes a third of the time, and gives the same bits
+        return torch.tensor(1000 * (np.count_nonzero(value.numpy()) / value.numel()), dtype=torch.float64)
     return 1000 * value.to(torch.float64).mean()
 
 

@@ -19,8 +19,8 @@ from ethogram.simulator import Column, Draws, Sites, Transition
 from ethogram.simulator.calibrate import Parameter, RelaxedDraws
 from ethogram.simulator.networks import sum_over_contacts
 
-from .disease import EXPOSED, INFECTIOUS
-from .epidemic import NEVER, City, Epidemic
+from .disease import EXPOSED, INFECTIOUS, NEVER, City
+from .epidemic import Epidemic
 
 
 class Cases(NamedTuple):
@@ -88,7 +88,7 @@ class RelaxedEpidemic:
         """(5, D) float64, by stage and by days since infection from 1."""
         disease = self.city.disease
         days = torch.arange(1, len(disease.exposed_days) + len(disease.infectious_days) + 1)
-        by_day = self.city._shedding.double()
+        by_day = disease.shedding.double().to(self.city.age.device)
         return by_day[:, days.clamp(max=by_day.shape[1] - 1)]
 
     def reset(self, draws: Draws, site: Sites) -> tuple[RelaxedCity, Column]:
@@ -118,7 +118,7 @@ class RelaxedEpidemic:
             for name, value in followed.items()
         }
         today = torch.zeros_like(state.announced[:, 0]).index_add(0, self.city.area, followed["confirmed"])
-        announced = self.exact._announce(state.announced, today, draws.step)
+        announced = self.exact.announce(state.announced, today, draws.step)
         after = RelaxedCity(
             exact.state,
             state.well - followed["infected"],
@@ -143,7 +143,7 @@ class RelaxedEpidemic:
         isolates = (state.alive - ill.sum(1)) * if_well + ill.sum(1) * if_ill
         hazard = site("hazard", self._hazard(state, exposed, ill, (if_well, if_ill), draws, site))
         infected = state.well * _became(site, "infected", draws.event("infected", hazard))
-        dies = luck.bernoulli("died", self.exact._risk(state.city, day))[:, None] & (cases.end == day)  # (n, D)
+        dies = luck.bernoulli("died", self.exact.risk(state.city, day))[:, None] & (cases.end == day)  # (n, D)
         died = ill * _became(site, "died", dies)
         found = luck.bernoulli("confirmed", tested)[:, None] & shown & (cases.confirmed == NEVER)
         events = {"infected": infected, "isolates": isolates, "confirmed": (ill * found).sum(1), "died": died.sum(1)}
@@ -171,26 +171,26 @@ class RelaxedEpidemic:
         abroad = sheds * out + (sheds_ill * free).sum(1) * out_ill
         at_home = sheds + sheds_ill.sum(1)
         everybody = torch.ones_like(city.employed)
-        kept = world._attends(city, ~everybody, everybody, site)  # by those who do not stay away
+        kept = world.attends(city, ~everybody, everybody, site)  # by those who do not stay away
         pressure = torch.zeros_like(sheds)
         for name, layer in world.layers.items():
             home = name == "household"
             reaches = sum_over_contacts(layer.at(draws), (at_home if home else abroad) * kept[name])
-            pressure = pressure + reaches * (kept[name] if home else kept[name] * out) * world._weight(name)
+            pressure = pressure + reaches * (kept[name] if home else kept[name] * out) * world.weight(name)
         factor = torch.ones_like(pressure[:1])
         if self.reproduction is not None:
             factor = torch.as_tensor(self.reproduction, dtype=torch.float64) / world.disease.reproduction
-        less = torch.where(world._protected(city, day), 1 - world.measures.vaccine_against_infection, 1.0)
-        return (pressure * world._susceptibility * factor + world.disease.importation) * less
+        less = torch.where(world.protected(city, day), 1 - world.measures.vaccine_against_infection, 1.0)
+        return (pressure * world.susceptibility * factor + world.disease.importation) * less
 
     def _begun(self, cases: Cases, infected: Tensor, day: int, draws: Draws) -> Cases:
         """The cases with those of a day, and for everybody when one of that day would show and end."""
         world, rows = self.exact, torch.arange(len(infected), device=infected.device)
         everybody = torch.ones_like(rows, dtype=torch.bool)
-        onset = world._days(torch.zeros_like(rows), everybody, day, "exposed_days", _plain(draws))
+        onset = world.days(torch.zeros_like(rows), everybody, day, "exposed_days", _plain(draws))
         end = torch.zeros_like(onset)
         for shows in torch.unique(onset).tolist():  # how long an illness lasts is drawn on the day it shows
-            end = world._days(end, onset == shows, shows, "infectious_days", _plain(draws).at(shows))
+            end = world.days(end, onset == shows, shows, "infectious_days", _plain(draws).at(shows))
         new = Cases(infected, onset, end, torch.full_like(onset, NEVER))
         return Cases(*(torch.cat([a[:, None], b[:, :-1]], 1) for a, b in zip(new, cases, strict=True)))
 
@@ -217,7 +217,8 @@ class _Found(Sites):
         return self.values[name]
 
     def unwatched(self, *names: str) -> bool:
-        return self.site.unwatched(*names)
+        self.site.unwatched(*names)  # so that it knows them
+        return False  # for they are watched here
 
 
 def _plain(draws: Draws) -> Draws:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator import Draws, Sites, Transition, thresholds
+from ethogram.simulator import Draws, Sites, Transition
+from ethogram.simulator.kernels import parts, together
 from ethogram.simulator.networks import ContactSum, Network, check_rows
 
 from . import kernels
@@ -76,7 +77,7 @@ class SEIR:
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
         stage, out = state.stage, _equal(action, 0)
-        sheds = site("sheds", _equal(stage, INFECTIOUS) & out)  # (n,) bool
+        sheds = site("sheds", _equal(stage, INFECTIOUS, among=out))  # (n,) bool
         contacts = self.contacts.at(draws)
         same = contacts is self.contacts
         pressure = state.pressure.next(contacts, sheds) if same else ContactSum.of(contacts, sheds)
@@ -92,33 +93,31 @@ class SEIR:
 
     def _step_compiled(self, stage: Tensor, out: Tensor, pressure: ContactSum, draws: Draws) -> Transition:
         """The same bits in one pass, for when nobody looks in between."""
-        after, reward = stage.clone(), torch.zeros(len(stage))
-        keys = np.array([draws.key(name) for name in ("infected", "onset", "recovers")], np.uint64)
-        columns = [tensor.numpy() for tensor in (draws.ids, stage, out, pressure.total)]
-        if pressure.total.dtype == torch.uint8:
-            kernels.seir_day_of_counts(keys, self._limits, *columns, after.numpy(), reward.numpy())
-        else:
-            chances = np.array([0, _within_a_day(self.onset_rate), _within_a_day(self.recovery_rate)], np.float32)
-            kernels.seir_day(keys, chances, *columns, self.transmission, after.numpy(), reward.numpy())
-        return Transition(Infections(after, pressure), after, reward, torch.zeros_like(out))
+        now = stage.numpy()
+        after, reward, never = np.empty_like(now), np.empty(now.shape, np.float32), np.zeros(now.shape, bool)
+        keys = np.array([draws.key("infected"), draws.key("onset"), draws.key("recovers")], np.uint64)
+        day = partial(kernels.seir_day, keys, self._chances, float(self.transmission))
+        columns = (draws.ids.numpy(), now, out.numpy(), pressure.total.numpy(), after, reward)
+        together([partial(day, *[column[part] for column in columns]) for part in parts(len(now))])
+        stage = torch.from_numpy(after)
+        return Transition(Infections(stage, pressure), stage, torch.from_numpy(reward), torch.from_numpy(never))
 
     @cached_property
-    def _limits(self) -> np.ndarray[Any, Any]:
-        """(3, 256) uint64 for ``seir_day_of_counts``."""
-        infection = [_within_a_day(self.transmission * count) for count in range(256)]
-        limits = torch.zeros(3, 256, dtype=torch.int64)
-        limits[0] = thresholds(torch.tensor(infection, dtype=torch.float64))
-        limits[1:, 0] = thresholds(torch.tensor([_within_a_day(r) for r in (self.onset_rate, self.recovery_rate)]))
-        return limits.numpy().view(np.uint64)
+    def _chances(self) -> np.ndarray[Any, Any]:
+        """(3,) float32 for ``seir_day``."""
+        return np.array([0, _within_a_day(self.onset_rate), _within_a_day(self.recovery_rate)], np.float32)
 
 
-def _equal(column: Tensor, value: int) -> Tensor:
-    """``column == value``: on the CPU NumPy is ten times faster than torch, but not where one number stands for all."""
+def _equal(column: Tensor, value: int, among: Tensor | None = None) -> Tensor:
+    """``(column == value) & among``: on the CPU NumPy is ten times faster than torch, and wakes no threads."""
     if not column.is_cpu:
-        return column == value
-    if column.stride() == (0,):
-        return (column[:1] == value).expand(len(column)).contiguous()
-    return torch.from_numpy(column.numpy() == value)
+        return column == value if among is None else (column == value) & among
+    values = column.numpy()
+    if values.strides == (0,):  # one number for all
+        equal = (np.ones if values[0] == value else np.zeros)(values.shape, bool)
+    else:
+        equal = values == value
+    return torch.from_numpy(equal if among is None else equal & among.numpy())
 
 
 def _within_a_day(rate: float) -> float:

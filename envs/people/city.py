@@ -1,7 +1,7 @@
 """A synthetic city: households, schools, workplaces and areas, and the contacts that they bring.
 
 Designed here: shares and sizes are round numbers of the order of a North American city's, no census. For real people
-use ``archetypes.from_table`` or ``marginals.from_marginals`` and give ``city_layers`` their columns.
+use ``from_table`` or ``from_marginals`` and give ``city_layers`` their columns.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Recommendation sessions: a user with a state looks down a list and clicks what attracts them."""
 
-from .arrays import first_true, lookup, outcomes
+from .arrays import clicked_rows, first_true, lookup
 from .cascade import CascadingSession
 from .flat import FlatSlates
 from .instances import cascading_bandit, good_medium_bad, movielens_formula, rating_mdp, trap, two_level_bandit
@@ -18,13 +18,13 @@ __all__ = [
     "click_rate",
     "click_rate_by_position",
     "click_rate_by_step",
+    "clicked_rows",
     "find_bad_slate",
     "first_true",
     "good_medium_bad",
     "item_share",
     "lookup",
     "movielens_formula",
-    "outcomes",
     "rating_mdp",
     "trap",
     "two_level_bandit",

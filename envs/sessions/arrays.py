@@ -25,11 +25,11 @@ def first_true(flags: Tensor) -> Tensor:
     return out
 
 
-def outcomes(state: Tensor, slate: Tensor, click: Tensor, num_items: int) -> Tensor:
+def clicked_rows(state: Tensor, slate: Tensor, click: Tensor, num_items: int) -> Tensor:
     """(n,) int64, ``state * (N + 1) + item`` of the item clicked, N where none was (click beyond the slate)."""
     if not state.is_cpu:
         clicked = pad(slate, (0, 1), value=-1).gather(1, click[:, None])[:, 0]
         return state * (num_items + 1) + clicked.where(clicked >= 0, num_items)
     out = torch.empty_like(state)
-    kernels.outcomes(state.numpy(), slate.numpy(), click.numpy(), num_items, out.numpy())
+    kernels.clicked_rows(state.numpy(), slate.numpy(), click.numpy(), num_items, out.numpy())
     return out

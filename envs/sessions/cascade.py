@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from ethogram.simulator import Draws, History, Policy, Sites, Transition, thresholds
 
 from . import kernels
-from .arrays import first_true, lookup, outcomes
+from .arrays import clicked_rows, first_true, lookup
 from .mdp import CascadingMDP
 from .slates import Slates, check_slates
 
@@ -26,7 +26,7 @@ class CascadingSession:
     left empty at the end. Reward: r(state, item) of the item clicked, 0 for no click. Never terminates; the horizon
     truncates it.
 
-    user: None, or a click model that decides which of the items shown are examined and clicked (see ``clicks.py``).
+    user: None, or a click model that decides which of the items shown are examined and clicked (see ``envs.clicks``).
     It may click several: the last one is the click that is rewarded and moves the user.
 
     Sites: "attraction" (n, m) float64, probability that an item attracts if examined; "clicks" (n, m) bool, with
@@ -90,7 +90,7 @@ class CascadingSession:
             click = click.where(click >= 0, length)
         click = site("click", click)  # (n,) position, m for none
         _check("click", click, 0, length)
-        outcome = outcomes(state, slate, click, items)  # (n,) row of the (s, a) tables
+        outcome = clicked_rows(state, slate, click, items)  # (n,) row of the (s, a) tables
         after = site("state", draws.inverse_cdf("state", self._cumulative, outcome))  # (n,)
         _check("state", after, 0, self.mdp.num_states - 1)
         return Transition(after, after, self._reward[outcome], torch.zeros_like(state, dtype=torch.bool))
@@ -117,7 +117,7 @@ class CascadingSession:
             np.uint64(draws.key("state")),
             draws.ids.numpy(),
             state.numpy(),
-            slate.numpy(),
+            slate.contiguous().numpy(),  # one layout, compiled once
             *self._compiled,
             after.numpy(),
             reward.numpy(),

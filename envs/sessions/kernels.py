@@ -45,7 +45,7 @@ def first_true(flags: Array, out: Array) -> None:
 
 
 @compiled
-def outcomes(state: Array, slate: Array, click: Array, num_items: int, out: Array) -> None:
+def clicked_rows(state: Array, slate: Array, click: Array, num_items: int, out: Array) -> None:
     """out[i] = state[i] (N + 1) + the item at click[i], N where none was clicked."""
     length = slate.shape[1]
     for i in range(out.shape[0]):

@@ -30,6 +30,7 @@ class Leaf:
     column: str  # its name in the file, unique
     type: str  # "torch.float32", "numpy.object" for text, "numpy.<U5", …
     shape: tuple[int, ...]  # rows first
+    thinned: bool = False  # of history.thinned, which is stored as a series is
 
 
 def take_apart(history: History) -> tuple[list[Leaf], list[np.ndarray]]:
@@ -38,12 +39,12 @@ def take_apart(history: History) -> tuple[list[Leaf], list[np.ndarray]]:
     arrays: list[np.ndarray] = []
     taken = set(RESERVED)
 
-    def add(path: tuple[str, ...], value: Any, series: bool) -> None:
+    def add(path: tuple[str, ...], value: Any, series: bool, thinned: bool = False) -> None:
         if isinstance(value, Mapping):
             for key in value:
-                add((*path, str(key)), value[key], series)
+                add((*path, str(key)), value[key], series, thinned)
             return
-        column = ".".join(("series", *path) if series else path)
+        column = ".".join(("thinned" if thinned else "series", *path) if series else path)
         column = column.replace("\0", "_").replace("\\", "_")  # which a zip file's names cannot hold
         while column in taken:  # a site may be called "step", or "a.b" beside {"a": {"b": …}}
             column += "_"
@@ -51,13 +52,15 @@ def take_apart(history: History) -> tuple[list[Leaf], list[np.ndarray]]:
         array = to_numpy(value)
         _check_storable(column, array)
         kind = str(value.dtype) if isinstance(value, Tensor) else f"numpy.{_dtype_name(array.dtype)}"
-        leaves.append(Leaf(path, series, column, kind, tuple(array.shape)))
+        leaves.append(Leaf(path, series, column, kind, tuple(array.shape), thinned))
         arrays.append(array)
 
     for name, column in history.columns.items():
         add((name,), column, series=False)
     for name, value in history.series.items():
         add((name,), value, series=True)
+    for name, column in history.thinned.items():
+        add((name,), column, series=True, thinned=True)
     return leaves, arrays
 
 

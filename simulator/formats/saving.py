@@ -6,8 +6,9 @@ Parquet (zstd) is one long table with a row for each (row id, step), in that ord
 is: ``id``, ``step``, ``length``, then one column for each array of the history (``action``, ``reward``, each site;
 ``observation.key`` for an entry of a dict). Vectors and larger arrays are fixed-size lists, flattened in C order; text
 is text. The last row of each id holds the final observation and nulls elsewhere. Padding is kept:
-``where step < length`` is what happened. ``series.name`` holds a reduced series, flattened, in the first row of the
-table only. Arrays with an axis of length 0 have no column; a history of no rows has one row of nulls.
+``where step < length`` is what happened. ``series.name`` holds a reduced series, and ``thinned.name`` a thinned column,
+flattened, in the first row of the table only. Arrays with an axis of length 0 have no column; a history of no rows has
+one row of nulls.
 
 An .npz holds the same arrays under the same names, rows first, for ``numpy.load``; text is its UTF-8 bytes under
 ``name`` and where each string ends under ``name/ends``.
@@ -72,9 +73,10 @@ def load(path: str | Path) -> History:
             raise ValueError("its checksum is not that of its content")
         columns: dict[str, Any] = {}
         series: dict[str, Any] = {}
+        thinned: dict[str, Any] = {}
         for leaf, array in zip(leaves, arrays, strict=True):
             value = restored(leaf, array)
-            tree = series if leaf.series else columns
+            tree = thinned if leaf.thinned else series if leaf.series else columns
             *parents, name = leaf.path
             for key in parents:
                 tree = tree.setdefault(key, {})
@@ -85,7 +87,7 @@ def load(path: str | Path) -> History:
             f"{path} is not a whole history ({type(error).__name__}: {error}): expected a file written by "
             "History.save; it was cut off or changed, so write it again, or read other tables with load_interactions"
         ) from error
-    return History(columns, torch.tensor(length), torch.tensor(ids), seed, scenario, series)
+    return History(columns, torch.tensor(length), torch.tensor(ids), seed, scenario, series, None, thinned)
 
 
 def _form(path: Path) -> tuple[Any, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba.extending import intrinsic
 
 from ..kernels import INCREMENT, Array, compiled, mix
 
@@ -85,27 +87,44 @@ def row_fault(start: Array, target: Array, weight: Array, num_targets: int) -> A
     return -1, 0
 
 
-@compiled
-def push(start: Array, target: Array, weight: Array, sent: Array, before: Array, resolution: float, out: Array) -> Any:
-    """out[target] += message of sent - message of before, along the contacts of the sources that sent otherwise.
+@intrinsic
+def _prefetch(_: Any, array: Any, index: Any) -> Any:
+    """Ask memory for ``array[index]`` without waiting for it; an index out of range does no harm."""
 
-    What it returns means nothing, but keeps the compiler from leaving out the loop that makes it.
-    """
-    n, block, held, touched = sent.shape[0], 64, 0, np.uint32(0)
-    who = np.empty(block, np.uint32)
-    for i in range(n + 1):
-        if i < n:
-            who[held] = i
-            held += sent[i] != before[i]
-        if held < block and i < n:
-            continue
-        for k in range(held):  # one row after the other would wait for memory; asked for together, they come together
-            if start[who[k]] < start[who[k] + np.uint32(1)]:
-                touched += target[start[who[k]]]
-        for k in range(held):
-            _push_one(start, target, weight, who[k], sent[who[k]], before[who[k]], resolution, out)
-        held = 0
-    return touched
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [place.type, *[ir.IntType(32)] * 3])
+        load, keep, memory = (ir.IntType(32)(number) for number in (0, 3, 1))  # to read, in every cache, data
+        builder.call(builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind), [place, load, keep, memory])
+        return context.get_dummy_value()
+
+    return numba.types.void(array, index), generate
+
+
+_SOON, _NEXT = 32, 16  # how many rows ahead memory is asked for where a row lies, and for the row
+
+
+@numba.njit(inline="always")
+def _ask_ahead(start: Array, target: Array, who: Array, k: Any) -> None:
+    """Ask for what the rows after the ``k``-th need: one by one, each would be waited for."""
+    _prefetch(start, who[k + _SOON])  # type: ignore[call-arg]
+    row = who[k + _NEXT]
+    _prefetch(target, start[row])
+    _prefetch(target, start[row + np.uint32(1)] - np.uint64(1))
+
+
+@compiled
+def push(start: Array, target: Array, weight: Array, sent: Array, before: Array, resolution: float, out: Array) -> None:
+    """out[target] += message of sent - message of before, along the contacts of the sources that sent otherwise."""
+    held, who = 0, np.empty(sent.shape[0] + 1 + _SOON, np.uint32)
+    for i in range(sent.shape[0]):
+        who[held] = i
+        held += sent[i] != before[i]
+    who[held : held + _SOON] = 0
+    for k in range(held):
+        _ask_ahead(start, target, who, k)
+        _push_one(start, target, weight, who[k], sent[who[k]], before[who[k]], resolution, out)
 
 
 @numba.njit(inline="always")
@@ -124,35 +143,26 @@ def _push_one(
 
 
 @compiled
-def push_counts(
-    start: Array, target: Array, sent: Array, before: Array, sent_by_8: Array, before_by_8: Array, out: Array
-) -> Any:
-    """``push`` for messages of 0 and 1 without weights: out counts, and may be of any integer type.
-
-    sent_by_8, before_by_8: (n // 8,) uint64, sent and before for eight people at once, so that those who send the same
-    are passed over. What it returns means nothing, see ``push``.
-    """
-    n, block, held, touched = sent.shape[0], 64, 0, np.uint32(0)
-    whole = sent_by_8.shape[0]
-    who = np.empty(block + 8, np.uint32)
-    for w in range(whole + 1):
-        if w < whole and sent_by_8[w] == before_by_8[w]:
-            continue
-        for i in range(8 * w, min(8 * w + 8, n)):
-            who[held] = i
-            held += sent[i] != before[i]
-        if held < block and w < whole:
-            continue
-        for k in range(held):
-            if start[who[k]] < start[who[k] + np.uint32(1)]:
-                touched += target[start[who[k]]]
-        for k in range(held):
-            i = who[k]
-            difference = np.int64(sent[i]) - np.int64(before[i])
-            for e in range(start[i], start[i + np.uint32(1)]):
-                out[target[e]] += difference
-        held = 0
-    return touched
+def push_counts(start: Array, target: Array, sent: Array, before: Array, out: Array) -> None:
+    """``push`` for messages of 0 and 1 without weights: out counts, and may be of any integer type."""
+    n, held, who = sent.shape[0], 0, np.empty(sent.shape[0] + 8 + _SOON, np.uint32)
+    whole = n // 8 * 8
+    now, then = sent[:whole].view(np.uint64), before[:whole].view(np.uint64)  # eight who send the same are passed over
+    for w in range(now.shape[0]):
+        if now[w] != then[w]:
+            for i in range(8 * w, 8 * w + 8):
+                who[held] = i
+                held += sent[i] != before[i]
+    for i in range(whole, n):
+        who[held] = i
+        held += sent[i] != before[i]
+    who[held : held + _SOON] = 0
+    for k in range(held):
+        _ask_ahead(start, target, who, k)
+        i = who[k]
+        difference = np.int64(sent[i]) - np.int64(before[i])
+        for e in range(start[i], start[i + np.uint32(1)]):
+            out[target[e]] += difference
 
 
 # Exact sums may be reordered: several at a time give the same bits, and do not wait for one another.

@@ -84,10 +84,10 @@ class Met:
         if sent.is_cpu and sent.requires_grad:
             return _Reached.apply(sent, self)  # type: ignore[no-untyped-call]
         if sent.is_cpu:
-            total = torch.zeros(self.num_people, dtype=torch.float64)
+            met = np.zeros(self.num_people)
             bits = (self.num_people - 1).bit_length()
-            kernels.push_meetings(np.uint64(self.key), self.degree, bits, _rounds(bits), sent.numpy(), total.numpy())
-            return total
+            kernels.push_meetings(np.uint64(self.key), self.degree, bits, _rounds(bits), sent.numpy(), met)
+            return torch.from_numpy(met)
         people = torch.arange(self.num_people, device=sent.device)
         total = torch.zeros(self.num_people, dtype=torch.float64, device=sent.device)
         for k in range(self.degree):
@@ -189,16 +189,18 @@ class MeanField:
 
     def reached(self, sent: Tensor, resolution: float = RESOLUTION) -> Tensor:
         """(n,) float64: what reaches each person; sent: (n,), on the grid."""
-        sent = sent.to(torch.float64)
-        if sent.requires_grad:
+        on_cpu = sent.is_cpu and not sent.requires_grad  # where NumPy gives the same sums, and wakes no threads
+        if on_cpu:
+            total = torch.from_numpy(np.bincount(self.group.numpy(), sent.numpy(), len(self.rates)))
+        elif sent.requires_grad:
             zero = torch.zeros(len(self.rates), dtype=torch.float64, device=sent.device)
-            total = zero.index_add(0, self.group, sent)
+            total = zero.index_add(0, self.group, sent.to(torch.float64))
         else:  # the same sums, exact in any order, and twenty times faster
-            total = self.group.bincount(sent, minlength=len(self.rates))
+            total = self.group.bincount(sent.to(torch.float64), minlength=len(self.rates))
         mean, reached = total / self._size.clamp(min=1), torch.zeros_like(total)
         for h in range(len(self.rates)):  # one after the other, so that devices round alike
             reached = reached + self.rates[:, h] * mean[h]
-        return reached[self.group]
+        return torch.from_numpy(reached.numpy()[self.group.numpy()]) if on_cpu else reached[self.group]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """Network (the contract), sum_over_contacts, ContactSum: exact sums in any order."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..draws import Draws
+from ..kernels import Array, parts, together
 from . import kernels
 from .contacts import Contacts
 
@@ -128,14 +130,30 @@ class ContactSum(NamedTuple):
         message = _on_grid(contacts, sent, resolution)
         if not message.is_cpu or not isinstance(contacts, Contacts):
             return ContactSum.of(contacts, sent, resolution)
-        total = self.total.clone()
-        before, (start, target, weight) = self.sent.numpy(), contacts._arrays()
+        sent_now, before, total = message.numpy(), self.sent.numpy(), self.total.numpy().copy()
         if _count_dtype(contacts, message) is None:
-            kernels.push(start, target, weight, message.numpy(), before, resolution, total.numpy())
+            kernels.push(*contacts._arrays(), sent_now, before, resolution, total)
         else:
-            words = [x[: len(x) // 8 * 8].view(np.uint64) for x in (message.numpy(), before)]
-            kernels.push_counts(start, target, message.numpy(), before, *words, total.numpy())
-        return ContactSum(message, total)
+            _push_counts(contacts, sent_now, before, total)
+        return ContactSum(message, torch.from_numpy(total))
+
+
+def _push_counts(contacts: Contacts, sent: Array, before: Array, total: Array) -> None:
+    """``kernels.push_counts``, in threads where people are many: each adds up apart what its people send."""
+    start, target, _ = contacts._arrays()
+    shares = parts(len(sent))
+    if len(shares) == 1:
+        kernels.push_counts(start, target, sent, before, total)
+        return
+    apart = [total, *(np.zeros_like(total) for _ in shares[1:])]
+    together(
+        [
+            partial(kernels.push_counts, start[part.start : part.stop + 1], target, sent[part], before[part], out)
+            for part, out in zip(shares, apart, strict=True)
+        ]
+    )
+    for out in apart[1:]:
+        total += out
 
 
 def _count_dtype(contacts: Network, message: Tensor) -> torch.dtype | None:
@@ -176,19 +194,19 @@ def _total(contacts: Network, sent: Tensor, resolution: float) -> Tensor:
     """The sum of messages that are on the grid already."""
     if not isinstance(contacts, Contacts):
         return _reaching(contacts).reached(sent, resolution)
-    total = torch.zeros(contacts.num_people, dtype=torch.float64, device=sent.device)
     if not sent.is_cpu:
         value = sent.to(torch.float64)[contacts.source]
         if contacts.weight is not None:
             value = ((value * contacts.weight) / resolution).round() * resolution
+        total = torch.zeros(contacts.num_people, dtype=torch.float64, device=sent.device)
         return total.index_add_(0, contacts.target, value)
-    active = int(torch.count_nonzero(sent))
-    if 3 * active < contacts.num_people:  # writing to scattered places costs about three times what reading does
+    message, out = sent.numpy(), np.zeros(contacts.num_people)
+    if 3 * np.count_nonzero(message) < len(out):  # writing to scattered places costs three times what reading does
         nothing = torch.zeros((), dtype=sent.dtype).expand(len(sent))
-        kernels.push(*contacts._arrays(), sent.numpy(), nothing.numpy(), resolution, total.numpy())
+        kernels.push(*contacts._arrays(), message, nothing.numpy(), resolution, out)
     else:
-        kernels.pull(*contacts.reverse._arrays(), sent.numpy(), resolution, total.numpy())
-    return total
+        kernels.pull(*contacts.reverse._arrays(), message, resolution, out)
+    return torch.from_numpy(out)
 
 
 class _Sum(torch.autograd.Function):

@@ -135,7 +135,7 @@ class PopulationModel(Model):  # type: ignore[misc]
         t = run.draws.step
         if t == recorder.horizon:
             recorder.extend()
-        run.advance(run.act(SoFar.of_run(recorder.columns, recorder.series, run, self._scenario)))
+        run.advance(run.act(SoFar.of_run(recorder, run, self._scenario)))
         recorder.ends(t, run, last=False)
         self.running = not run.over
         if t == 0:

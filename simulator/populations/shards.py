@@ -76,13 +76,14 @@ def rollout(
 def _whole(history: History, shard: Shard, records: Mapping[str, Record]) -> History:
     """The History of all people."""
 
+    def rows_first(column: Tensor) -> Tensor:
+        return shard.gathered(column.contiguous())
+
     def people_second(column: Tensor) -> Tensor:
-        return shard.gathered(column.transpose(0, 1).contiguous()).transpose(0, 1)
+        return rows_first(column.transpose(0, 1)).transpose(0, 1)
 
     def series(name: str, column: Any) -> Any:
         how = records[name]
-        if how.reduce is None:
-            return map_column(lambda leaf: shard.gathered(leaf.contiguous()), column)
         total = shard.total(column)
         if how.reduce == "sum":
             return total
@@ -94,6 +95,7 @@ def _whole(history: History, shard: Shard, records: Mapping[str, Record]) -> His
         history,
         _by_time={name: map_column(people_second, column) for name, column in history._by_time.items()},
         series={name: series(name, column) for name, column in history.series.items()},
+        thinned={name: map_column(rows_first, column) for name, column in history.thinned.items()},
         length=shard.gathered(history.length),
         ids=shard.gathered(history.ids),
     )

@@ -36,6 +36,8 @@ def total(history: History, site: str) -> Tensor:
     Needs the site whole (n, T), or kept by ``Record(site, reduce="sum")``, with ``by`` for groups. Raises ValueError
     where a Record has thinned it: what was not kept cannot be counted.
     """
+    if site in history.thinned:
+        raise ValueError(f"'{site}' was kept at some steps only: expected every one; record it with every=1")
     if site not in history.series:
         return history.column(site).where(history.valid, 0).sum((0, 1)).to(torch.float64)
     kept = history.series[site]

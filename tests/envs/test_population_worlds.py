@@ -10,8 +10,8 @@ from scipy import optimize
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
 from ethogram.envs.epidemics import SEIR
-from ethogram.simulator import Do, Draws, Setup, contrast, rollout
-from ethogram.simulator.networks import Contacts
+from ethogram.simulator import Do, Draws, Setup, contrast, kernels, rollout
+from ethogram.simulator.networks import Contacts, RandomMeetings, small_world
 from ethogram.simulator.recording import Record
 
 
@@ -71,6 +71,26 @@ def test_seir_equals_a_loop_over_people_to_the_bit(weighted, watched):
         stage = after
         assert history.observation[:, t + 1].tolist() == stage
     assert {0, 1, 2, 3} <= set(history.observation.flatten().tolist())
+
+
+@pytest.mark.parametrize("hub", [False, True])  # with a hub, counts take four bytes
+def test_people_divided_among_threads_give_the_same_bits(monkeypatch, hub):
+    n = 400
+    contacts = random_contacts(n, 8, 2)
+    if hub:
+        everybody = torch.arange(1, n)
+        ends = zip((torch.zeros_like(everybody), everybody), (contacts.source, contacts.target.long()), strict=True)
+        source, target = (torch.cat(end) for end in ends)
+        contacts = Contacts.from_edges(source, target, n, directed=True, repeats="merge")
+    world = SEIR(contacts, transmission=0.05, initial=0.02)
+
+    def run(threads):
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+        return rollout(world, Fixed(0), rows=n, horizon=40, seed=1, record=["sheds"]).columns
+
+    alone = run(1)
+    monkeypatch.setattr(kernels, "WORTH_A_THREAD", 100)
+    assert all(torch.equal(column, alone[name]) for name, column in run(3).items())
 
 
 def test_adoption_equals_a_loop_over_people_to_the_bit():
@@ -141,3 +161,29 @@ def test_other_rows_than_people_are_refused():
 def test_parameters_that_are_none_are_refused(bad):
     with pytest.raises(ValueError, match="expected"):
         SEIR(random_contacts(30, 4, 0), **bad)
+
+
+class Plain(Draws):
+    """The same chance, for which no compiled day is made."""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"peer_effect": torch.linspace(1, 6, 201), "churn": torch.linspace(0, 0.2, 201)},
+        {"intercept": torch.linspace(-3, 0, 201, dtype=torch.float64), "churn": 1},
+        {"contacts": RandomMeetings(201, 3), "churn": torch.tensor(0.1), "peer_effect": 2},
+    ],
+)
+def test_the_compiled_day_of_adoption_and_its_torch_form_give_the_same_bits(changes):
+    world = Adoption(**({"contacts": small_world(201, 6, 0.1), "initial": 0.2} | changes))
+    for record in ((), "all"):
+        plain, compiled = (
+            rollout(
+                world, Fixed(0.3), rows=201, horizon=20, draws=kind(3, torch.arange(201), scope="world"), record=record
+            )
+            for kind in (Plain, Draws)
+        )
+        assert plain.equals(compiled)
+        assert plain.reward.any()

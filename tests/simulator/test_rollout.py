@@ -95,7 +95,7 @@ def test_records_thin_and_reduce_as_they_go():
             Record("observation", reduce="sum"),
         ],
     )
-    assert torch.equal(thin.series["click"], full.sites["click"][:, [0, 4]])
+    assert torch.equal(thin.thinned["click"], full.sites["click"][:, [0, 4]])
     assert torch.equal(thin.series["observation"], full.observation.T.double().sum(1))
     by_hand = torch.stack([full.reward[group == g].double().mean(0) for g in (0, 1)], 1)
     assert torch.allclose(thin.series["reward"], by_hand, atol=1e-12)
@@ -337,7 +337,7 @@ def test_series_of_a_run_that_was_over_early_end_with_it():
     history = rollout(Countdown(), Fixed(0), rows=3, horizon=9, record=left)
     assert history.num_steps == 3
     assert history.series["left"].tolist() == [0 + 1 + 2, -1 + 0 + 1, -2 - 1 + 0]
-    assert history.series["observation"]["left"].tolist() == [[1, -1], [2, 0], [3, 1]]
+    assert history.thinned["observation"]["left"].tolist() == [[1, -1], [2, 0], [3, 1]]
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,32 @@ def test_the_compiled_run_is_the_public_one_to_the_bit(kind, settings, mdp):
         assert np.array_equal(a, b)
 
 
+def full_plan(agent):
+    """Plan every step and state anew from an agent's counts."""
+    fresh = CascadingVI(agent.reward, agent.length, agent.horizon, agent.num_episodes, **{
+        name: getattr(agent, name) for name in ("delta", "strict_paper", "tightened", "bonus_scale")
+    })  # fmt: skip
+    for kept, table in zip(fresh.model.counts, agent.model.counts, strict=True):
+        kept[:] = table
+    return fresh.model.plan
+
+
+@pytest.mark.parametrize("bonus_scale", [1.0, 0.1, 0.01])
+@pytest.mark.parametrize("mdp", [random_mdp(1, 6, 5, 2, 5), random_mdp(4, 12, 8, 3, 4), movielens_formula(20, 10, 0.3)])
+def test_what_is_not_planned_again_would_be_the_same_to_the_bit(mdp, bonus_scale):
+    """After each of 300 episodes, late enough for bounds that are not trivial: lists and bounds of a full plan."""
+    agent = make(CascadingVI, mdp, 20_000, bonus_scale=bonus_scale)
+    learn_in(mdp, agent, 2000, seed=5)
+    working, kept = agent.model.working, 0
+    for i, _ in enumerate(episodes(CascadingSession(mdp), agent, 300, horizon=mdp.horizon, seed=5, first=2000)):
+        full = full_plan(agent)
+        for name in ("upper", "lower", "value", "order", "slates"):
+            assert np.array_equal(getattr(working, name), getattr(full, name)), (i, name)
+        kept += int((working.bonus != full.bonus).any())
+    assert kept > 0 or bonus_scale < 1  # something was left as it was
+    assert all(np.array_equal(a, b) for a, b in zip(agent.model.plan, full_plan(agent), strict=True))
+
+
 def test_one_run_is_two_halves():
     whole, halves = make(CascadingVI, trap(), 9000), make(CascadingVI, trap(), 9000)
     curve = learn_in(trap(), whole, 9000, seed=1)

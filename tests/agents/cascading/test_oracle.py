@@ -76,6 +76,35 @@ def test_search_torch_and_one_state_at_a_time_agree_to_the_bit(num_items, length
         assert torch.equal(best, other_best)
 
 
+@pytest.mark.parametrize("rows", [1, 63, 64, 65, 130])
+@pytest.mark.parametrize("num_items", [1, 2, 7, 20, 33])
+def test_states_side_by_side_are_solved_as_one_by_one(rows, num_items):
+    """Values apart by their last bits only, signed zeros, certain clicks: where a rank by rounded keys would err."""
+    draw = np.random.default_rng(rows + num_items)
+    near = 0.5 + draw.integers(-2, 3, (rows, num_items)) * 2.0**-53
+    zeros = draw.choice([0.0, -0.0, -1e-300, 1e-300, -3.0, 2.0], (rows, num_items))
+    u = draw.choice([0.0, 0.3, 0.7, 1.0], (rows, num_items))
+    for w, no_click in ((near, 0.5), (zeros, 0.0), (zeros, -1e300), (near, 1.0)):
+        state = torch.from_numpy(u), torch.from_numpy(w)
+        slates, best = best_permutation(*state, no_click, min(num_items, 3))
+        for i in range(rows):
+            alone = best_permutation(state[0][i], state[1][i], no_click, min(num_items, 3))
+            assert torch.equal(slates[i], alone[0])
+            assert torch.equal(best[i], alone[1])
+        none = torch.full((rows,), no_click, dtype=torch.float64)
+        torch_slates, torch_best = oracle._solve_torch(*state, none, state[0], min(num_items, 3))
+        assert torch.equal(slates, torch_slates)
+        assert torch.equal(best, torch_best)
+
+
+def test_one_state_may_be_a_view_and_may_not_want_a_gradient():
+    u, w = torch.rand(2, 6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    for a, b in zip(best_permutation(u[:, 1], w[:, 1], 0.2, 3), best_permutation(u.T, w.T, 0.2, 3), strict=True):
+        assert torch.equal(a, b[1])
+    with pytest.raises(RuntimeError, match="grad"):
+        best_permutation(u[0].requires_grad_(), w[0], 0.2, 3)
+
+
 def test_equal_values_give_the_most_attractive_items():
     """The degenerate case of the cascading bandit, whose value does not depend on the order."""
     u = torch.rand(50, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

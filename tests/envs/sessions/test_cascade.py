@@ -9,11 +9,11 @@ from ethogram.agents.simple import Fixed, Table, UniformSlates
 from ethogram.envs.sessions import (
     CascadingMDP,
     CascadingSession,
+    clicked_rows,
     first_true,
     good_medium_bad,
     lookup,
     movielens_formula,
-    outcomes,
     trap,
 )
 from ethogram.simulator.draws import Draws
@@ -131,7 +131,8 @@ def test_compiled_helpers_equal_their_torch_forms():
     assert torch.equal(lookup(table, rows, columns), table[rows[:, None], columns])
     clicks = torch.randint(4, (500,), generator=generator)
     items = [c[k] if k < 3 and c[k] >= 0 else 7 for c, k in zip(columns.tolist(), clicks.tolist(), strict=True)]
-    assert outcomes(rows, columns, clicks, 7).tolist() == [8 * s + a for s, a in zip(rows.tolist(), items, strict=True)]
+    expected = [8 * s + a for s, a in zip(rows.tolist(), items, strict=True)]
+    assert clicked_rows(rows, columns, clicks, 7).tolist() == expected
 
 
 def test_a_user_model_that_clicks_twice_moves_by_the_last_click():

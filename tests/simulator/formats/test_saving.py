@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pyarrow import parquet
 
-from ethogram.simulator import checkpoint
+from ethogram.simulator import files
 from ethogram.simulator.history import History
 
 TORCH_TYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"]
@@ -160,8 +160,7 @@ def test_to_pandas_holds_what_happened_and_nothing_else():
 
 def test_to_pandas_without_observations_has_a_row_for_each_step():
     full = example()
-    columns = {name: column for name, column in full.columns.items() if name != "observation"}
-    table = History(columns, full.length, full.ids).to_pandas()
+    table = History.of(action=full.action, reward=full.reward, length=full.length, ids=full.ids).to_pandas()
     assert table["step"].tolist() == [0, 1, 2, 0]
     assert table["action.kind"].tolist() == [0, 1, 2, 3]
 
@@ -234,7 +233,7 @@ def test_a_write_that_fails_midway_leaves_the_old_file(suffix, tmp_path, monkeyp
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         example()[:1].save(path)
     assert History.load(path).equals(example())
@@ -247,7 +246,7 @@ def test_a_full_disk_leaves_the_old_file(suffix, tmp_path, monkeypatch):
     path = tmp_path / f"run{suffix}"
     example().save(path)
     monkeypatch.setattr(
-        checkpoint, "open", lambda path, mode: os.fdopen(os.open("/dev/full", os.O_WRONLY), mode), raising=False
+        files, "open", lambda path, mode: os.fdopen(os.open("/dev/full", os.O_WRONLY), mode), raising=False
     )
     large = History.of(action=torch.zeros(500, 3), reward=torch.rand(500, 3))
     with pytest.raises(OSError, match="No space left"):

@@ -420,7 +420,7 @@ def test_a_foreign_environment_says_what_it_cannot_do():
 
 def test_movielens_sessions_are_made_by_id(monkeypatch):
     """From a formula in place of the data, which may not be there: the id's arguments arrive, and the shells agree."""
-    from ethogram.envs import movielens
+    from ethogram.envs.datasets import movielens_mdp
 
     asked = {}
 
@@ -428,7 +428,7 @@ def test_movielens_sessions_are_made_by_id(monkeypatch):
         asked.update(settings, path=path)
         return CascadingSession(good_medium_bad(9))
 
-    monkeypatch.setattr(movielens, "movielens_session", formula)
+    monkeypatch.setattr(movielens_mdp, "movielens_session", formula)
     settings = {"path": "ratings.csv", "num_items": 9, "horizon": 3}
     one = gymnasium.make("ethogram/MovieLensSession-v0", **settings)
     assert asked == settings

@@ -1,0 +1,102 @@
+"""What is kept once is what every step had, to the bit; what changes is kept step by step."""
+
+import math
+
+import pytest
+import torch
+
+from ethogram.agents.simple import Fixed
+from ethogram.envs.epidemics import SEIR
+from ethogram.simulator.history import History
+from ethogram.simulator.networks import small_world
+from ethogram.simulator.recording import Tape
+from ethogram.simulator.rollout import rollout
+
+STEPS, ROWS = 6, 20_000  # large enough for a tape to look whether anything changes
+
+
+def written(values):
+    """A tape of these values, one a step, as the recorder drives it."""
+    tape = Tape.begun(len(values), values[0], once=True)
+    for step, value in enumerate(values[1:], 1):
+        tape.write(step, value)
+    return tape.array
+
+
+def steps_of(value, changes, at):
+    values = [value.clone() for _ in range(STEPS)]
+    for step in range(at, STEPS):
+        values[step] = changes.clone()
+    return values
+
+
+@pytest.mark.parametrize("at", [1, 3, 5])
+@pytest.mark.parametrize(
+    ("value", "changed"),
+    [
+        (torch.ones(ROWS), torch.ones(ROWS).index_fill(0, torch.tensor([7]), 2.0)),
+        (torch.zeros(ROWS), torch.full((ROWS,), -0.0)),
+        (torch.full((ROWS,), math.nan), torch.zeros(ROWS)),
+        (torch.arange(ROWS), torch.arange(ROWS).flip(0)),
+        (torch.zeros(ROWS, 2, dtype=torch.bool), torch.ones(ROWS, 2, dtype=torch.bool)),
+        (torch.ones(ROWS, dtype=torch.bfloat16), torch.zeros(ROWS, dtype=torch.bfloat16)),
+        (torch.tensor([3, 4]).expand(ROWS, 2), torch.arange(2 * ROWS).view(ROWS, 2)),
+        (torch.arange(2 * ROWS).view(ROWS, 2), torch.tensor([3, 4]).expand(ROWS, 2)),
+    ],
+)
+def test_a_tape_holds_what_was_written_to_the_bit(value, changed, at):
+    values = steps_of(value, changed, at)
+    assert torch.equal(written(values).view(torch.uint8), torch.stack(values).view(torch.uint8))
+
+
+def test_what_does_not_change_takes_one_step_of_memory():
+    same = written(steps_of(torch.arange(ROWS), torch.arange(ROWS), 1))
+    assert same.shape == (STEPS, ROWS)
+    assert same.untyped_storage().nbytes() == 8 * ROWS
+    alike = written([torch.tensor(5).expand(ROWS)] * STEPS)
+    assert alike.untyped_storage().nbytes() == 8
+
+
+def test_what_is_kept_once_is_no_view_of_what_was_written():
+    value = torch.arange(ROWS)
+    kept = written([value] * STEPS)
+    value += 1
+    assert torch.equal(kept[0], torch.arange(ROWS))
+
+
+def test_gradients_pass_through_a_tape():
+    weight = torch.ones(ROWS, requires_grad=True)
+    values = [weight.detach(), weight * 2, weight.detach(), weight * 3]
+    tape = Tape.begun(4, values[0], once=True)
+    tape.spread(1)
+    for step in range(1, 4):
+        tape.write(step, values[step])
+    tape.array.sum().backward()
+    assert torch.equal(weight.grad, torch.full((ROWS,), 5.0))
+
+
+def test_a_site_of_the_start_is_kept_at_the_start_only():
+    world = SEIR(small_world(ROWS, 4, 0.1, seed=1), 0.2, initial=0.5)
+    history = rollout(world, Fixed(1), rows=ROWS, horizon=3, record=["initial"])
+    assert history.sites["initial"][:, 0].any()
+    assert not history.sites["initial"][:, 1:].any()
+
+
+class SaysWhatItSaw:
+    """Repeats the sum of the actions of its history, which is kept once while it is the same."""
+
+    def __init__(self):
+        self.seen = []
+
+    def act(self, observation, history: History, draws):
+        self.seen.append(
+            (history.num_steps, history.length.tolist()[:2], history.action.sum().item() if draws.step else 0)
+        )
+        return torch.full_like(draws.ids, int(draws.step >= 2))
+
+
+def test_a_policy_sees_the_history_so_far_while_it_is_kept_once_and_after():
+    policy = SaysWhatItSaw()
+    world = SEIR(small_world(ROWS, 4, 0.1, seed=1), 0.2, initial=0.5)
+    rollout(world, policy, rows=ROWS, horizon=5)
+    assert policy.seen == [(t, [t, t], ROWS * max(0, t - 2)) for t in range(5)]
