@@ -25,7 +25,7 @@ from .cascading import (
     policy_value,
     state_free_policy,
 )
-from .citizens import Answers, Archetypes, Heuristic, Logits, Network, Routine, decide
+from .citizens import Answers, Archetypes, Heuristic, Logits, Perceptron, Routine, decide
 from .simple import Fixed, PlackettLuce, Replay, Table, UniformSlates
 
 __all__ = [
@@ -46,7 +46,7 @@ __all__ = [
     "LinTSCascade",
     "LinearBandit",
     "Logits",
-    "Network",
+    "Perceptron",
     "PlackettLuce",
     "Replay",
     "Routine",

@@ -18,7 +18,7 @@ from ethogram.envs.sessions.slates import Slates
 from ethogram.simulator import Draws, History, map_column
 
 
-class Sb3VecEnv(VecEnv):
+class SB3VecEnv(VecEnv):
     """A native Gymnasium vector environment as Stable-Baselines3's ``VecEnv``, stepped in one call.
 
     Its semantics: a row that ends starts again in the same step, its last observation is in

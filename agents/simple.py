@@ -1,4 +1,4 @@
-"""Policies that need no learning: uniform, fixed, a table, softmax slates, a replay."""
+"""Policies that need no learning: uniform, fixed, a table, softmax slates; and the simulator's replay, handed on."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -6,7 +6,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, History
+from ethogram.simulator import Draws, History, Replay
+
+__all__ = ["Fixed", "PlackettLuce", "Replay", "Table", "UniformSlates"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,22 +83,3 @@ class PlackettLuce:
         """(n, length) int64: the top of the scores plus Gumbel noise, which draws exactly this distribution."""
         noise = draws.gumbel("slate", self.scores.shape[-1])
         return (self.scores_in(observation) + noise).topk(self.length, dim=1).indices
-
-
-@dataclass(frozen=True, eq=False)
-class Replay:
-    """Plays back the actions of a recorded history: row i of the run does what row i did.
-
-    A row that had ended repeats its first action: what that leads to is padding, as in the record.
-    """
-
-    recorded: History
-
-    def act(self, observation: Any, history: History, draws: Draws) -> Any:
-        """The recorded action of this step."""
-        if len(draws.ids) != len(self.recorded) or not torch.equal(draws.ids, self.recorded.ids):
-            raise ValueError(
-                f"replay of {len(self.recorded)} recorded rows on {len(draws.ids)} rows: expected the same ids; "
-                "pass rows=recorded.ids to rollout"
-            )
-        return self.recorded.action_at(draws.step)

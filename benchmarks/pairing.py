@@ -9,14 +9,13 @@ large that the two runs have little left in common.
 
 import argparse
 from dataclasses import replace
-from typing import Any
 
 import torch
 
 from ethogram.agents.simple import Fixed, Table, UniformSlates
 from ethogram.envs.datasets import movielens_world
 from ethogram.envs.sessions import CascadingMDP, CascadingSession, good_medium_bad, movielens_formula, trap
-from ethogram.simulator import Do, contrast
+from ethogram.simulator import Do, Setup, contrast
 from ethogram.simulator.whatif import mean_return
 
 
@@ -42,31 +41,23 @@ def main() -> None:
         print(f"Without MovieLens sessions: {error}")
     print(f"{'world':<18} {'change':<34} {'effect on the mean return':<32} {'variance ratio':>14}")
     for name, mdp in instances.items():
-        world, policy = CascadingSession(mdp), UniformSlates(mdp.num_items, mdp.length)
+        policy = UniformSlates(mdp.num_items, mdp.length)
+        setup = Setup(CascadingSession(mdp), policy, rows=arguments.rows, horizon=arguments.horizon)
         best = mdp.attraction.argsort(dim=1, descending=True, stable=True)[:, : mdp.length]
-        changes: dict[str, dict[str, Any]] = {
-            "no change at all": {"interventions": [Do("attraction", lambda p: p)]},
-            "attraction 1 % lower": {"interventions": [Do("attraction", lambda p: 0.99 * p)]},
-            "attraction 10 % lower": {"interventions": [Do("attraction", lambda p: 0.9 * p)]},
-            "attraction halved": {"interventions": [Do("attraction", lambda p: 0.5 * p)]},
-            "attraction 10 % lower, last 2 steps": {
-                "interventions": [Do("attraction", lambda p: 0.9 * p, start=arguments.horizon - 2)]
-            },
-            "lists one item shorter": {"interventions": [Do("action", shorter)]},
-            "rewards 10 % lower": {"instead_world": CascadingSession(replace(mdp, reward=0.9 * mdp.reward))},
-            "the same list for everybody": {"instead_policy": Fixed(best[0])},
-            "the most attractive items": {"instead_policy": Table(best, stationary=True)},
+        poorer = CascadingSession(replace(mdp, reward=0.9 * mdp.reward))
+        changes: dict[str, list[Do] | Setup] = {
+            "no change at all": [Do("attraction", lambda p: p)],
+            "attraction 1 % lower": [Do("attraction", lambda p: 0.99 * p)],
+            "attraction 10 % lower": [Do("attraction", lambda p: 0.9 * p)],
+            "attraction halved": [Do("attraction", lambda p: 0.5 * p)],
+            "attraction 10 % lower, last 2 steps": [Do("attraction", lambda p: 0.9 * p, start=arguments.horizon - 2)],
+            "lists one item shorter": [Do("action", shorter)],
+            "rewards 10 % lower": replace(setup, world=poorer),
+            "the same list for everybody": replace(setup, policy=Fixed(best[0])),
+            "the most attractive items": replace(setup, policy=Table(best, stationary=True)),
         }
-        for change, how in changes.items():
-            effect = contrast(
-                world,
-                policy,
-                outcome=mean_return,
-                seeds=range(arguments.seeds),
-                rows=arguments.rows,
-                horizon=arguments.horizon,
-                **how,
-            )
+        for change, instead in changes.items():
+            effect = contrast(setup, instead, outcome=mean_return, seeds=range(arguments.seeds))
             print(f"{name:<18} {change:<34} {effect!s:<32} {effect.variance_ratio:>14.2f}")
 
 

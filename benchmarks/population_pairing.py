@@ -22,7 +22,7 @@ It is thrown out of step by one person more.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +32,7 @@ from torch import Tensor
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import SEIR
-from ethogram.simulator import Do, Draws, History, Record, Sites, Transition, ensemble, rollout
+from ethogram.simulator import Do, Draws, History, Processes, Record, Setup, Sites, Transition, ensemble, rollout
 from ethogram.simulator.networks import Contacts, erdos_renyi
 from ethogram.simulator.report.plots import COLOURS, label, panels, save
 from ethogram.simulator.whatif import Effect
@@ -232,21 +232,17 @@ def main() -> None:
     torch.set_num_threads(1)
     world = SEIR(erdos_renyi(n, 16.0, seed=1))
     check_exactness(world, HORIZON)
+    setup = Setup(world, Fixed(0), rows=n, horizon=HORIZON, record=RECORD)
     scenarios = {"as it is": [], **{str(change): [change.do] for change in changes(n)}}
     half = seeds[: max(2, len(seeds) // 2)]  # a stream says the same with fewer
     days = {
         way: ensemble(
-            instance,
-            Fixed(0),
+            replace(setup, world=instance),
             outcome=infection_day,
             seeds=some,
-            rows=n,
-            horizon=HORIZON,
             scenarios=scenarios,
-            record=RECORD,
             progress=True,
-            backend="processes",
-            workers=arguments.workers,
+            backend=Processes(arguments.workers),
         )
         for way, instance, some in (("keyed", world, seeds), ("stream", OneStream(world), half))
     }

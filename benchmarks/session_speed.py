@@ -131,11 +131,11 @@ def stable_baselines(mdp: CascadingMDP, rows: int, slates: Any) -> dict[str, Run
     try:
         from stable_baselines3.common.vec_env import DummyVecEnv
 
-        from ethogram.agents.sb3 import Sb3VecEnv
+        from ethogram.agents.sb3 import SB3VecEnv
     except ImportError:
         return {"by hand: SB3 DummyVecEnv": 'not installed; pip install "ethogram[sb3]"'}
     envs = gymnasium.make_vec(SESSION, num_envs=rows, mdp=mdp, flat=True, autoreset_mode=AutoresetMode.SAME_STEP)
-    ours, theirs = Sb3VecEnv(envs), DummyVecEnv(by_hand(mdp, rows))
+    ours, theirs = SB3VecEnv(envs), DummyVecEnv(by_hand(mdp, rows))
     ours.seed(0)
     ours.reset()
     theirs.seed(0)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.simulator import Do, Effect, Ensemble, History, ensemble, rollout
+from ethogram.simulator import Do, Effect, Ensemble, History, Setup, ensemble, rollout
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.networks import Contacts, scale_free, small_world
 from ethogram.simulator.report import pictures, plots
@@ -62,17 +62,9 @@ def simulate(contacts: Contacts, seeds: int) -> Ensemble:
         adopted: Tensor = history.column("adopted")  # (n, T) after each day
         return adopted[others]
 
-    return ensemble(
-        adoption(contacts),
-        Fixed(0.0),
-        outcome=lives,
-        seeds=range(seeds),
-        rows=contacts.num_people,
-        horizon=DAYS,
-        scenarios={NOBODY: [], **{name: campaign(who) for name, who in whom.items()}},
-        record=["adopted"],
-        progress=True,
-    )
+    setup = Setup(adoption(contacts), Fixed(0.0), rows=contacts.num_people, horizon=DAYS, record=["adopted"])
+    scenarios = {NOBODY: [], **{name: campaign(who) for name, who in whom.items()}}
+    return ensemble(setup, outcome=lives, seeds=range(seeds), scenarios=scenarios, progress=True)
 
 
 def spill_over(found: Ensemble, name: str, instead_of: str = NOBODY) -> Effect:

@@ -23,7 +23,7 @@ from torch import Tensor
 from ethogram.agents.citizens import Heuristic
 from ethogram.envs.epidemics import AGE_BANDS, Disease, Epidemic
 from ethogram.envs.people import Population, city_layers, synthetic_city
-from ethogram.simulator import Do, Effect, Ensemble, History, Record, ensemble
+from ethogram.simulator import Do, Effect, Ensemble, History, Processes, Record, Setup, ensemble
 from ethogram.simulator.report import pictures, plots, write_report
 
 DAYS, CLOSED, EARLIER = 126, 42, 28
@@ -74,18 +74,15 @@ def simulate(people: Population, world: Epidemic, seeds: int, workers: int | Non
     cell = world.area * len(AGE_BANDS) + world.age_band  # (n,) area and age band in one number
     core = [Record(name, reduce="sum") for name in ("action", "reward")]  # whole they would fill the memory
     core.append(Record("observation", every=DAYS, reduce=lambda seen: seen["cases"].mean()))
+    record = [*core, *(Record(site, reduce="sum", by=cell) for site in SITES)]
+    setup = Setup(world, Heuristic(when_ill=0.6, half=60.0), rows=len(people), horizon=DAYS, record=record)
     return ensemble(
-        world,
-        Heuristic(when_ill=0.6, half=60.0),
+        setup,
         outcome=kept,
         seeds=range(seeds),
-        rows=len(people),
-        horizon=DAYS,
         scenarios=what_ifs(people),
-        record=[*core, *(Record(site, reduce="sum", by=cell) for site in SITES)],
         progress=True,
-        backend="here" if workers == 1 else "processes",
-        workers=workers,
+        backend=None if workers == 1 else Processes(workers),
     )
 
 

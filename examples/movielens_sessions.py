@@ -14,6 +14,7 @@ found (`make data`), and a formula and a small world with a trap stand in otherw
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from ethogram.agents.cascading import (
 from ethogram.agents.simple import Table
 from ethogram.envs.datasets import load_movielens, paper_mdp, session_mdp
 from ethogram.envs.sessions import CascadingMDP, CascadingSession, trap
-from ethogram.simulator import Do, Effect, contrast, episodes
+from ethogram.simulator import Do, Effect, Setup, contrast, episodes
 from ethogram.simulator.report import plots, write_report
 from ethogram.simulator.whatif import cumulative_regret, mean_return, reward_by_step
 
@@ -106,21 +107,17 @@ def without_last(slates: Tensor) -> Tensor:
 
 def what_ifs(mdp: CascadingMDP, start: int, seeds: int, rows: int) -> dict[str, tuple[Effect, Effect]]:
     """For each change: its effect on the clicks at each step, and on those of a whole session."""
-    world = CascadingSession(mdp)
-    planner, myopic = Table(optimal_values(mdp)[1]), Table(myopic_policy(mdp))
-    changes: dict[str, dict[str, Any]] = {
-        f"lists of {mdp.length - 1} from step {start + 1}": {
-            "interventions": [Do("action", without_last, start=start)]
-        },
-        "myopic, not planned": {"instead_policy": myopic},
+    setup = Setup(CascadingSession(mdp), Table(optimal_values(mdp)[1]), rows=rows, horizon=mdp.horizon)
+    changes: dict[str, list[Do] | Setup] = {
+        f"lists of {mdp.length - 1} from step {start + 1}": [Do("action", without_last, start=start)],
+        "myopic, not planned": replace(setup, policy=Table(myopic_policy(mdp))),
     }
-    run: dict[str, Any] = {"seeds": range(seeds), "rows": rows, "horizon": mdp.horizon}
     return {
         name: (
-            contrast(world, planner, outcome=reward_by_step, **run, **change),
-            contrast(world, planner, outcome=mean_return, **run, **change),
+            contrast(setup, instead, outcome=reward_by_step, seeds=range(seeds)),
+            contrast(setup, instead, outcome=mean_return, seeds=range(seeds)),
         )
-        for name, change in changes.items()
+        for name, instead in changes.items()
     }
 
 

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ethogram.agents.cascading import myopic_policy, optimal_values
 from ethogram.agents.simple import Table, UniformSlates
 from ethogram.envs.sessions import CascadingSession, trap
-from ethogram.simulator import Draws, Effect, History, check_policy, ensemble
+from ethogram.simulator import Draws, Effect, History, Setup, check_policy, ensemble
 from ethogram.simulator.report import plots
 from ethogram.simulator.whatif import reward_by_step
 
@@ -70,11 +69,10 @@ def main() -> None:
         "myopic (knows the users)": Table(myopic_policy(mdp)),
         "uniform": UniformSlates(mdp.num_items, mdp.length),
     }
-    runs = {"seeds": range(seeds), "rows": rows, "horizon": mdp.horizon}
-    by_step = {  # (seeds, T), every policy on the same luck
-        name: ensemble(world, policy, outcome=reward_by_step, **runs).values["factual"]
-        for name, policy in tqdm(policies.items(), unit="policy")
-    }
+    setup = Setup(world, mine, rows=rows, horizon=mdp.horizon)
+    scenarios = {name: replace(setup, policy=policy) for name, policy in policies.items()}  # all on the same luck
+    found = ensemble(setup, outcome=reward_by_step, seeds=range(seeds), scenarios=scenarios, progress=True)
+    by_step = found.values  # (seeds, T) each
     total = {name: clicks.sum(1) for name, clicks in by_step.items()}  # (seeds,) a session
 
     ax = plots.axes("Policies on TRAP: mean ± 1 sd over runs", "step of the session", "clicks a list")

@@ -29,14 +29,14 @@ def train(mdp: CascadingMDP, seed: int, updates: int, rows: int) -> tuple[list[f
     """Clicks a session before training and after each update: of the model's best lists, and of lists it samples."""
     from stable_baselines3 import PPO
 
-    from ethogram.agents.sb3 import SB3Policy, Sb3VecEnv
+    from ethogram.agents.sb3 import SB3Policy, SB3VecEnv
 
     envs = gymnasium.make_vec(
         "ethogram/CascadingSession-v0", num_envs=rows, mdp=mdp, flat=True, autoreset_mode="SameStep"
     )
     model = PPO(
         "MlpPolicy",
-        Sb3VecEnv(envs),
+        SB3VecEnv(envs),
         n_steps=2 * mdp.horizon,
         batch_size=rows * mdp.horizon // 2,
         gamma=1.0,  # a session is short: clicks count alike whenever they come

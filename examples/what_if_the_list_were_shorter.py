@@ -18,7 +18,7 @@ from ethogram.agents.cascading import optimal_values
 from ethogram.agents.simple import Table
 from ethogram.envs.datasets import movielens_world
 from ethogram.envs.sessions import CascadingMDP, CascadingSession, movielens_formula
-from ethogram.simulator import Do, contrast
+from ethogram.simulator import Do, Setup, contrast
 from ethogram.simulator.report import plots
 from ethogram.simulator.whatif import mean_return, reward_by_step
 
@@ -55,9 +55,9 @@ def main() -> None:
         parser.error(f"--start {arguments.start}: expected 1 to {mdp.horizon - 1}, for sessions of {mdp.horizon} steps")
     world, policy = CascadingSession(mdp), Table(optimal_values(mdp)[1])
     shorter = [Do("action", without_last, start=arguments.start)]
-    runs = {"seeds": range(seeds), "rows": rows, "horizon": mdp.horizon}
-    by_step = contrast(world, policy, shorter, outcome=reward_by_step, progress=True, **runs)
-    total = contrast(world, policy, shorter, outcome=mean_return, **runs)
+    setup = Setup(world, policy, rows=rows, horizon=mdp.horizon)
+    by_step = contrast(setup, shorter, outcome=reward_by_step, seeds=range(seeds), progress=True)
+    total = contrast(setup, shorter, outcome=mean_return, seeds=range(seeds))
 
     ax = plots.axes(
         f"Lists of 2 instead of 3 after step {arguments.start}: {name}",

@@ -25,7 +25,18 @@ from torch import Tensor
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import LEVERS, epidemic_planner_world, per_1000
-from ethogram.simulator import Do, Draws, Effect, History, Policy, Record, WorldVectorEnv, ensemble, rollout
+from ethogram.simulator import (
+    Draws,
+    Effect,
+    History,
+    Policy,
+    Processes,
+    Record,
+    Setup,
+    WorldVectorEnv,
+    ensemble,
+    rollout,
+)
 from ethogram.simulator.populations import Planner
 from ethogram.simulator.report import plots
 from ethogram.simulator.whatif import mean_return
@@ -71,11 +82,11 @@ def train(world: Planner, steps: int, seed: int = 0) -> "SB3Policy":
     """PPO after so many weeks in a world; its policy is linear in the features, so that few weeks are enough."""
     from stable_baselines3 import PPO
 
-    from ethogram.agents.sb3 import SB3Policy, Sb3VecEnv
+    from ethogram.agents.sb3 import SB3Policy, SB3VecEnv
 
     model = PPO(
         "MlpPolicy",
-        Sb3VecEnv(WorldVectorEnv(world, 8, WEEKS, "SameStep")),
+        SB3VecEnv(WorldVectorEnv(world, 8, WEEKS, "SameStep")),
         n_steps=WEEKS,
         batch_size=104,
         gamma=0.99,
@@ -94,15 +105,13 @@ def train(world: Planner, steps: int, seed: int = 0) -> "SB3Policy":
 def fixed_levers(world: Planner, cities: int) -> dict[tuple[int, ...], Tensor]:
     """Each of the 16 settings, the best first: what it earns in each of a few cities."""
     settings = list(itertools.product((0, 1), repeat=len(LEVERS)))
+    setup = Setup(world, Fixed(settings[0]), rows=1, horizon=WEEKS)
     found = ensemble(
-        world,
-        Fixed(settings[0]),
-        scenarios={str(setting): [Do("action", torch.tensor(setting))] for setting in settings},
+        setup,
         outcome=mean_return,
         seeds=range(1, 1 + cities),
-        rows=1,
-        horizon=WEEKS,
-        backend="processes",
+        scenarios={str(setting): replace(setup, policy=Fixed(setting)) for setting in settings},
+        backend=Processes(),
         progress=True,
     )
     earned = {setting: found.values[str(setting)] for setting in settings}

@@ -13,7 +13,7 @@ from .memory import Memory, nothing_yet, steps_remembered
 from .recording import Record
 from .rollout import episodes, rollout
 from .sites import Do, Sites
-from .whatif import Effect, Ensemble, abduct, contrast, ensemble
+from .whatif import Effect, Ensemble, Processes, Ray, Replay, Setup, abduct, contrast, ensemble
 from .world import Learner, Policy, Remembering, Transition, World
 
 __all__ = [
@@ -27,8 +27,12 @@ __all__ = [
     "Learner",
     "Memory",
     "Policy",
+    "Processes",
+    "Ray",
     "Record",
     "Remembering",
+    "Replay",
+    "Setup",
     "Sites",
     "Transition",
     "World",

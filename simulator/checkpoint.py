@@ -81,7 +81,7 @@ def _packed(tree: Any) -> Any:
 
 
 def _unpacked(tree: Any) -> Any:
-    """What ``_packed`` has packed."""
+    """The inverse of ``_packed``."""
     if isinstance(tree, tuple):
         dtype, shape, content = tree
         content = content.numpy() if isinstance(content, Tensor) else np.array(content, dtype=dtype)

@@ -298,7 +298,7 @@ def _unit(bits: Tensor) -> Tensor:
 
 
 def thresholds(probability: Tensor) -> Tensor:
-    """How many of the 2^31 values that a draw can take are below each probability; int64, of the same shape.
+    """Count the values, of the 2^31 that a draw can take, below each probability; int64, of the same shape.
 
     A draw is a 31-bit integer v turned into a float32 u(v), never decreasing in v. So ``u < p`` is
     ``v < thresholds(p)``: compiled code may compare integers and get the same outcomes.

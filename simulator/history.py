@@ -40,7 +40,7 @@ def _swap(column: Column) -> Column:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What n rows (sessions, devices, people) saw, did and were given over T steps.
+    """The record of what n rows (sessions, devices, people) saw, did and were given over T steps.
 
     Columns are stored as Gymnasium batches their spaces, with time second: ``observation`` (n, T + 1, …), the last
     one being what was seen after the last action; ``action`` (n, T, …); ``reward`` (n, T) float32; ``terminated``
@@ -295,7 +295,7 @@ class History:
 
 
 class SoFar(History):
-    """What a run shows of itself while it goes on: no array is made before somebody asks for it."""
+    """The history of a run that goes on: no array is made before somebody asks for it."""
 
     @classmethod
     def of_run(cls, recorder: Any, run: Any, scenario: str) -> "SoFar":

@@ -104,7 +104,7 @@ def event(key: np.uint64, ids: Array, hazard: Array, out: Array) -> bool:
 
 @compiled
 def invert_cdf(uniform: Array, cumulative: Array, which: Array, out: Array) -> None:
-    """How many entries of row ``which[i]`` of a cumulative table, its last left out, are <= ``uniform[i]``."""
+    """Count the entries of row ``which[i]`` of a cumulative table, its last left out, that are <= ``uniform[i]``."""
     last = cumulative.shape[1] - 1
     for i in range(uniform.shape[0]):
         row, u, count = cumulative[which[i]], uniform[i], 0

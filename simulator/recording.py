@@ -1,4 +1,4 @@
-"""What a run keeps of its sites: Record says how, and the recorder writes it, time first."""
+"""The record of a run's sites: Record says how, and the recorder writes it, time first."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from .run import Run
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """How a site is recorded, where keeping every row of every step would be too much.
+    """A way to record a site, where keeping every row of every step would be too much.
 
     What it keeps goes to ``history.thinned[site]``, (n, T', …) of the steps kept, or, with ``reduce``, to
     ``history.series[site]``, (T', …), or (T', num_groups, …) with ``by``.
@@ -48,7 +48,7 @@ class Record:
             raise ValueError(f"by of Record('{self.site}') is {what}: expected an int64 tensor (n,), groups from 0")
 
     def reduced(self, value: Any) -> Any:
-        """What is kept of a step's value: the value, its mean or sum over rows or groups, or what a function makes."""
+        """The kept part of a step's value: the value, its mean or sum over rows or groups, or what a function makes."""
         if self.reduce is None:
             return value
         if not isinstance(self.reduce, str):
@@ -153,7 +153,7 @@ class Recorder:
         self.columns[name][step] = who
 
     def history(self, run: Run, scenario: str) -> History:
-        """What there is of a run that is over, or of its steps so far."""
+        """The History of a run that is over, or of its steps so far."""
         steps, draws, columns = run.draws.step, run.draws, dict(self.columns)
         if run.alive is not None and "reward" in columns:  # 0 from a row's end on, whatever an intervention made of it
             reward = columns["reward"]
@@ -182,7 +182,7 @@ class Recorder:
 
     @property
     def kept(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-        """What a checkpoint keeps: columns, series, thinned."""
+        """The content of a checkpoint: columns, series, thinned."""
         return self.columns, self.series, self.thinned
 
     def restore(self, step: int, kept: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
@@ -279,7 +279,7 @@ def _in_numpy(leaf: Any) -> bool:
 
 
 def _bits(leaf: Tensor) -> Any:
-    """What a tensor holds, as integers, one entry along an axis where it repeats."""
+    """The bits of a tensor, as integers, one entry along an axis where it repeats."""
     array = leaf.numpy()
     if 0 in array.strides:
         array = array[tuple(slice(1) if stride == 0 else slice(None) for stride in array.strides)]

@@ -46,7 +46,7 @@ class Run:
         self.observation = self.site("observation", observation)
 
     def act(self, history: History) -> Any:
-        """What the policy does next; it sees the observation and ``history``."""
+        """The policy's next action; it sees the observation and ``history``."""
         assert self.policy is not None
         return self.policy.act(self.observation, history, self.draws.scoped("policy"))
 
@@ -92,7 +92,7 @@ class Run:
 
     @property
     def bookkeeping(self) -> tuple[Any, Column, Tensor, Tensor]:
-        """What a checkpoint keeps: state, observation, length, alive."""
+        """The content of a checkpoint: state, observation, length, alive."""
         alive = torch.ones_like(self.draws.ids, dtype=torch.bool) if self.alive is None else self.alive
         return self.state, self.observation, self.length, alive
 

@@ -87,7 +87,7 @@ Scenario = Sequence[Do]  # interventions that act together
 
 
 class Sites:
-    """What a world names its quantities with. ``rollout`` makes one; call it as ``site(name, value)``."""
+    """The function with which a world names its quantities. ``rollout`` makes one; call it as ``site(name, value)``."""
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from .sites import Sites
 
 
 class Transition(NamedTuple):
-    """What one step brings, for n rows."""
+    """The result of one step, for n rows."""
 
     state: Any  # the world's own: a tensor, or a (frozen dataclass, tuple or dict) of tensors, first axis rows
     observation: Column  # (n, …) as the observation space batches it
@@ -52,7 +52,7 @@ class World(Protocol):
 
 @runtime_checkable
 class Policy(Protocol):
-    """What acts. Memoryless policies ignore ``history``; stochastic ones take their chance from ``draws``.
+    """Anything that acts. Memoryless policies ignore ``history``; stochastic ones take their chance from ``draws``.
 
     ``draws.step`` is the step of the episode, which non-stationary policies read.
     """

@@ -52,7 +52,7 @@ from ethogram.simulator.history import History
 from ethogram.simulator.ope import iips, position_propensity, prefix_propensity, rips, rounds
 from ethogram.simulator.rollout import episodes, rollout
 from ethogram.simulator.sites import Do
-from ethogram.simulator.whatif import abduct, contrast, ensemble, mean_return, session_length, state_share, total
+from ethogram.simulator.whatif import Setup, abduct, contrast, ensemble, mean_return, session_length, state_share, total
 
 # ---- sessions
 
@@ -231,20 +231,20 @@ def clicks_by_step(history):
 
 
 WEAKER = [Do("attraction", lambda p: 0.8 * p, start=3)]
+SETUP = Setup(TRAP, UNIFORM, rows=16, horizon=6)
 
 
 @case
 def ensemble_of_scenarios():
-    run = {"rows": 16, "horizon": 6, "seeds": range(3), "scenarios": {"factual": (), "late": WEAKER}}
-    return dict(ensemble(TRAP, UNIFORM, outcome=clicks_by_step, **run).values)
+    scenarios = {"factual": (), "late": WEAKER}
+    return dict(ensemble(SETUP, outcome=clicks_by_step, seeds=range(3), scenarios=scenarios).values)
 
 
 @case
 def contrasts():
-    run = {"rows": 16, "horizon": 6, "seeds": range(3), "outcome": clicks_by_step}
-    changes = {"site": {"interventions": WEAKER}, "policy": {"instead_policy": Fixed([3, 4])}}
-    changes["world"] = {"instead_world": replace(TRAP, mdp=replace(trap(), reward=trap().reward / 2))}
-    found = {name: contrast(TRAP, UNIFORM, **change, **run) for name, change in changes.items()}
+    changes = {"site": WEAKER, "policy": replace(SETUP, policy=Fixed([3, 4]))}
+    changes["world"] = replace(SETUP, world=replace(TRAP, mdp=replace(trap(), reward=trap().reward / 2)))
+    found = {name: contrast(SETUP, new, outcome=clicks_by_step, seeds=range(3)) for name, new in changes.items()}
     return {name: {"factual": e.factual, "counterfactual": e.counterfactual} for name, e in found.items()}
 
 

@@ -11,7 +11,7 @@ from ethogram.simulator import Draws, History
 
 @dataclass(eq=False)
 class CascadeBandit:
-    """What the family shares: counting, and showing the items of largest ``index``."""
+    """The base of the family: counting, and showing the items of largest ``index``."""
 
     num_items: int  # N
     length: int  # K, items in a list
@@ -52,7 +52,7 @@ class CascadeBandit:
         return self.clicks / self.examined.clamp(min=1)
 
     def _level(self, lists: int) -> float:
-        """What an index owes to time alone, after so many lists."""
+        """The part of an index that is owed to time alone, after so many lists."""
         return 0.0
 
     def _if_examined(self, bound: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class CascadeBandit:
 
 
 def count_feedback(history: History, num_items: int) -> tuple[Tensor, Tensor]:
-    """How often each item was clicked and examined, both (N,) float64.
+    """Count how often each item was clicked and examined, both (N,) float64.
 
     history: slates (n, T, K) int64, -1 for empty positions, and the site "click" (n, T) int64, the position clicked,
     K for none. Items from the top to the click are examined, all of them where nothing was clicked.
@@ -81,7 +81,7 @@ def count_feedback(history: History, num_items: int) -> tuple[Tensor, Tensor]:
 
 
 def cascade_regret(attraction: Tensor, slates: Tensor) -> Tensor:
-    """What each list falls short of the best in probability of a click: 1 - prod(1 - w) of the best K less its own.
+    """The shortfall of each list in probability of a click: 1 - prod(1 - w) of the best K less its own.
 
     attraction: (N,) float64, w. slates: (…, K) int64, -1 for empty positions. Returns (…,) float64.
     """

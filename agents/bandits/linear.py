@@ -15,7 +15,7 @@ from .sampling import normal
 
 @dataclass(eq=False)
 class LinearBandit(CascadeBandit):
-    """What the linear agents share: an item's attraction is x^T theta, with ridge regression of clicks on features.
+    """The base of the linear agents: an item's attraction is x^T theta, with ridge regression of clicks on features.
 
     features: (N, d) float64, the x of each item; ``svd_features`` makes them from clicks.
     noise: sigma, in M = I + X^T diag(examined) X / sigma^2 and theta_hat = M^-1 X^T clicks / sigma^2.

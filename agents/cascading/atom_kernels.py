@@ -14,7 +14,7 @@ _Array = np.ndarray[Any, Any]
 
 
 class ListCounts(NamedTuple):
-    """What AdaptVI keeps of the past, for each of L lists."""
+    """AdaptVI's memory of the past, for each of L lists."""
 
     shown: _Array  # (S, L)
     reward: _Array  # (S, L) sum of rewards

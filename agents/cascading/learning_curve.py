@@ -22,7 +22,7 @@ _Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, eq=False)
 class LearningCurve:
-    """What a run of K episodes was worth, in the initial state; float64."""
+    """The worth of a run of K episodes, in the initial state; float64."""
 
     optimal: float  # V*
     value: Tensor  # (K,) exact value of the policy of each episode

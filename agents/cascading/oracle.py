@@ -91,7 +91,7 @@ def best_permutation_by_search(
     length: int,
     attraction_if_none_worth: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """What ``best_permutation`` returns, found by valuing every list: O(N^m) a state, on the CPU.
+    """The list of ``best_permutation``, found by valuing every list: O(N^m) a state, on the CPU.
 
     Lists whose values differ by less than 1e-12, relative to them where they exceed 1, are ties, which break as there.
     """

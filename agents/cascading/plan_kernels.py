@@ -18,7 +18,7 @@ _Array = np.ndarray[Any, Any]
 
 
 class Rule(NamedTuple):
-    """What an algorithm makes of its counts."""
+    """The rule by which an algorithm plans from its counts."""
 
     log_attraction: float  # L of the bonus on attraction, or its part that does not depend on the count
     log_transition: float  # L of the bonus on p V, likewise
@@ -42,7 +42,7 @@ class Counts(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What follows from the counts of one state on their own."""
+    """Bounds that follow from the counts of one state on their own."""
 
     attraction_upper: _Array  # (S, N)
     attraction_lower: _Array  # (S, N)

@@ -1,7 +1,5 @@
 """Citizens: what people do in a city such as ``Epidemic``, by routine, by rule, or as a language model says.
 
-Those fitted to data are in ``citizen_fits``.
-
 Each policy gives every person two probabilities, of isolating and of wanting a job, and ``decide`` draws. The names
 of the columns that people see are all that a policy knows of the world. None remembers anything of the people, so
 all of them act in any batch, in any order, and for a planner.
@@ -16,7 +14,7 @@ from .archetypes import Archetypes
 from .decisions import decide
 from .features import Features, decisions
 from .logits import Logits
-from .network import Network
+from .perceptron import Perceptron
 from .relaxed import Relaxed
 from .rules import Heuristic, Routine
 
@@ -26,7 +24,7 @@ __all__ = [
     "Features",
     "Heuristic",
     "Logits",
-    "Network",
+    "Perceptron",
     "Relaxed",
     "Routine",
     "decide",

@@ -79,7 +79,7 @@ class Archetypes:
         return table[code]
 
     def _question(self, group: int, levels: Sequence[tuple[str, Sequence[Any]]], period: int) -> Question:
-        """What the people of a group have in common, in the order of ``by``."""
+        """The question that describes what the people of a group have in common, in the order of ``by``."""
         found: Question = {"period": period}
         for name, meaning in reversed(levels):
             group, level = divmod(group, len(meaning))

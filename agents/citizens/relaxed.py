@@ -41,7 +41,7 @@ class Relaxed:
         if isinstance(self.citizens, Archetypes) or not hasattr(self.citizens, "probabilities"):
             raise TypeError(
                 f"citizens are {type(self.citizens).__name__}: expected some with probabilities(observation) that have "
-                "a gradient, such as Heuristic, Logits or Network; fit others by search"
+                "a gradient, such as Heuristic, Logits or Perceptron; fit others by search"
             )
 
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:

@@ -75,7 +75,7 @@ def fit_product(
 def _expect_skips_compiled(
     pair: Tensor, where: Tensor, count: Tensor, attraction: Tensor, examination: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """How many of the skips attracted, by pair, and were examined, by context."""
+    """The number of skips that attracted, by pair, and that were examined, by context."""
     attracted, examined = torch.zeros_like(attraction), torch.zeros_like(examination)
     tensors = pair, where, count, attraction, examination, attracted, examined
     kernels.expect_skips(*(t.numpy() for t in tensors))

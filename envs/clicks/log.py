@@ -15,7 +15,7 @@ _NO_LIMIT = 2**62
 
 @dataclass(frozen=True, eq=False)
 class ClickLog:
-    """What n users were shown and clicked.
+    """Lists that n users were shown, and their clicks.
 
     state: (n,) int64, the user state in which (or the query for which) each slate was shown. slates: (n, m) int64,
     1 to m distinct items, then -1 for empty positions. clicks: (n, m) bool, none on an empty position.

@@ -13,14 +13,14 @@ from .log import ClickLog, check_probability, check_shown, look_up
 
 
 class Perplexity(NamedTuple):
-    """How surprised a model is by each click or skip, 1 (certain and right) to 2 (a coin toss) and beyond."""
+    """A model's surprise at each click or skip, 1 (certain and right) to 2 (a coin toss) and beyond."""
 
     overall: float  # mean of by_position
     by_position: Tensor  # (m,) float64
 
 
 class ClickModel(ABC):
-    """What all click models can do; ``CascadingSession(mdp, user=model)`` lets one click in the world.
+    """The base class of click models; ``CascadingSession(mdp, user=model)`` lets one click in the world.
 
     Items and states out of a model's range, malformed slates and probabilities outside [0, 1] raise ValueError.
     """
@@ -28,7 +28,7 @@ class ClickModel(ABC):
     attraction: Tensor  # (S, N), of the models that have one
 
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
-        """Which positions each user clicks, (n, m) bool.
+        """The positions that each user clicks, (n, m) bool.
 
         observation: "state" (n,) int64, "slate" (n, m) int64, and if present "attraction" (n, m) in [0, 1], which
         then stands in for the model's own, so that a world can intervene on it.

@@ -30,7 +30,7 @@ HazardOf = Callable[[City, Mapping[str, Tensor], Draws], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class CompiledDay:
-    """What a day needs of a city on the CPU; see ``Epidemic``, whose parameters these are."""
+    """The compiled day of a city on the CPU, and what it needs; see ``Epidemic``, whose parameters these are."""
 
     layers: Mapping[str, Network]
     weight: Mapping[str, float]  # of each layer
@@ -96,7 +96,7 @@ class CompiledDay:
 
     @cached_property
     def _rows(self) -> dict[str, tuple[Any, ...]]:
-        """Of the layers that are the same every day."""
+        """The rows of the layers that are the same every day."""
         return {name: _rows_of(layer) for name, layer in self.layers.items() if isinstance(layer, Contacts)}
 
     @cached_property
@@ -106,7 +106,7 @@ class CompiledDay:
         return [torch.tensor(p, dtype=torch.float64).cumsum(0).numpy() for p in both]
 
     def _attends(self, now: Any, alive: Array, isolates: Array, day: int, look: "_Look") -> dict[str, Array | Tensor]:
-        """What people keep of a layer's contacts, (n,) float32: 0 or 1, or a tensor where an intervention says it."""
+        """The kept share of a layer's contacts, (n,) float32: 0 or 1, or a tensor where an intervention says it."""
         out, home, work = (np.empty(len(alive), np.float32) for _ in range(3))
         since = day - self.measures.quarantine_days
         kernels.attending(alive, isolates, now.confirmed_on, now.employed, since, out, home, work)
@@ -301,7 +301,7 @@ def _array(value: Array | Tensor) -> Array:
 
 
 def _rows_of(contacts: Contacts) -> tuple[Any, ...]:
-    """What ``kernels.reach`` takes of contacts, and the largest message for which their sums are exact."""
+    """The arrays of contacts that ``kernels.reach`` takes, and the largest message for which their sums are exact."""
     weight = np.zeros(0, np.float32) if contacts.weight is None else contacts.weight.numpy()
     limit = 2.0**53 * RESOLUTION / max(contacts.most, 1e-300)
     return contacts.start.numpy().view(np.uint64), contacts.target.numpy().view(np.uint32), weight, limit

@@ -40,7 +40,7 @@ def gamma_days(mean: float, sd: float, days: int) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Disease:
-    """How an infection spreads and ends. By age: in AGE_BANDS, bands of ten years."""
+    """The course of an infection: how it spreads and ends. By age: in AGE_BANDS, bands of ten years."""
 
     # Mean infections by an early case among contacts of susceptibility 1, before any of them is infected twice: in
     # small groups that cannot be left out, and they are about a tenth fewer in a synthetic city.
@@ -76,7 +76,7 @@ class Disease:
 
     @cached_property
     def shed_by_case(self) -> float:
-        """What a case sheds on average from infection to the end."""
+        """The shedding of an average case, from infection to the end."""
         days = torch.arange(1, self.shedding.shape[1])[:, None]
         exposed, ill = (torch.tensor([0.0, *p], dtype=torch.float64) for p in (self.exposed_days, self.infectious_days))
         ends = torch.arange(len(exposed)), torch.arange(len(exposed) + len(ill) - 1)

@@ -27,7 +27,7 @@ class Economy:
     spending: float = 0.9  # of a weekly wage
 
     def demand(self, people: int, adults: float, isolated: int, poor: int) -> float:
-        """What a city of so many people spends, as a share of normal times.
+        """The spending of a city of so many people, as a share of normal times.
 
         people, isolated, poor: of the living; poor: those who look for work and are paid no stimulus. adults: the
         share of all people who are of working age.

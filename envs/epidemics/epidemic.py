@@ -89,7 +89,7 @@ class Epidemic:
 
     @property
     def num_people(self) -> int:
-        """How many people live in the city."""
+        """The number of people in the city."""
         return self._any_layer.num_people
 
     def repeated(self, times: int) -> "Epidemic":
@@ -100,7 +100,7 @@ class Epidemic:
 
     @property
     def observation_space(self) -> spaces.Dict:
-        """What a citizen sees; see the class."""
+        """The columns that a citizen sees; see the class."""
         age, area = spaces.Box(0, 120, (), np.int64), spaces.Box(0, MOST_AREAS - 1, (), np.int64)
         flag, per_1000 = spaces.Box(0, 1, (), np.int8), spaces.Box(-1000, 1000, (), np.float32)
         wages = spaces.Box(-1e4, 1e4, (), np.float32)
@@ -134,7 +134,7 @@ class Epidemic:
 
     @cached_property
     def strength(self) -> float:
-        """What an average person's contacts in all layers weigh; of all shards' people, where there are several."""
+        """The weight of an average person's contacts in all layers; of all shards' people, where there are several."""
         people, total = int(self._residents.sum(dtype=torch.float64)), 0.0
         for name, layer in self.layers.items():
             strength = layer.strength.to(self.age.device)
@@ -169,7 +169,7 @@ class Epidemic:
         return next(iter(self.layers.values()))
 
     def weight(self, layer: str) -> float:
-        """What multiplies a whole layer; for worlds built on this one, as are the public methods below."""
+        """The factor of a whole layer; for worlds built on this one, as are the public methods below."""
         return self.layer_weight.get(layer, 1.0)
 
     def reset(self, draws: Draws, site: Sites) -> tuple[City, Column]:
@@ -344,7 +344,7 @@ class Epidemic:
         return torch.tensor(value, device=self.age.device).expand(self.num_people)
 
     def _count(self, who: Tensor, by: Tensor | None = None, groups: int = 1) -> Any:
-        """How many people; or (groups,) of each group."""
+        """The number of people; or (groups,) of each group."""
         count = who.sum() if by is None else by[who].bincount(minlength=groups)
         count = over_shards(self._any_layer, count)
         return int(count) if by is None else count

@@ -61,7 +61,7 @@ def seir_day(
     after: Array,
     reward: Array,
 ) -> None:
-    """What happens to each person in a day of ``SEIR``, where nobody records or changes what lies in between.
+    """Move each person on by a day of ``SEIR``, where nobody records or changes what lies in between.
 
     keys (3,) uint64 and chances (3,) float32: of infection (its chance is not used), onset and recovery. total: what
     reaches each person, of any type. after, reward: to be filled.

@@ -112,5 +112,5 @@ def levers(world: Epidemic) -> list[list[Do]]:
 
 
 def _share(world: Epidemic, layer: str) -> Any:
-    """Of all people, the share who have contacts in a layer."""
+    """The share of all people who have contacts in a layer."""
     return (world.layers[layer].strength > 0).double().mean().item() if layer in world.layers else 0.0

@@ -195,7 +195,7 @@ class RelaxedEpidemic:
         return Cases(*(torch.cat([a[:, None], b[:, :-1]], 1) for a, b in zip(new, cases, strict=True)))
 
     def _seen(self, observation: Any, announced: Tensor) -> Any:
-        """What people see, columns (n,), with the gradient of what is announced."""
+        """The columns (n,) that people see, with the gradient of what is announced."""
         cases, area = announced[:, 1], self.city.area
         change = cases - announced[:, 2:].mean(1)
         return observation | {
@@ -227,7 +227,7 @@ def _plain(draws: Draws) -> Draws:
 
 
 def _became(site: Sites, name: str, relaxed: Tensor) -> Tensor:
-    """What interventions make of an event, with the gradient where it still hangs on whether it happens.
+    """The event that interventions leave, with the gradient where it still hangs on whether it happens.
 
     relaxed: (n,), or (n, D) of different cases of a person.
     """
@@ -237,5 +237,5 @@ def _became(site: Sites, name: str, relaxed: Tensor) -> Tensor:
 
 
 def _with_gradient(exact: Tensor, relaxed: Tensor) -> Tensor:
-    """What happened, with the gradient of its relaxed form."""
+    """The event that happened, with the gradient of its relaxed form."""
     return exact + (relaxed - relaxed.detach())

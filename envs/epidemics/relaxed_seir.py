@@ -61,12 +61,12 @@ class RelaxedSEIR:
 
     @property
     def observation_space(self) -> spaces.Box:
-        """How much of a person is in each stage."""
+        """The part of a person in each stage."""
         return spaces.Box(0, 1, (4,), np.float64)
 
     @property
     def action_space(self) -> spaces.Box:
-        """How much a person stays at home, if in each stage."""
+        """The extent to which a person stays at home, if in each stage."""
         return spaces.Box(0, 1, (4,), np.float64)
 
     def reset(self, draws: Draws, site: Sites) -> tuple[Tensor, Tensor]:

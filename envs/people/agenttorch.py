@@ -108,11 +108,11 @@ def read_series(path: str | Path) -> Array:
 
 
 class _Refused(Exception):
-    """What a pickle asks for and does not get."""
+    """A name that a pickle asks for and does not get."""
 
 
 class _Record:
-    """What something would have been called with, and the state it would have been given."""
+    """A stand-in for what a pickle would make: the arguments of the call, and the state it would have been given."""
 
     args: tuple[Any, ...]
     state: Any = None

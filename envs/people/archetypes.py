@@ -62,7 +62,7 @@ def from_archetypes(
 
 
 def _kind(attribute: str, specs: Mapping[str, Any]) -> type:
-    """What an attribute's column holds in all archetypes together: float, int, bool, or str for categories."""
+    """The type of an attribute's column in all archetypes together: float, int, bool, or str for categories."""
     kinds: dict[str, type] = {}
     for name, spec in specs.items():
         ends = {type(end) for end in (spec if isinstance(spec, tuple) and len(spec) == 2 else (spec,))}

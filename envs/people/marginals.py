@@ -108,7 +108,7 @@ def _target(key: tuple[str, ...], table: Table, categories: Categories) -> Tenso
 
 
 def _counted_by(people: Population, categories: Categories) -> Tensor:
-    """How many people are in each cell, float64."""
+    """The number of people in each cell, float64."""
     cell, shape = np.zeros(len(people), np.int64), [len(names) for names in categories.values()]
     for name, wanted in categories.items():
         codes, there = people[name].cpu().numpy(), list(people.labels.get(name, ()))
@@ -245,7 +245,7 @@ def _balanced(counts: Array, expected: Array, marginals: Sequence[tuple[int, ...
 def _move(
     gain: Array, loss: Array, marginals: Sequence[tuple[int, ...]]
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Where one more person helps and where one fewer does, or None: the best pair that shares as little as it can."""
+    """The cells where one more person helps and where one fewer does, sharing as little as they can; or None."""
     for shared in range(len(marginals)):
         for kept in combinations(marginals, shared):  # in these the two cells are in the same entry
             fixed = set().union(*kept)

@@ -79,7 +79,7 @@ class Population:
 
     @property
     def device(self) -> torch.device:
-        """Where the columns are."""
+        """The device that the columns are on."""
         return next(iter(self.columns.values())).device
 
     def to(self, device: str | torch.device) -> "Population":
@@ -98,7 +98,7 @@ class Population:
         return Population({**self.columns, name: column}, {**self.labels, **more})
 
     def mask(self, **where: Any) -> Tensor:
-        """Who belongs to a subgroup, (n,) bool: what ``Do(who=)`` takes.
+        """The members of a subgroup, (n,) bool: what ``Do(who=)`` takes.
 
         where: column = the category's name, the number or the bool; several in a list, tuple, set or range mean any
         of them. Several columns mean all of them: ``people.mask(area="Astoria", age=range(18, 65))``.
@@ -114,7 +114,7 @@ class Population:
         return chosen
 
     def _code(self, name: str, value: Any) -> int:
-        """What stands in the column for a value as a reader writes it."""
+        """The code that stands in the column for a value as a reader writes it."""
         if name in self.labels:
             if value not in self.labels[name]:
                 raise LookupError(f"column '{name}' has no category {value!r}; it has {some(self.labels[name])}")

@@ -127,7 +127,7 @@ def recoded(name: str, codes: Array, names: Sequence[Any], wanted: Sequence[Any]
 
 
 def systematic_counts(weights: Array, num_people: int, seed: int, site: str) -> Array:
-    """How many of ``num_people`` fall on each row, (R,) int64: systematic sampling with one draw for all rows.
+    """The number of people on each row, (R,) int64: ``num_people`` by systematic sampling with one draw for all rows.
 
     weights: (R,) float64 from 0. site: names the draw. Counts sum to num_people. Those of a row, and of any run of
     consecutive rows, are its expectation rounded down or up (but for float64's rounding of the running sum); the

@@ -161,7 +161,7 @@ class CascadingSession:
         return Transition(moved, moved, torch.from_numpy(reward), never)
 
     def evidence(self, history: History) -> dict[str, tuple[Tensor, Tensor]]:
-        """What a history with the site "click" reveals of this world's draws, for ``contrast.abduct``.
+        """The draws of this world that a history with the site "click" reveals, for ``abduct``.
 
         Items above the click did not attract, the clicked one did, those below were not looked at; the next
         observation is the state drawn.

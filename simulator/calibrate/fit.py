@@ -114,7 +114,7 @@ def square_root(covariance: Tensor) -> Tensor:
 
 
 def weighted_quantile(values: Tensor, weight: Tensor, level: float) -> float:
-    """Of a weighted sample, (k,) each."""
+    """The value below which a share ``level`` of a weighted sample lies; values and weight (k,)."""
     order = values.argsort()
     place = torch.searchsorted(weight[order].cumsum(0), level * float(weight.sum()))
     return values[order[min(int(place), len(order) - 1)]].item()

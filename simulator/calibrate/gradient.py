@@ -1,6 +1,7 @@
-"""Fit_by_gradient."""
+"""Calibration by gradient: Adam on the mean series, then the delta method's interval."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -48,83 +49,97 @@ def fit_by_gradient(
     from, to the same bits; removed at the end.
     """
     names, box, observed = checked(bounds, observed)
-    series = series_of(simulate, observed)
-    seeds = checked_seeds(seeds)
+    search = _Search(names, box, observed, series_of(simulate, observed), checked_seeds(seeds), spread)
     if steps < 1 or spread < 2 * len(names) + 2:
         raise ValueError(f"steps={steps}, spread={spread}: expected 1 or more, and at least {2 * len(names) + 2}")
-    middle = {name: (low + high) / 2 for name, (low, high) in bounds.items()} | dict(start or {})
-    if sorted(middle) != sorted(names) or not all(bounds[n][0] < middle[n] < bounds[n][1] for n in names):
-        raise ValueError(f"start is {middle}: expected for each of {list(names)} a value inside its bounds")
-    where = torch.tensor([middle[name] for name in names], dtype=torch.float64)
-    half = (steps + 1) // 2
-    state = {
-        "at": logit(where, box),
-        "mean": torch.zeros_like(where),  # Adam's
-        "square": torch.zeros_like(where),
-        "whiten": torch.eye(len(observed), dtype=torch.float64),  # what differences are multiplied by
-    }
+    state = _begun(search.place_of(start or {}), torch.eye(len(observed), dtype=torch.float64))
     trace: list[list[float]] = []
-
-    def mean_series(at: Tensor) -> Tensor:
-        parameters = dict(zip(names, inside_box(at, box).unbind(), strict=True))
-        found = torch.stack([series(parameters, seed) for seed in seeds]).mean(0)
-        if not found.requires_grad:
-            raise ValueError(
-                "simulate gives a series without a gradient in the parameters: run a world that has one with draws "
-                "that do, such as envs.relaxed, or use fit_by_search"
-            )
-        return found
-
-    def by_chance(at: Tensor, number: int) -> Tensor:
-        """(spread, K) how series at the same parameters differ from their mean, with seeds of their own each time."""
-        parameters = dict(zip(names, inside_box(at, box).tolist(), strict=True))
-        fresh = range(max(seeds) + 1 + number * spread, max(seeds) + 1 + (number + 1) * spread)
-        found = torch.stack([series(parameters, seed).detach() for seed in fresh])
-        return found - found.mean(0)
-
     saver, first = None, 0
     if checkpoint is not None:
-        run = ("gradient", simulate, observed, dict(bounds), dict(start or {}), seeds, steps, learning_rate, spread)
-        saver = Checkpoint(checkpoint, fingerprint(run), checkpoint_every)
+        run = ("gradient", simulate, observed, dict(bounds), dict(start or {}), search.seeds)
+        saver = Checkpoint(checkpoint, fingerprint((*run, steps, learning_rate, spread)), checkpoint_every)
         if (saved := saver.load(state)) is not None:
             first, state, trace = saved
+    half = (steps + 1) // 2
     with tqdm(range(first, steps), initial=first, total=steps, disable=not progress, unit="step") as bar:
         for step in bar:
             if step == half:
-                zero, whiten = torch.zeros_like(where), _whitening(by_chance(state["at"], 0))
-                state = {"at": state["at"], "mean": zero, "square": zero, "whiten": whiten}
-            at = state["at"].clone().requires_grad_()
-            loss = (state["whiten"] @ (mean_series(at) - observed)).square().mean()
-            (slope,) = torch.autograd.grad(loss, at)
-            if not bool(slope.isfinite().all()):
-                raise ValueError(
-                    f"the gradient is {slope.tolist()} at {inside_box(state['at'], box).tolist()}: expected finite "
-                    "numbers; the square root of 0 has none, so take that of count + 1"
-                )
-            trace.append([loss.item(), *inside_box(state["at"], box).tolist()])
+                state = _begun(state["at"], _whitening(search.chance(state["at"], 0)))
+            loss, slope = search.loss(state["at"], state["whiten"])
+            trace.append([loss, *inside_box(state["at"], box).tolist()])
             state |= _adam(state, slope, step % half, learning_rate * (1 - step % half / half))
-            bar.set_postfix(loss=f"{loss.item():.4g}")
+            bar.set_postfix(loss=f"{loss:.4g}")
             if saver is not None and step < steps - 1:
                 saver.save(step + 1, state, trace)
-
-    at = state["at"].clone().requires_grad_()
-    mean = mean_series(at)
-    slopes = torch.stack([torch.autograd.grad(entry, at, retain_graph=True)[0] for entry in mean])  # (K, d)
-    makes_up = torch.linalg.pinv(state["whiten"] @ slopes) @ state["whiten"]  # (d, K) for a difference of series
-    at = state["at"] + makes_up @ (observed - mean.detach())
-    moved = by_chance(state["at"], 1) @ makes_up.T  # (spread, d)
-    covariance = (1 + 1 / len(seeds)) * moved.T @ moved / (spread - 1)
-    sample = inside_box(at + standard_normal("interval", 0, 4000, len(names)) @ square_root(covariance).T, box)
+    estimate, sample = _estimate(search, state["at"], state["whiten"])
     if saver is not None:
         saver.remove()
     return Fit(
         names,
-        inside_box(at, box),
+        estimate,
         sample,
         torch.full((len(sample),), 1 / len(sample), dtype=torch.float64),
         as_columns(("loss", *names), trace),
-        (steps + 1) * len(seeds) + (1 + (steps > 1)) * spread,
+        (steps + 1) * len(search.seeds) + (1 + (steps > 1)) * spread,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Parameters in a box, (d, 2), whose mean series over ``seeds`` is to come near to the observed one, (K,).
+
+    ``at``, wherever it stands, is (d,): the logits of where in the box the parameters are.
+    """
+
+    names: tuple[str, ...]
+    box: Tensor
+    observed: Tensor
+    series: Simulate
+    seeds: tuple[int, ...]
+    spread: int
+
+    def place_of(self, start: Mapping[str, float]) -> Tensor:
+        """(d,) the logits of a start, the middle for parameters that it does not name."""
+        within = dict(zip(self.names, self.box.tolist(), strict=True))
+        values = {name: (low + high) / 2 for name, (low, high) in within.items()} | dict(start)
+        if sorted(values) != sorted(self.names) or not all(low < values[n] < high for n, (low, high) in within.items()):
+            raise ValueError(f"start is {values}: expected for each of {list(self.names)} a value inside its bounds")
+        return logit(torch.tensor([values[name] for name in self.names], dtype=torch.float64), self.box)
+
+    def mean_series(self, at: Tensor) -> Tensor:
+        """(K,) with a gradient."""
+        parameters = dict(zip(self.names, inside_box(at, self.box).unbind(), strict=True))
+        found = torch.stack([self.series(parameters, seed) for seed in self.seeds]).mean(0)
+        if not found.requires_grad:
+            raise ValueError(
+                "simulate gives a series without a gradient in the parameters: run a world that has one with draws "
+                "that do, such as RelaxedSEIR and RelaxedDraws, or use fit_by_search"
+            )
+        return found
+
+    def chance(self, at: Tensor, number: int) -> Tensor:
+        """(spread, K) how series at the same parameters differ from their mean, with seeds of their own each time."""
+        parameters = dict(zip(self.names, inside_box(at, self.box).tolist(), strict=True))
+        first = max(self.seeds) + 1 + number * self.spread
+        found = torch.stack([self.series(parameters, seed).detach() for seed in range(first, first + self.spread)])
+        return found - found.mean(0)
+
+    def loss(self, at: Tensor, whiten: Tensor) -> tuple[float, Tensor]:
+        """The mean square of the whitened difference from the observed series, and its slope, (d,)."""
+        at = at.clone().requires_grad_()
+        loss = (whiten @ (self.mean_series(at) - self.observed)).square().mean()
+        (slope,) = torch.autograd.grad(loss, at)
+        if not bool(slope.isfinite().all()):
+            raise ValueError(
+                f"the gradient is {slope.tolist()} at {inside_box(at, self.box).tolist()}: expected finite "
+                "numbers; the square root of 0 has none, so take that of count + 1"
+            )
+        return loss.item(), slope
+
+
+def _begun(at: Tensor, whiten: Tensor) -> dict[str, Tensor]:
+    """The state of a search that begins at ``at``; differences of series are multiplied by ``whiten``, (K, K)."""
+    return {"at": at, "mean": torch.zeros_like(at), "square": torch.zeros_like(at), "whiten": whiten}  # Adam's moments
 
 
 def _adam(state: dict[str, Tensor], slope: Tensor, step: int, rate: float) -> dict[str, Tensor]:
@@ -144,3 +159,16 @@ def _whitening(chance: Tensor) -> Tensor:
     own = len(covariance) / (len(covariance) + len(chance))
     root = square_root((1 - own) * covariance + own * covariance.diag().diag())
     return torch.linalg.solve_triangular(root, torch.eye(len(root), dtype=root.dtype), upper=False)
+
+
+def _estimate(search: _Search, at: Tensor, whiten: Tensor) -> tuple[Tensor, Tensor]:
+    """A Gauss-Newton step from ``at``, and the delta method's interval as a sample: (d,) and (4000, d) parameters."""
+    here = at.clone().requires_grad_()
+    mean = search.mean_series(here)
+    slopes = torch.stack([torch.autograd.grad(entry, here, retain_graph=True)[0] for entry in mean])  # (K, d)
+    makes_up = torch.linalg.pinv(whiten @ slopes) @ whiten  # (d, K) for a difference of series
+    end = at + makes_up @ (search.observed - mean.detach())
+    moved = search.chance(at, 1) @ makes_up.T  # (spread, d)
+    covariance = (1 + 1 / len(search.seeds)) * moved.T @ moved / (search.spread - 1)
+    noise = standard_normal("interval", 0, 4000, len(search.names)) @ square_root(covariance).T
+    return inside_box(end, search.box), inside_box(end + noise, search.box)

@@ -141,7 +141,7 @@ def _regressed(at: Tensor, on: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _in_effect(weight: Tensor) -> float:
-    """How many equal weights would tell as much (Kish)."""
+    """The number of equal weights that would tell as much (Kish)."""
     return (weight.sum() ** 2 / weight.square().sum()).item()
 
 

@@ -1,4 +1,4 @@
-"""Where two histories differ, in words."""
+"""The place where two histories differ, in words."""
 
 from dataclasses import replace
 from typing import Any
@@ -23,7 +23,7 @@ def picked(history: History, ids: Tensor) -> History:
 
 
 def difference(a: History, b: History) -> str | None:
-    """Where two histories of the same rows first differ before the rows' ends; None where they do not."""
+    """Say where two histories of the same rows first differ before the rows' ends; None where they do not."""
     if a.columns.keys() != b.columns.keys():
         return f"one names {sorted(a.columns)} and the other {sorted(b.columns)}"
     if not torch.equal(a.length, b.length):

@@ -44,7 +44,7 @@ def check_policy(
 
 
 def _check_actions(run: Watched) -> None:
-    """That actions are in the action space, and that acting leaves the observation as it was."""
+    """Raise unless actions are in the action space, and acting leaves the observation as it was."""
     space = batch_space(run.world.action_space, len(run.ids))
     draws, site = Draws(run.seed, run.ids, scope="policy"), Sites()
     _, observation = run.world.reset(draws.scoped("world"), site)

@@ -1,4 +1,4 @@
-"""What every check runs, over and over; and repeats, rows run alone, global generators."""
+"""Runs that every check repeats; and the checks of repeats, rows run alone, global generators."""
 
 import pickle
 import random
@@ -41,7 +41,7 @@ class Sampled:
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """What a check runs, over and over."""
+    """A run that a check repeats, over and over."""
 
     world: World
     policy: Policy
@@ -71,7 +71,7 @@ class Watched:
 
 
 def check_repeats(run: Watched, name: str) -> History:
-    """That a run repeats, whatever the global generators are at, and leaves what ran unchanged; the history."""
+    """Raise unless a run repeats, whatever the global generators are at, and leaves what ran unchanged; its history."""
     before = fingerprint((run.world, run.policy))
     with _global_generators(1, name):
         history = run()
@@ -110,7 +110,7 @@ def check_repeats(run: Watched, name: str) -> History:
 
 
 def check_rows_alone(run: Watched, history: History, name: str) -> None:
-    """That a batch equals its rows, alone and in another order."""
+    """Raise unless a batch equals its rows, alone and in another order."""
     why = "compute each row from its own state, action and draws alone, and draw by row id, never by place"
     for i in range(len(run.ids)):
         if apart := difference(history[i : i + 1], run(run.ids[i : i + 1])):

@@ -128,7 +128,7 @@ def _check_state(state: Any, n: int) -> None:
 
 
 def _check_naming(run: Watched) -> None:
-    """That every step names each site, once: ``rollout`` looks for misspelt names in the first."""
+    """Raise unless every step names each site, once: ``rollout`` looks for misspelt names in the first."""
     named: list[str] = []
     going = run.begun(Sites(record=lambda name, step, value: named.append(name)))
     first: list[str] = []
@@ -144,7 +144,7 @@ def _check_naming(run: Watched) -> None:
 
 
 def _check_intervention(run: Watched, history: History, site: str, independent: bool) -> None:
-    """That giving some rows their neighbours' value acts from its start, and on those rows only."""
+    """Raise unless giving some rows their neighbours' value acts from its start, and on those rows only."""
     factual = history.column(site)
     n, start = len(run.ids), run.horizon // 2
     if not isinstance(factual, Tensor) or factual.shape[0] != n or not independent:

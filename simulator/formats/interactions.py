@@ -21,7 +21,7 @@ SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": " ", ".parquet": ""}
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
-    """Who met which item, when, and how it went: R interactions of U users with I items.
+    """A table of who met which item, when, and how it went: R interactions of U users with I items.
 
     Sorted by user, then time, then position, then item index (the tie rule: it depends on no seed and no file order;
     what the log lacks is passed over). A log with neither time nor position is in time order as it stands.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Contacts:
-    """Who reaches whom: contacts from a person (source) to another (target), in compressed rows.
+    """A network of who reaches whom: contacts from a person (source) to another (target), in compressed rows.
 
     start: (n + 1,) int64; person i reaches ``target[start[i]:start[i + 1]]``, ascending. target: (E,) int32.
     weight: (E,) float32 >= 0, how strong each contact is; None: all 1. symmetric: each contact runs both ways with
@@ -157,7 +157,7 @@ class Contacts:
 
     @property
     def num_people(self) -> int:
-        """How many people there are."""
+        """The number of people."""
         return len(self.start) - 1
 
     @property
@@ -210,7 +210,7 @@ class Contacts:
         return float(self.reverse.degree.max()) * float(self.weight.max()) if self.num_contacts else 0.0
 
     def _arrays(self) -> tuple[Array, Array, Array]:
-        """What the kernels take: unsigned views, on the CPU."""
+        """The arrays that the kernels take: unsigned views, on the CPU."""
         weight = NO_WEIGHT if self.weight is None else self.weight.numpy()
         return self.start.numpy().view(np.uint64), self.target.numpy().view(np.uint32), weight
 

@@ -88,7 +88,7 @@ def _code(i: Any, j: Any) -> np.int64:
 
 @compiled
 def _place(table: Array, code: np.int64) -> Any:
-    """Where a pair stands in a hash table whose size is a power of two, or the empty place that ends the search."""
+    """The place of a pair in a hash table whose size is a power of two, or the empty place that ends the search."""
     mask = np.uint64(table.shape[0] - 1)
     at = mix(np.uint64(code) * _INCREMENT) & mask
     while table[at] != code and table[at] != _EMPTY:

@@ -246,7 +246,7 @@ def _bend(key: np.uint64, half: np.uint64, mask: np.uint64) -> np.uint64:
 
 @compiled
 def shuffled(i: np.uint64, keys: Array, low: np.uint64, masks: Array, num_people: np.uint64, forth: bool) -> np.uint64:
-    """Where a person stands in a random order of all, or (``forth`` False) who stands there.
+    """The place where a person stands in a random order of all, or (``forth`` False) who stands there.
 
     A Feistel network over the power of two above the number of people, walked until it falls among them (Black &
     Rogaway, CT-RSA 2002).

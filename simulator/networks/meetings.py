@@ -20,7 +20,7 @@ from .sums import RESOLUTION, Network
 
 
 def _rounds(bits: int) -> int:
-    """Of the Feistel network that shuffles people; short halves need more of them to mix."""
+    """The number of rounds of the Feistel network that shuffles people; short halves need more of them to mix."""
     return 6 if bits >= 16 else 24
 
 
@@ -103,7 +103,7 @@ class Met:
         return torch.where(nobody, -1, self._shuffled(other.where(~nobody, place), k, forth=False))
 
     def _shuffled(self, people: Tensor, k: int, *, forth: bool) -> Tensor:
-        """Where people stand in a random order of all, or (``forth`` False) who stands there: ``kernels.shuffled``."""
+        """Their places in a random order of all, or (``forth`` False) who stands there: ``kernels.shuffled``."""
         bits = (self.num_people - 1).bit_length()
         low, order = bits // 2, range(_rounds(bits))
         own = torch.tensor([signed((self.key + (k + 1) * INCREMENT) % 2**64)])
@@ -165,7 +165,7 @@ class MeanField:
 
     @property
     def num_people(self) -> int:
-        """How many people there are."""
+        """The number of people."""
         return len(self.group)
 
     @property
@@ -218,7 +218,7 @@ class Timetable:
 
     @property
     def num_people(self) -> int:
-        """How many people there are."""
+        """The number of people."""
         return self.networks[0].num_people
 
     @cached_property

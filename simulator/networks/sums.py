@@ -17,11 +17,11 @@ RESOLUTION = 2.0**-32  # half of what a draw can tell apart; sums stay exact up 
 
 
 class Network(Protocol):
-    """What a population world needs of its contacts; ``meetings`` has some that are not stored."""
+    """The contract of a population world's contacts; ``meetings`` has some that are not stored."""
 
     @property
     def num_people(self) -> int:
-        """How many people there are."""
+        """The number of people."""
         ...
 
     @property
@@ -73,7 +73,7 @@ def sum_over_contacts(
     *,
     resolution: float = RESOLUTION,
 ) -> Tensor:
-    """What reaches each person along their contacts, (n,) float64: the sum over contacts j to i of the messages.
+    """The sum of what reaches each person along their contacts, (n,) float64: over contacts j to i, of the messages.
 
     contacts: ``Contacts``, or what another network's ``at(draws)`` says.
     sent: (n,), what each person sends to all their contacts: bool, an int, or a float. The message is
@@ -126,7 +126,7 @@ class ContactSum(NamedTuple):
         return cls(message, total if (count := _count_dtype(contacts, message)) is None else total.to(count))
 
     def next(self, contacts: Network, sent: Tensor, resolution: float = RESOLUTION) -> "ContactSum":
-        """What it is when people send ``sent``, over the same contacts (where they differ, begin anew with ``of``)."""
+        """The sum when people send ``sent``, over the same contacts (where they differ, begin anew with ``of``)."""
         message = _on_grid(contacts, sent, resolution)
         if not message.is_cpu or not isinstance(contacts, Contacts):
             return ContactSum.of(contacts, sent, resolution)
@@ -157,7 +157,7 @@ def _push_counts(contacts: Contacts, sent: Array, before: Array, total: Array) -
 
 
 def _count_dtype(contacts: Network, message: Tensor) -> torch.dtype | None:
-    """What counts of yes-or-no messages fit into; None for other messages, and where a contact may count for more."""
+    """The type for counts of yes-or-no messages; None for other messages, and where a contact may count for more."""
     if message.dtype != torch.uint8 or not isinstance(contacts, Contacts) or contacts.weight is not None:
         return None
     return torch.uint8 if contacts.most <= 255 else torch.int32

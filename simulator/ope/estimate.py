@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """What a policy is worth, and how far off that may be.
+    """The value of a policy, and how far off that may be.
 
     value: the mean of ``contributions``, reward a round.
     contributions: (k,) float64, what each round adds; the rounds' rewards reweighted.
@@ -102,7 +102,7 @@ def estimate_of(
 
 
 def effective_size(weight: Tensor) -> float:
-    """How many rounds of equal weight would tell as much."""
+    """The number of rounds of equal weight that would tell as much."""
     square = weight.square().sum(0)
     return float((weight.sum(0).square() / square).where(square > 0, 0.0).min())
 

@@ -42,7 +42,7 @@ class Person(Agent):  # type: ignore[misc]
 
     @property
     def row(self) -> int:
-        """Which row of the population this is, from 0."""
+        """The row of the population that this is, from 0."""
         return self.unique_id - 1
 
     def __getattr__(self, name: str) -> Any:
@@ -169,7 +169,7 @@ class PopulationModel(Model):  # type: ignore[misc]
 
     @property
     def history(self) -> History:
-        """What has happened so far, as ``rollout`` returns it; after at least one step."""
+        """The history so far, as ``rollout`` returns it; after at least one step."""
         run, recorder = self._run, copy.copy(self._recorder)
         t = run.draws.step
         if t == 0:

@@ -149,7 +149,7 @@ class Planner(_Seat):
 
     @cached_property
     def observation_space(self) -> gymnasium.spaces.Box:
-        """As many numbers as the records and the count of periods; found by living one day."""
+        """The space of as many numbers as the records and the count of periods; found by living one day."""
         draws = Draws(0, torch.arange(self.num_people), scope="world")
         life = self._born(*self.world.reset(draws, Sites()))
         days, _ = self._live(Batch(None, 1, self.world, draws), life, [()], days=1)

@@ -40,12 +40,12 @@ class Shard:
 
     @property
     def people(self) -> slice:
-        """Which people are here."""
+        """The people who are here."""
         return slice(self.rank * self.most, min((self.rank + 1) * self.most, self.num_people))
 
     @property
     def num_here(self) -> int:
-        """How many people are here."""
+        """The number of people here."""
         return self.people.stop - self.people.start
 
     def of(self, value: Any) -> Any:
@@ -107,7 +107,7 @@ class Rows(NamedTuple):
     weight: Tensor | None
 
     def arrays(self) -> tuple[Any, Any, Any]:
-        """What the kernels take: unsigned views."""
+        """The arrays that the kernels take: unsigned views."""
         weight = np.zeros(0, np.float32) if self.weight is None else self.weight.numpy()
         return self.start.numpy().view(np.uint64), self.target.numpy().view(np.uint32), weight
 
@@ -141,7 +141,7 @@ class ContactsHere:
 
     @property
     def num_people(self) -> int:
-        """How many people are here."""
+        """The number of people here."""
         return self.shard.num_here
 
     def at(self, draws: Draws) -> "ContactsHere":
@@ -172,19 +172,19 @@ def _cut(weight: Tensor | None, some: slice) -> Tensor | None:
 
 @dataclass(frozen=True, eq=False)
 class MeetingsHere:
-    """What reaches the people of a part in meetings that are not stored; each process computes all of them."""
+    """Meetings that are not stored, as they reach the people of a part; each process computes all of them."""
 
     shard: Shard
     meetings: Any  # of the whole population
 
     @property
     def num_people(self) -> int:
-        """How many people are here."""
+        """The number of people here."""
         return self.shard.num_here
 
     @property
     def most(self) -> float:
-        """Of the whole population."""
+        """The largest sum that a message of 1 from the whole population can have."""
         return float(self.meetings.most)
 
     @property

@@ -76,7 +76,7 @@ def network(ax: Axes, contacts: Contacts, values: Any, unit: str, *, ringed: Any
 
 
 def _picture(ax: Axes) -> None:
-    """What is no diagram has no axes."""
+    """A panel without axes, for what is no diagram."""
     ax.set(aspect="equal", xticks=[], yticks=[], xlabel="", ylabel="")
     ax.spines[:].set_visible(False)
     ax.grid(visible=False)

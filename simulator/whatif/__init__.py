@@ -1,13 +1,21 @@
-"""What would have happened instead: outcomes, ensembles, paired effects, and the luck behind a log."""
+"""What-ifs: setups, outcomes, ensembles, paired effects, and the luck behind a log."""
 
 from .abduction import abduct
+from .backends import Backend, Processes, Ray
 from .contrast import Effect, contrast
 from .ensemble import Ensemble, checked_seeds, ensemble, standard_error
 from .outcomes import cumulative_regret, mean_over_rows, mean_return, reward_by_step, session_length, state_share, total
+from .replay import Replay
+from .setup import Setup
 
 __all__ = [
+    "Backend",
     "Effect",
     "Ensemble",
+    "Processes",
+    "Ray",
+    "Replay",
+    "Setup",
     "abduct",
     "checked_seeds",
     "contrast",

@@ -1,4 +1,4 @@
-"""Abduct: the luck behind a logged history, inferred."""
+"""Abduction: the luck behind a logged history, inferred."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from torch import Tensor
 from ..draws import Draws
 from ..history import History, map_column
 from ..rollout import rollout
+from .replay import Replay
 
 
 @runtime_checkable
@@ -117,19 +118,15 @@ def abduct(world: Explainable, history: History, *, seed: int = 0) -> Given:
     if not isinstance(world, Explainable):
         raise TypeError(f"{type(world).__name__} cannot explain a history: expected a method evidence(history)")
 
-    class _Logged:
-        def act(self, observation: Any, so_far: History, draws: Draws) -> Any:
-            return history.action_at(draws.step)
-
     draws = _Abducting(seed, history.ids, scope="world", evidence=world.evidence(history))
-    again = rollout(world, _Logged(), rows=history.ids, horizon=history.num_steps, draws=draws)  # type: ignore[arg-type]
+    again = rollout(world, Replay(history), rows=history.ids, horizon=history.num_steps, draws=draws)  # type: ignore[arg-type]
     if "observation" in history.columns:
         _check_relived(history, again)
     return Given(seed, history.ids, scope="world", revealed=draws.revealed)
 
 
 def _check_relived(history: History, again: History) -> None:
-    """What was observed must be what the world shows under the inferred draws."""
+    """Raise ValueError where the world shows something else than was observed, under the inferred draws."""
     seen = torch.arange(history.num_steps + 1, device=history.length.device) <= history.length[:, None]
 
     def compare(logged: Any, shown: Any) -> None:

@@ -1,4 +1,4 @@
-"""Where the runs of an ensemble happen: here, in processes of this machine, or on Ray.
+"""Places where the runs of an ensemble happen: here, in processes of this machine, or on Ray.
 
 All yield the same numbers, because a run depends on its seed and on nothing of where it happens. A worker that dies
 (killed, or out of memory) is replaced, and what it was running runs again.
@@ -7,41 +7,83 @@ All yield the same numbers, because a run depends on its seed and on nothing of 
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-Run = Callable[[int], Any]  # the number of a run to its result
-Done = Iterator[tuple[int, Any]]
-
-BACKENDS = ("here", "processes", "ray")
+Job = Callable[[int], Any]  # the number of a run to its result
+Done = Iterator[tuple[int, Any]]  # (number, result) of each run, as they finish
 
 
-def run_all(one: Run, numbers: Sequence[int], backend: str, workers: int | None, retries: int) -> Done:
-    """(number, result) of each run, as they finish.
+@runtime_checkable
+class Backend(Protocol):
+    """Somewhere for runs to happen."""
 
-    workers: how many at a time; None: as many as there are processors, or as Ray has. retries: how often a
-    worker may be lost, one after the other without a finished run in between, before that is an error. An exception
-    in a run ends all.
+    def run_all(self, job: Job, numbers: Sequence[int]) -> Done:
+        """(number, result) of each run, as they finish; an exception in a run ends all."""
+        ...
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Runs in processes of this machine.
+
+    workers: how many at a time; None: as many as there are processors. retries: how often a worker may be lost, one
+    after the other without a finished run in between, before that is a RuntimeError.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"backend is {backend!r}: expected one of {list(BACKENDS)}")
+
+    workers: int | None = None
+    retries: int = 2
+
+    def __post_init__(self) -> None:
+        _check(self.workers, self.retries)
+
+    def run_all(self, job: Job, numbers: Sequence[int]) -> Done:
+        """(number, result) of each run, as they finish."""
+        return _in_processes(job, numbers, self.workers or os.cpu_count() or 1, self.retries)
+
+
+@dataclass(frozen=True)
+class Ray:
+    """Runs on the cluster of RAY_ADDRESS or of a ``ray.init`` before, else on this machine.
+
+    workers: how many at a time; None: as many as Ray has processors. retries: how often a run may lose its worker
+    before that is a RuntimeError.
+    """
+
+    workers: int | None = None
+    retries: int = 2
+
+    def __post_init__(self) -> None:
+        _check(self.workers, self.retries)
+
+    def run_all(self, job: Job, numbers: Sequence[int]) -> Done:
+        """(number, result) of each run, as they finish."""
+        return _on_ray(job, numbers, self.workers, self.retries)
+
+
+def run_all(job: Job, numbers: Sequence[int], backend: Backend | None) -> Done:
+    """(number, result) of each run, as they finish: here and one after the other where ``backend`` is None."""
+    if backend is None:
+        return ((number, job(number)) for number in numbers)
+    if isinstance(backend, type) or not isinstance(backend, Backend):
+        raise TypeError(f"backend is {backend!r}: expected Processes(), Ray(), or None for here")
+    return backend.run_all(job, numbers)
+
+
+def _check(workers: int | None, retries: int) -> None:
     if (workers is not None and workers < 1) or retries < 0:
         raise ValueError(f"workers is {workers}, retries {retries}: expected 1 or more, and 0 or more")
-    if backend == "here":
-        return ((number, one(number)) for number in numbers)
-    if backend == "processes":
-        return _in_processes(one, numbers, workers or os.cpu_count() or 1, retries)
-    return _on_ray(one, numbers, workers, retries)
 
 
-def _in_processes(one: Run, numbers: Sequence[int], workers: int, retries: int) -> Done:
+def _in_processes(job: Job, numbers: Sequence[int], workers: int, retries: int) -> Done:
     from concurrent.futures import BrokenExecutor, as_completed
 
     import cloudpickle
     from loky import ProcessPoolExecutor  # starts clean processes, and needs no `if __name__ == "__main__"`
 
-    left, lost, payload = list(numbers), 0, cloudpickle.dumps(one)
+    left, lost, payload = list(numbers), 0, cloudpickle.dumps(job)
     while left:
         pool = ProcessPoolExecutor(min(workers, len(left)), initializer=_load, initargs=(payload,))
         runs = {pool.submit(_run_loaded, number): number for number in left}
@@ -59,7 +101,7 @@ def _in_processes(one: Run, numbers: Sequence[int], workers: int, retries: int) 
             pool.shutdown(wait=True, kill_workers=bool(left))  # of what was given up, nothing needs to be finished
 
 
-_loaded: tuple[bytes, Run] | None = None  # in a worker: what its runs have in common, unpacked once
+_loaded: tuple[bytes, Job] | None = None  # in a worker: what its runs have in common, unpacked once
 
 
 def _load(payload: bytes) -> None:
@@ -82,20 +124,20 @@ def _run_shipped(payload: bytes, path: list[str], number: int) -> Any:
     return _run_loaded(number)
 
 
-def _on_ray(one: Run, numbers: Sequence[int], workers: int | None, retries: int) -> Done:
+def _on_ray(job: Job, numbers: Sequence[int], workers: int | None, retries: int) -> Done:
     import cloudpickle
 
     try:
         import ray
     except ImportError:
-        raise ImportError("backend='ray' needs Ray: pip install 'ethogram[ray]'") from None
+        raise ImportError("Ray() needs Ray: pip install 'ethogram[ray]'") from None
 
     ours = not ray.is_initialized()
     if ours:  # a cluster's address, if there is one, stands in RAY_ADDRESS
         ray.init(num_cpus=workers if "RAY_ADDRESS" not in os.environ else None, include_dashboard=False)
     try:
         remote = ray.remote(max_retries=retries)(_run_shipped)
-        shared = ray.put(cloudpickle.dumps(one))  # the world travels to each machine once
+        shared = ray.put(cloudpickle.dumps(job))  # the world travels to each machine once
         at_once = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
         waiting = list(reversed(numbers))
         running: dict[Any, int] = {}

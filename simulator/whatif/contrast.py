@@ -1,18 +1,17 @@
-"""What would have happened instead: paired effects with standard errors, and abduction from logged histories.
+"""Paired effects with standard errors: the same runs with one thing changed.
 
 A pair is the same seed with one thing changed. Every draw is shared, so that two runs differ only where the change
-acts; there is no bookkeeping, because chance is a function (see ``draws.py``).
+acts: common random numbers, without any bookkeeping, because chance is a function (see ``draws.py``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..recording import Record
-from ..sites import Do
-from ..world import Policy, World
-from .ensemble import Outcome, checked_seeds, ensemble, standard_error
+from .backends import Backend
+from .ensemble import Instead, Outcome, ensemble, standard_error
+from .setup import Setup
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,51 +57,23 @@ class Effect:
 
 
 def contrast(
-    world: World,
-    policy: Policy,
-    interventions: Sequence[Do] = (),
+    setup: Setup,
+    instead: Instead,
     *,
     outcome: Outcome,
     seeds: Iterable[int],
-    rows: int | Tensor,
-    horizon: int,
-    instead_world: World | None = None,
-    instead_policy: Policy | None = None,
-    record: Sequence[str | Record] | str = (),
     progress: bool = False,
-    backend: str = "here",
-    workers: int | None = None,
+    backend: Backend | None = None,
 ) -> Effect:
-    """The effect of a change on an outcome, from pairs of runs that share their luck.
+    """The effect of a change on an outcome, from pairs of runs that share their luck (common random numbers).
 
-    The change is any of: interventions on sites; ``instead_world``, such as ``replace(world, length=2)``;
-    ``instead_policy``. outcome: a function of the history, a number or a tensor such as a curve over steps.
-    backend, workers: as in ``ensemble``.
+    instead: interventions on sites, which come after the setup's own; or another Setup in its place, such as
+        ``replace(setup, policy=…)`` or ``replace(setup, world=…, interventions=[…])``.
+    outcome: a function of the history, a number or a tensor such as a curve over steps.
+    backend: as in ``ensemble``.
     """
-    if not interventions and instead_world is None and instead_policy is None:
-        raise ValueError("contrast with no change: give interventions, instead_world or instead_policy")
-    seeds = checked_seeds(seeds)
-
-    def outcomes(world: World, policy: Policy, interventions: Sequence[Do], name: str) -> Tensor:
-        found = ensemble(
-            world,
-            policy,
-            outcome=outcome,
-            seeds=seeds,
-            rows=rows,
-            horizon=horizon,
-            scenarios={name: interventions},
-            record=record,
-            progress=progress,
-            backend=backend,
-            workers=workers,
-        )
-        return found.values[name]
-
-    changed_world = world if instead_world is None else instead_world
-    changed_policy = policy if instead_policy is None else instead_policy
-    return Effect(
-        outcomes(world, policy, (), "factual"),
-        outcomes(changed_world, changed_policy, interventions, "counterfactual"),
-        seeds,
-    )
+    if instead is setup or not (instead or isinstance(instead, Setup)):
+        raise ValueError("contrast with no change: give interventions, or another Setup, as replace(setup, …) makes it")
+    scenarios = {"factual": (), "counterfactual": instead}
+    found = ensemble(setup, outcome=outcome, seeds=seeds, scenarios=scenarios, progress=progress, backend=backend)
+    return Effect(found.values["factual"], found.values["counterfactual"], found.seeds)

@@ -11,13 +11,12 @@ from tqdm import tqdm
 
 from ..checkpoint import Checkpoint, fingerprint
 from ..history import History
-from ..recording import Record
-from ..rollout import rollout
 from ..sites import Do
-from ..world import Policy, World
-from .backends import run_all
+from .backends import Backend, run_all
+from .setup import Setup
 
 Outcome = Callable[[History], Any]  # a number, or a tensor such as a curve over steps
+Instead = Sequence[Do] | Setup  # what is changed in a setup, or what is run in its place
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,7 @@ class Ensemble:
 
 
 def standard_error(values: Tensor) -> Tensor:
-    """Of the mean of (seeds, …) values, over the first axis; NaN where there is but one."""
+    """The standard error of the mean of (seeds, …) values, over the first axis; NaN where there is but one."""
     if len(values) == 1:
         return torch.full_like(values[0], torch.nan)
     return values.std(0) / len(values) ** 0.5
@@ -60,60 +59,44 @@ def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
 
 
 def ensemble(
-    world: World,
-    policy: Policy,
+    setup: Setup,
     *,
     outcome: Outcome,
     seeds: Iterable[int],
-    rows: int | Tensor,
-    horizon: int,
-    scenarios: Mapping[str, Sequence[Do]] | None = None,
-    record: Sequence[str | Record] | str = (),
+    scenarios: Mapping[str, Instead] | None = None,
     progress: bool = False,
-    backend: str = "here",
-    workers: int | None = None,
-    retries: int = 2,
+    backend: Backend | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: float = 30.0,
 ) -> Ensemble:
     """Run every scenario with every seed and keep an outcome of each run.
 
-    scenarios: name -> interventions; only the factual world by default. All scenarios share each seed's luck, so
-    that ``values["b"] - values["a"]`` are paired differences. outcome: a function of the history.
-    backend: "here", "processes" of this machine, or "ray" (on the cluster of RAY_ADDRESS or of a ``ray.init`` before,
-        else on this machine); the numbers are the same to the bit. workers: how many runs at a time; None: as many as
-        there are processors. retries: how often a killed worker is replaced, see ``backends``.
+    outcome: a function of the history, a number or a tensor such as a curve over steps.
+    scenarios: name -> interventions, which come after the setup's own, or another Setup in its place, such as
+        ``replace(setup, policy=…)``. By default one, "factual": the setup as it is. All share each seed's luck (common
+        random numbers), so that ``values["b"] - values["a"]`` are paired differences.
+    backend: None for here, one run after the other; ``Processes()`` of this machine, or ``Ray()``. The numbers are the
+        same to the bit.
     checkpoint: a file to save the outcomes of finished runs to at least every ``checkpoint_every`` seconds,
         atomically. If it exists, only the other runs are run; it is removed at the end.
     """
     runs, scenarios = checked_seeds(seeds), scenarios or {"factual": ()}
-    names = list(scenarios)
-    tasks = [(name, seed) for seed in runs for name in names]
+    setups = _setups(setup, scenarios)
+    tasks = [(name, seed) for seed in runs for name in setups]
 
-    def one(number: int) -> Tensor:
+    def job(number: int) -> Tensor:
         name, seed = tasks[number]
-        history = rollout(
-            world,
-            policy,
-            rows=rows,
-            horizon=horizon,
-            seed=seed,
-            interventions=scenarios[name],
-            record=record,
-            scenario=name,
-        )
-        return torch.as_tensor(outcome(history), dtype=torch.float64)
+        return torch.as_tensor(outcome(setups[name].run(seed, scenario=name)), dtype=torch.float64)
 
-    found: dict[str, dict[int, Tensor]] = {name: {} for name in names}
+    found: dict[str, dict[int, Tensor]] = {name: {} for name in setups}
     saver = None
     if checkpoint is not None:
-        these = (world, policy, outcome, runs, rows, horizon, scenarios, record)
-        saver = Checkpoint(checkpoint, fingerprint(these), checkpoint_every)
+        saver = Checkpoint(checkpoint, fingerprint((setup, outcome, runs, scenarios)), checkpoint_every)
         if (saved := saver.load(())) is not None:
             found = saved[2]
     left = [number for number, (name, seed) in enumerate(tasks) if seed not in found[name]]
     with tqdm(total=len(tasks), initial=len(tasks) - len(left), disable=not progress, unit="run") as bar:
-        for number, value in run_all(one, left, backend, workers, retries):
+        for number, value in run_all(job, left, backend):
             name, seed = tasks[number]
             found[name][seed] = value
             bar.update()
@@ -121,4 +104,11 @@ def ensemble(
                 saver.save(int(bar.n), (), found)
     if saver is not None:
         saver.remove()
-    return Ensemble({name: torch.stack([found[name][seed] for seed in runs]) for name in names}, runs)
+    return Ensemble({name: torch.stack([found[name][seed] for seed in runs]) for name in setups}, runs)
+
+
+def _setups(setup: Setup, scenarios: Mapping[str, Instead]) -> dict[str, Setup]:
+    """The setup of each scenario."""
+    if not isinstance(setup, Setup):
+        raise TypeError(f"setup is a {type(setup).__name__}: expected Setup(world, policy, rows=…, horizon=…)")
+    return {name: other if isinstance(other, Setup) else setup.under(other) for name, other in scenarios.items()}

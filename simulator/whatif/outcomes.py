@@ -1,4 +1,4 @@
-"""From a history to a number, or to one number a step: what effects and ensembles are about.
+"""Functions from a history to a number, or to one number a step: what effects and ensembles are about.
 
 Every function takes a History and returns a float64 tensor; padding after a row's end does not count.
 """
@@ -31,7 +31,7 @@ def state_share(history: History, num_states: int) -> Tensor:
 
 
 def total(history: History, site: str) -> Tensor:
-    """How often something happened in all, such as "infected": a scalar, or (G,) one for each group.
+    """The number of times that something happened in all, such as "infected": a scalar, or (G,) one for each group.
 
     Needs the site whole (n, T), or kept by ``Record(site, reduce="sum")``, with ``by`` for groups. Raises ValueError
     where a Record has thinned it: what was not kept cannot be counted.

@@ -10,7 +10,7 @@ from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import ethogram.envs  # noqa: F401  (registers the ids)
-from ethogram.agents.sb3 import SB3Policy, Sb3VecEnv
+from ethogram.agents.sb3 import SB3Policy, SB3VecEnv
 from ethogram.envs.sessions import CascadingSession, FlatSlates, Slates, trap
 from ethogram.simulator.checks import check_policy
 from ethogram.simulator.gym import WorldVectorEnv
@@ -22,7 +22,7 @@ WORLD = CascadingSession(trap())
 
 
 def ours(rows, **settings):
-    return Sb3VecEnv(gymnasium.make_vec(SESSION, num_envs=rows, flat=True, autoreset_mode="SameStep", **settings))
+    return SB3VecEnv(gymnasium.make_vec(SESSION, num_envs=rows, flat=True, autoreset_mode="SameStep", **settings))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_rows_that_terminate_are_not_called_truncated():
         def step(self, *args):
             return super().step(*args)._replace(terminated=torch.tensor([True, False]))
 
-    envs = Sb3VecEnv(WorldVectorEnv(FlatSlates(Ends(trap())), 2, 1, "SameStep"))
+    envs = SB3VecEnv(WorldVectorEnv(FlatSlates(Ends(trap())), 2, 1, "SameStep"))
     envs.reset()
     *_, done, infos = envs.step(np.zeros((2, 2), dtype=np.int64))
     assert done.all()
@@ -63,7 +63,7 @@ def test_rows_that_terminate_are_not_called_truncated():
 
 def test_what_it_cannot_do_is_refused_with_a_reason():
     with pytest.raises(ValueError, match="expected SAME_STEP"):
-        Sb3VecEnv(gymnasium.make_vec(SESSION, num_envs=2))
+        SB3VecEnv(gymnasium.make_vec(SESSION, num_envs=2))
     envs = ours(2)
     envs.set_options({"mood": 1})
     with pytest.raises(ValueError, match="expected none"):

@@ -10,7 +10,7 @@ from scipy import optimize
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
 from ethogram.envs.epidemics import SEIR
-from ethogram.simulator import Do, Draws, contrast, kernels, rollout
+from ethogram.simulator import Do, Draws, Setup, contrast, kernels, rollout
 from ethogram.simulator.networks import Contacts, RandomMeetings, small_world
 from ethogram.simulator.recording import Record
 
@@ -144,15 +144,8 @@ def test_an_intervention_of_dose_zero_changes_no_bit_and_staying_home_averts_inf
     assert torch.equal(nothing.observation, rollout(world, Fixed(0), rows=n, horizon=60, seed=1).observation)
     who = torch.arange(n) % 4 == 0
     home = [Do("action", 1, start=10, who=who)]
-    effect = contrast(
-        world,
-        Fixed(0),
-        home,
-        seeds=range(6),
-        rows=n,
-        horizon=60,
-        outcome=lambda h: (h.observation[:, -1] > 0).double().mean(),
-    )
+    setup = Setup(world, Fixed(0), rows=n, horizon=60)
+    effect = contrast(setup, home, seeds=range(6), outcome=lambda h: (h.observation[:, -1] > 0).double().mean())
     assert effect.mean < -4 * effect.stderr
 
 

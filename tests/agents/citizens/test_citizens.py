@@ -9,10 +9,10 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Logits, Network, Routine, decide, decisions
+from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Logits, Perceptron, Routine, decide, decisions
 from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import Disease, Epidemic, Measures
-from ethogram.simulator import Do, Draws, Record, check_policy, contrast, rollout
+from ethogram.simulator import Do, Draws, Record, Setup, check_policy, contrast, rollout
 from ethogram.simulator.draws import derived_ids
 from ethogram.simulator.history import History
 from ethogram.simulator.networks import Contacts
@@ -88,7 +88,7 @@ PAPER = Logits(features, {"intercept": -3, "ill": 3, "decades": 0.2, "cases": 0.
 def trained(**settings):
     seen = people(2000)
     action = decide(PAPER.probabilities(seen), Draws(1, torch.arange(2000)))
-    return Network.fit((seen, action), features, **{"epochs": 3, **settings})
+    return Perceptron.fit((seen, action), features, **{"epochs": 3, **settings})
 
 
 POLICIES = {
@@ -182,14 +182,11 @@ def test_more_caution_through_the_same_luck_only_adds_isolation():
 
 def test_caution_averts_infections():
     """Paired runs of one seed; 6 pairs."""
+    setup = Setup(city(1000), Routine(), rows=1000, horizon=60, record=["infected"])
     effect = contrast(
-        city(1000),
-        Routine(),
-        instead_policy=Heuristic(half=1.0),
+        setup,
+        replace(setup, policy=Heuristic(half=1.0)),
         outcome=lambda history: history.sites["infected"].double().sum().item() / 1000,
-        record=["infected"],
-        rows=1000,
-        horizon=60,
         seeds=range(6),
     )
     assert effect.mean + 4.5 * effect.stderr < 0
@@ -390,7 +387,7 @@ def test_a_network_learns_what_sums_of_features_miss():
     n = 20_000
     seen, fresh = people(n), people(5000, seed=9)
     action = decide(surprising(seen), Draws(0, torch.arange(n)))
-    network, linear = (fit((seen, action), plain) for fit in (Network.fit, Logits.fit))
+    network, linear = (fit((seen, action), plain) for fit in (Perceptron.fit, Logits.fit))
     error, missed = ((p.probabilities(fresh) - surprising(fresh)).abs().mean().item() for p in (network, linear))
     assert missed > 0.15
     assert error < 0.03
@@ -410,26 +407,29 @@ def test_without_hidden_layers_a_network_is_the_logistic_regression():
     n = 4000
     seen = people(n)
     action = decide(PAPER.probabilities(seen), Draws(0, torch.arange(n)))
-    network, logits = Network.fit((seen, action), features, hidden=(), epochs=100), Logits.fit((seen, action), features)
+    network, logits = (
+        Perceptron.fit((seen, action), features, hidden=(), epochs=100),
+        Logits.fit((seen, action), features),
+    )
     assert torch.allclose(network.probabilities(seen), logits.probabilities(seen), atol=0.005)
 
 
 def test_a_network_is_saved_and_loaded_to_the_bit(tmp_path):
     network, seen = trained(period=7, hidden=(8, 4)), people(50)
     network.save(tmp_path / "new" / "network.pt")
-    again = Network.load(tmp_path / "new" / "network.pt", features)
+    again = Perceptron.load(tmp_path / "new" / "network.pt", features)
     assert torch.equal(network.probabilities(seen), again.probabilities(seen))
     assert again.period == 7
     with pytest.raises(ValueError, match=r"features gives \['ill'\]: expected \['ill', 'decades'"):
-        Network.load(tmp_path / "new" / "network.pt", well_or_ill).probabilities(seen)
+        Perceptron.load(tmp_path / "new" / "network.pt", well_or_ill).probabilities(seen)
     (tmp_path / "broken.pt").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="not a network that can be read"):
-        Network.load(tmp_path / "broken.pt", features)
+        Perceptron.load(tmp_path / "broken.pt", features)
     torch.save({"names": []}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match="not a network that can be read"):
-        Network.load(tmp_path / "other.pt", features)
+        Perceptron.load(tmp_path / "other.pt", features)
     with pytest.raises(FileNotFoundError):
-        Network.load(tmp_path / "none.pt", features)
+        Perceptron.load(tmp_path / "none.pt", features)
 
 
 def test_a_network_refuses_what_it_cannot_know():
@@ -441,10 +441,10 @@ def test_a_network_refuses_what_it_cannot_know():
         trained().probabilities(seen | {"cases": nan})
     action = decide(torch.full((20, 2), 0.5), Draws(0, torch.arange(20)))
     with pytest.raises(ValueError, match=r"\['one'\] are constant"):
-        Network.fit((seen, action), lambda s: {"age": s["age"], "one": torch.ones(20)})
+        Perceptron.fit((seen, action), lambda s: {"age": s["age"], "one": torch.ones(20)})
     for wrong in ({"hidden": (600,)}, {"epochs": 0}, {"batch": 0}, {"rate": 0.0}, {"hidden": (0,)}):
         with pytest.raises(ValueError, match="expected layers of 1 to 512"):
-            Network.fit((seen, action), plain, **wrong)
+            Perceptron.fit((seen, action), plain, **wrong)
 
 
 # Archetypes

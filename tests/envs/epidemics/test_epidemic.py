@@ -9,7 +9,7 @@ import torch
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import DEAD, NEVER, Disease, Economy, Epidemic, Measures, gamma_days
-from ethogram.simulator import Do, Draws, contrast, rollout
+from ethogram.simulator import Do, Draws, Setup, contrast, rollout
 from ethogram.simulator.networks import Contacts
 from ethogram.simulator.recording import Record
 
@@ -230,12 +230,13 @@ def test_a_dose_of_zero_changes_no_bit():
 
 def test_stimulus_and_closures_move_work_as_they_should():
     world = city(2000, disease=Disease(reproduction=0.0))
-    run = {"rows": 2000, "horizon": 70, "seeds": range(4), "outcome": lambda h: h.series["jobless"][-1]}
     record = [Record("jobless", reduce="mean"), Record("observation", every=999), Record("action", every=999)]
+    setup = Setup(world, Fixed([0, 1]), rows=2000, horizon=70, record=record)
+    how = {"outcome": lambda h: h.series["jobless"][-1], "seeds": range(4)}
     close, pay = Do("attends_workplace", 0.0), Do("stimulus", 0.5)
-    closed = contrast(world, Fixed([0, 1]), [close], record=record, **run)
+    closed = contrast(setup, [close], **how)
     assert closed.mean > 5 * closed.stderr
-    paid = contrast(world, Fixed([0, 1]), [close, pay], record=record, **run)
+    paid = contrast(setup, [close, pay], **how)
     assert (paid.difference < closed.difference).all()  # spending stays up, and with it jobs
 
 

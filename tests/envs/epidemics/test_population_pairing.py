@@ -4,7 +4,6 @@ import runpy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
 from ethogram.envs.epidemics import SEIR, Disease, Epidemic, Measures
 from ethogram.envs.people import city_layers, synthetic_city
-from ethogram.simulator import Do, Draws, contrast, rollout
+from ethogram.simulator import Do, Draws, Setup, contrast, rollout
 from ethogram.simulator.networks import Contacts, erdos_renyi, small_world
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "population_pairing.py"
@@ -147,17 +146,11 @@ def test_a_small_vaccination_has_a_fifth_of_the_variance_or_less_with_shared_luc
     n = 5000
     change = benchmark.changes(n)[1]
     assert str(change) == "vaccinate 1 %"
-    how: dict[str, Any] = {
-        "rows": n,
-        "horizon": 80,
-        "seeds": range(12),
-        "record": benchmark.RECORD,
-        "outcome": infected_of(~change.treated),
-    }
-    world = SEIR(erdos_renyi(n, 16.0, seed=1))
-    paired = contrast(world, Fixed(0), [change.do], **how)
+    how = {"outcome": infected_of(~change.treated), "seeds": range(12)}
+    setup = Setup(SEIR(erdos_renyi(n, 16.0, seed=1)), Fixed(0), rows=n, horizon=80, record=benchmark.RECORD)
+    paired = contrast(setup, [change.do], **how)
     assert paired.variance_ratio > 5
-    one_stream = contrast(benchmark.OneStream(world), Fixed(0), [change.do], **how)
+    one_stream = contrast(replace(setup, world=benchmark.OneStream(setup.world)), [change.do], **how)
     assert paired.difference.var() < one_stream.difference.var() / 3
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Logits, Network, Relaxed, Routine
+from ethogram.agents.citizens import Answers, Archetypes, Heuristic, Logits, Perceptron, Relaxed, Routine
 from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import Disease, Epidemic, Measures, RelaxedEpidemic, relaxed_epidemic
 from ethogram.envs.people import city_layers, synthetic_city
@@ -101,7 +101,7 @@ def test_what_is_followed_beside_the_exact_city_comes_to_the_same(interventions,
 def network():
     """Fitted to some days of people who fear cases."""
     days = rollout(city(400), Heuristic(half=1.0), rows=400, horizon=20)
-    return Network.fit(days, features, epochs=2)
+    return Perceptron.fit(days, features, epochs=2)
 
 
 @pytest.mark.parametrize("make", [network, lambda: Routine(isolate=0.3, period=3), lambda: Heuristic(half=2.0)])

@@ -19,7 +19,7 @@ from ethogram.envs.sessions import (
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
-from ethogram.simulator.whatif import contrast
+from ethogram.simulator.whatif import Setup, contrast
 
 WORLD = CascadingSession(good_medium_bad(8))
 
@@ -116,9 +116,8 @@ def test_nothing_changes_before_an_intervention_starts():
 def test_pairing_cuts_the_variance_of_a_small_change():
     """40 seeds; with independent seeds the ratio would be 1, and exceed 2 by chance about once in 80 tries."""
     small = [Do("attraction", lambda p: 0.95 * p)]
-    effect = contrast(
-        WORLD, AnyLength(), small, outcome=lambda h: h.reward.mean(), seeds=range(40), rows=200, horizon=5
-    )
+    setup = Setup(WORLD, AnyLength(), rows=200, horizon=5)
+    effect = contrast(setup, small, outcome=lambda h: h.reward.mean(), seeds=range(40))
     assert effect.variance_ratio > 4
     assert effect.mean < -4 * effect.stderr
 

@@ -14,7 +14,7 @@ from stable_baselines3 import A2C
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import ethogram.envs  # noqa: F401  (registers the ids)
-from ethogram.agents.sb3 import SB3Policy, Sb3VecEnv
+from ethogram.agents.sb3 import SB3Policy, SB3VecEnv
 from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import epidemic_planner_world, small_city
 from ethogram.simulator import WorldVectorEnv, rollout
@@ -35,7 +35,7 @@ def world():
 
 def test_vectorised_planners_are_the_single_ones_that_sb3_would_make(world):
     settings = {"world": world.world, "horizon": 3, "autoreset_mode": "SameStep"}
-    mine = Sb3VecEnv(gymnasium.make_vec(PLANNER, num_envs=2, **settings))
+    mine = SB3VecEnv(gymnasium.make_vec(PLANNER, num_envs=2, **settings))
     theirs = DummyVecEnv([lambda: gymnasium.make(PLANNER, world=world.world, horizon=3)] * 2)
     mine.seed(5)
     theirs.seed(5)
@@ -47,7 +47,7 @@ def test_vectorised_planners_are_the_single_ones_that_sb3_would_make(world):
 
 
 def test_a_trained_model_is_a_policy_for_the_planners_seat(world):
-    envs = Sb3VecEnv(WorldVectorEnv(world, 2, 3, "SameStep"))
+    envs = SB3VecEnv(WorldVectorEnv(world, 2, 3, "SameStep"))
     policy = SB3Policy(A2C("MlpPolicy", envs, n_steps=3, seed=0, device="cpu").learn(12))
     history = rollout(world, policy, rows=2, horizon=3)
     predicted, _ = policy.model.predict(history.observation[:, 1].numpy(), deterministic=True)

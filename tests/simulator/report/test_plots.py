@@ -14,15 +14,16 @@ from ethogram.simulator.recording import Record
 from ethogram.simulator.report import pictures, plots, write_report
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
-from ethogram.simulator.whatif import Effect, Ensemble, contrast, ensemble, reward_by_step
+from ethogram.simulator.whatif import Effect, Ensemble, Setup, contrast, ensemble, reward_by_step
 
 WORLD, POLICY = CascadingSession(trap()), UniformSlates(6, 2)
+SETUP = Setup(WORLD, POLICY, rows=50, horizon=6)
 
 
 @pytest.fixture(scope="module")
 def effect():
     less = [Do("attraction", lambda p: 0.9 * p, start=2)]
-    return contrast(WORLD, POLICY, less, outcome=reward_by_step, seeds=range(5), rows=50, horizon=6)
+    return contrast(SETUP, less, outcome=reward_by_step, seeds=range(5))
 
 
 def regret():
@@ -53,7 +54,7 @@ def test_effects_and_estimates_show_their_errors(effect):
 
 
 def test_scenarios_show_medians():
-    found = ensemble(WORLD, POLICY, outcome=reward_by_step, seeds=range(4), rows=50, horizon=6)
+    found = ensemble(SETUP, outcome=reward_by_step, seeds=range(4))
     ax = plots.scenarios(plots.axes("Rewards", "step", "reward"), found)
     assert ax.lines[0].get_ydata().tolist() == pytest.approx(found.quantiles("factual", (0.5,))[0].tolist())
 

@@ -10,19 +10,14 @@ import torch
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.simulator import Do, contrast, ensemble
+from ethogram.simulator import Do, Processes, Ray, Setup, contrast, ensemble
 from ethogram.simulator.networks import small_world
 
 N = 200
 WORLD = Adoption(small_world(N, 6, 0.1))
-RUN = {
-    "world": WORLD,
-    "policy": Fixed(0.0),
-    "seeds": range(4),
-    "rows": N,
-    "horizon": 10,
-    "scenarios": {"as it is": (), "nudged": [Do("propensity", lambda p: p.clamp(min=0.3), who=torch.arange(N) < 10)]},
-}
+SETUP = Setup(WORLD, Fixed(0.0), rows=N, horizon=10)
+NUDGED = [Do("propensity", lambda p: p.clamp(min=0.3), who=torch.arange(N) < 10)]
+RUN = {"setup": SETUP, "seeds": range(4), "scenarios": {"as it is": (), "nudged": NUDGED}}
 
 
 def adopters(history):
@@ -57,21 +52,21 @@ def ray():
 
 
 def test_processes_give_the_same_numbers():
-    assert same(ensemble(**RUN, outcome=adopters, backend="processes", workers=2), ensemble(**RUN, outcome=adopters))
+    assert same(ensemble(**RUN, outcome=adopters, backend=Processes(2)), ensemble(**RUN, outcome=adopters))
 
 
 def test_ray_gives_the_same_numbers(ray):
-    assert same(ensemble(**RUN, outcome=adopters, backend="ray", workers=2), ensemble(**RUN, outcome=adopters))
+    assert same(ensemble(**RUN, outcome=adopters, backend=Ray(2)), ensemble(**RUN, outcome=adopters))
 
 
 def test_a_killed_process_is_replaced(tmp_path):
-    found = ensemble(**RUN, outcome=killed_once(tmp_path), backend="processes", workers=2)
+    found = ensemble(**RUN, outcome=killed_once(tmp_path), backend=Processes(2))
     assert (tmp_path / "killed").exists()
     assert same(found, ensemble(**RUN, outcome=adopters))
 
 
 def test_a_killed_ray_worker_is_replaced(ray, tmp_path):
-    found = ensemble(**RUN, outcome=killed_once(tmp_path), backend="ray", workers=2)
+    found = ensemble(**RUN, outcome=killed_once(tmp_path), backend=Ray(2))
     assert (tmp_path / "killed").exists()
     assert same(found, ensemble(**RUN, outcome=adopters))
 
@@ -81,26 +76,25 @@ def test_workers_that_keep_dying_are_an_error():
         os.kill(os.getpid(), signal.SIGKILL)
 
     with pytest.raises(RuntimeError, match="lost its worker 2 times"):
-        ensemble(**RUN, outcome=outcome, backend="processes", workers=2, retries=1)
+        ensemble(**RUN, outcome=outcome, backend=Processes(2, retries=1))
 
 
 def test_an_error_in_a_run_is_that_error(ray):
     def outcome(history):
         raise ArithmeticError("no such number")
 
-    for backend in ("here", "processes", "ray"):
+    for backend in (None, Processes(2), Ray(2)):
         with pytest.raises(ArithmeticError, match="no such number"):
-            ensemble(**RUN, outcome=outcome, backend=backend, workers=2)
+            ensemble(**RUN, outcome=outcome, backend=backend)
 
 
 def test_effects_in_processes_are_effects():
-    change = {"interventions": RUN["scenarios"]["nudged"], "outcome": lambda h: adopters(h)[-1]}
-    run = {key: RUN[key] for key in ("world", "policy", "seeds", "rows", "horizon")}
-    here, there = contrast(**run, **change), contrast(**run, **change, backend="processes", workers=2)
+    how = {"outcome": lambda h: adopters(h)[-1], "seeds": range(4)}
+    here, there = contrast(SETUP, NUDGED, **how), contrast(SETUP, NUDGED, **how, backend=Processes(2))
     assert torch.equal(here.difference, there.difference)
 
 
-@pytest.mark.parametrize("backend", ["here", "processes"])
+@pytest.mark.parametrize("backend", [None, Processes(1)])
 def test_an_interrupted_ensemble_goes_on_where_it_was(backend, tmp_path):
     """The first try breaks off at the fifth run; the second one runs only what is left, and ends with the same."""
     file = tmp_path / "saved.pt"
@@ -113,19 +107,20 @@ def test_an_interrupted_ensemble_goes_on_where_it_was(backend, tmp_path):
             raise KeyError("interrupted")
         return adopters(history)
 
-    how = {"backend": backend, "workers": 1, "checkpoint": file, "checkpoint_every": 0}
+    how = {"backend": backend, "checkpoint": file, "checkpoint_every": 0}
     with pytest.raises(KeyError, match="interrupted"):
         ensemble(**RUN, outcome=outcome, **how)
     assert file.exists()
     found = ensemble(**RUN, outcome=outcome, **how)
     assert same(found, ensemble(**RUN, outcome=adopters))
-    if backend == "here":  # a process may have gone on with others before it was stopped
+    if backend is None:  # a process may have gone on with others before it was stopped
         assert len(list(tmp_path.glob("run*[0-9]"))) == 5 + 4  # one of five was lost
     assert not file.exists()
 
 
 def test_unknown_backends_are_refused():
-    with pytest.raises(ValueError, match="expected one of"):
-        ensemble(**RUN, outcome=adopters, backend="dask")
+    for backend in ("processes", Processes):
+        with pytest.raises(TypeError, match=r"expected Processes\(\), Ray\(\), or None for here"):
+            ensemble(**RUN, outcome=adopters, backend=backend)
     with pytest.raises(ValueError, match="workers is 0"):
-        ensemble(**RUN, outcome=adopters, backend="processes", workers=0)
+        Processes(workers=0)

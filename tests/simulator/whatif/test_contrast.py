@@ -12,10 +12,11 @@ from ethogram.envs.sessions import CascadingSession, click_rate_by_step, good_me
 from ethogram.simulator.history import History
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
-from ethogram.simulator.whatif import Effect, abduct, contrast, ensemble, mean_return
+from ethogram.simulator.whatif import Effect, Setup, abduct, contrast, ensemble, mean_return
 
 WORLD = CascadingSession(trap())
 LOGGER = UniformSlates(6, 2)
+SETUP = Setup(WORLD, LOGGER, rows=2, horizon=6)
 
 
 def test_an_effect_is_the_paired_difference_and_its_standard_error():
@@ -28,9 +29,8 @@ def test_an_effect_is_the_paired_difference_and_its_standard_error():
 
 
 def test_a_change_that_changes_nothing_has_no_effect_to_the_bit():
-    effect = contrast(
-        WORLD, LOGGER, [Do("attraction", lambda p: p)], outcome=mean_return, seeds=range(5), rows=100, horizon=6
-    )
+    setup = replace(SETUP, rows=100)
+    effect = contrast(setup, [Do("attraction", lambda p: p)], outcome=mean_return, seeds=range(5))
     assert effect.difference.eq(0).all()
 
 
@@ -45,24 +45,16 @@ def test_the_effect_of_a_policy_matches_planning():
             v = q1 * (1 + go[:, slate[0]]) + (1 - q1) * (q2 * (1 + go[:, slate[1]]) + (1 - q2) * go[:, 6])
         return v[0].item()
 
-    effect = contrast(
-        WORLD, Fixed([0, 1]), instead_policy=Fixed([3, 4]), outcome=mean_return, seeds=range(30), rows=300, horizon=6
-    )
+    setup = replace(SETUP, policy=Fixed([0, 1]), rows=300)
+    effect = contrast(setup, replace(setup, policy=Fixed([3, 4])), outcome=mean_return, seeds=range(30))
     assert effect.mean.item() == pytest.approx(value([3, 4]) - value([0, 1]), abs=4.5 * effect.stderr.item())
 
 
 def test_scenarios_of_an_ensemble_share_their_luck():
     late = [Do("attraction", lambda p: 0.8 * p, start=3)]
-    found = ensemble(
-        WORLD,
-        LOGGER,
-        outcome=click_rate_by_step,
-        seeds=range(6),
-        rows=200,
-        horizon=6,
-        scenarios={"factual": (), "late": late},
-        record=["click"],
-    )
+    setup = replace(SETUP, rows=200, record=["click"])
+    scenarios = {"factual": (), "late": late}
+    found = ensemble(setup, outcome=click_rate_by_step, seeds=range(6), scenarios=scenarios)
     assert torch.equal(found.values["factual"][:, :3], found.values["late"][:, :3])
     assert (found.mean("late")[3:] < found.mean("factual")[3:]).all()
     assert found.quantiles("late").shape == (3, 6)
@@ -70,11 +62,11 @@ def test_scenarios_of_an_ensemble_share_their_luck():
 
 def test_no_change_and_no_seeds_are_refused():
     with pytest.raises(ValueError, match="contrast with no change"):
-        contrast(WORLD, LOGGER, outcome=mean_return, seeds=range(3), rows=2, horizon=2)
+        contrast(SETUP, [], outcome=mean_return, seeds=range(3))
     with pytest.raises(ValueError, match="seeds is empty"):
-        ensemble(WORLD, LOGGER, outcome=mean_return, seeds=[], rows=2, horizon=2)
+        ensemble(SETUP, outcome=mean_return, seeds=[])
     with pytest.raises(TypeError, match=r"such as range\(5\)"):
-        ensemble(WORLD, LOGGER, outcome=mean_return, seeds=5, rows=2, horizon=2)
+        ensemble(SETUP, outcome=mean_return, seeds=5)
 
 
 @pytest.fixture(scope="module")
@@ -162,14 +154,13 @@ def test_a_history_of_another_world_is_refused(log):
 
 def test_the_same_seed_twice_is_refused():
     with pytest.raises(ValueError, match="has one more than once"):
-        ensemble(WORLD, LOGGER, outcome=mean_return, seeds=[1, 1], rows=2, horizon=2)
+        ensemble(SETUP, outcome=mean_return, seeds=[1, 1])
 
 
 def test_pairing_is_not_free_of_noise_for_large_changes():
     """The variance ratio falls from a small change to a swap of the whole policy: reported, not assumed."""
-    world = CascadingSession(good_medium_bad(8))
-    policy = UniformSlates(8, 3)
-    options = {"outcome": mean_return, "seeds": range(40), "rows": 100, "horizon": 6}
-    small = contrast(world, policy, [Do("attraction", lambda p: 0.98 * p)], **options)
-    large = contrast(world, policy, instead_policy=Fixed([3, 6, 1]), **options)
+    setup = Setup(CascadingSession(good_medium_bad(8)), UniformSlates(8, 3), rows=100, horizon=6)
+    how = {"outcome": mean_return, "seeds": range(40)}
+    small = contrast(setup, [Do("attraction", lambda p: 0.98 * p)], **how)
+    large = contrast(setup, replace(setup, policy=Fixed([3, 6, 1])), **how)
     assert small.variance_ratio > 3 * large.variance_ratio

@@ -1,4 +1,4 @@
-"""Network: a small net, fitted."""
+"""Perceptron: a small net from what people see to what they do, fitted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ ROWS = 1 << 13  # through a network at once: what fits the cache
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class Perceptron:
     """A small neural network from named features to log-odds, fitted to data; made by ``fit`` or ``load``.
 
     features: as of ``Logits``. names: of its K features. mean, scale: (K,) float64 of the training data, by which
@@ -108,7 +108,9 @@ class Network:
         except FileNotFoundError:
             raise
         except Exception as error:
-            raise ValueError(f"{path} is not a network that can be read ({error}); Network.save writes one") from error
+            raise ValueError(
+                f"{path} is not a network that can be read ({error}); Perceptron.save writes one"
+            ) from error
         names, mean, scale, weights, biases, period = fields
         return cls(features, tuple(names), mean, scale, tuple(weights), tuple(biases), period)
 
