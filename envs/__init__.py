@@ -5,7 +5,7 @@ import gymnasium
 for _id, _maker in (
     ("CascadingSession-v0", "sessions.ids:cascading_session"),
     ("MovieLensSession-v0", "datasets.ids:movielens_session"),
-    ("Adoption-v0", "adoption:adoption"),
+    ("Adoption-v0", "adoption.ids:adoption"),
     ("Epidemic-v0", "epidemics.ids:epidemic"),
     ("EpidemicPlanner-v0", "epidemics.ids:epidemic_planner"),
 ):
