@@ -142,7 +142,7 @@ def infected_of(people):
 
 
 def test_a_small_vaccination_has_a_fifth_of_the_variance_or_less_with_shared_luck():
-    """1 % of 5,000 vaccinated, 12 seeds: the ratio is about 25; population_pairing.py of the benchmarks has the curve."""
+    """1 % of 5,000 vaccinated, 12 seeds: the ratio is about 25."""
     n = 5000
     change = benchmark.changes(n)[1]
     assert str(change) == "vaccinate 1 %"
