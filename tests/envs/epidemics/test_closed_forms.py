@@ -1,7 +1,7 @@
 """Epidemics against what can be worked out on paper, and people who are conserved whatever is done to them.
 
-The closed forms are those of ``benchmarks/populations/epidemic_closed_forms.py``. A comparison of a mean over seeds asks
-for less than the quantile of the t distribution that chance exceeds once in 10,000 sets of seeds; those here are fixed.
+The closed forms are those of ``benchmarks/populations/epidemic_closed_forms.py``. A comparison of a mean over seeds
+asks for less than the quantile of the t distribution that chance exceeds once in 10,000 sets of seeds; these are fixed.
 """
 
 import math
