@@ -73,7 +73,7 @@ class Present:
     age: int | None
 
     def history(self, draws: Draws) -> History:
-        """What a policy is handed: the steps, and at last what it sees now.
+        """The history that a policy is handed: the steps, and at last what it sees now.
 
         As many steps as the row with the most has; ``history.length`` says how many each has.
         """
@@ -108,7 +108,7 @@ class Present:
 
 
 def _last(column: Any, full: Any) -> Any:
-    """Of a column (n, W + 1, …) the last W steps of rows that are full, a bool or (n,), the first W of the others."""
+    """The last W steps of a column (n, W + 1, …) for rows that are full, a bool or (n,); the first W for the others."""
     if isinstance(full, bool):
         return column[:, 1:] if full else column[:, :-1]
     shape = (-1, *[1] * (column.ndim - 1))

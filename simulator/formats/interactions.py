@@ -33,7 +33,7 @@ class Interactions:
     user_ids: np.ndarray[Any, Any]  # (U,) the ids in the log, ascending: int64, or str objects
     item_ids: np.ndarray[Any, Any]  # (I,) likewise
     columns: Mapping[str, Tensor] = field(default_factory=dict)
-    """What the log has of "time" (R,) float64 (seconds since 1970 for dates), "position" int64, "propensity" float64
+    """The log's "time" (R,) float64 (seconds since 1970 for dates), "position" int64, "propensity" float64
     in (0, 1] and "dwell" float64."""
 
     def __len__(self) -> int:

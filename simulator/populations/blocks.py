@@ -131,7 +131,7 @@ def split(column: Any, blocks: int) -> list[Any]:
 
 
 def joined(blocks: Sequence[Any]) -> Any:
-    """What ``split`` took apart."""
+    """The whole that ``split`` took apart."""
     return map_column(lambda *b: torch.cat(b) if isinstance(b[0], Tensor) else np.concatenate(b), *blocks)
 
 
@@ -190,7 +190,7 @@ class Rate:
     per: float
 
     def __call__(self, value: Tensor) -> Tensor:
-        """Of one population."""
+        """The same of one population."""
         return self.per * value.to(torch.float64).mean()
 
 

@@ -15,7 +15,7 @@ class ByRule:
     rule: Callable[[Any, Draws], Any]
 
     def act(self, observation: Any, history: History, draws: Draws) -> Any:
-        """What the rule says."""
+        """The actions that the rule gives."""
         return self.rule(observation, draws)
 
     def repeated(self, times: int) -> Self:
