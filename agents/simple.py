@@ -1,7 +1,7 @@
 """Policies that need no learning: uniform, fixed, a table, softmax slates; and the simulator's replay, handed on."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -16,6 +16,10 @@ class Fixed:
     """The same action for every row at every step; ``action`` as one row's action, a tensor or nested ints."""
 
     action: Any
+
+    def repeated(self, times: int) -> Self:
+        """For several populations at once: the same, since it looks at nobody else."""
+        return self
 
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The action, once a row."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 
 from ethogram.agents.simple import Fixed, Table, UniformSlates
-from ethogram.envs.datasets import movielens_session
+from ethogram.envs.datasets import movielens_world
 from ethogram.envs.sessions import CascadingMDP, CascadingSession, good_medium_bad, movielens_formula, trap
 from ethogram.simulator import Do, Setup, contrast
 from ethogram.simulator.whatif import mean_return
@@ -36,7 +36,7 @@ def main() -> None:
         "MLF(20, 10, 0.3)": movielens_formula(20, 10, 0.3),
     }
     try:
-        instances["MovieLens sessions"] = movielens_session().mdp
+        instances["MovieLens sessions"] = movielens_world().mdp
     except FileNotFoundError as error:
         print(f"Without MovieLens sessions: {error}")
     print(f"{'world':<18} {'change':<34} {'effect on the mean return':<32} {'variance ratio':>14}")

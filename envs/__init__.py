@@ -2,15 +2,16 @@
 
 import gymnasium
 
-for _id, _module, _one, _many in (
-    ("CascadingSession-v0", "sessions.ids", "cascading_session", "cascading_sessions"),
-    ("MovieLensSession-v0", "datasets.ids", "movielens_session", "movielens_sessions"),
-    ("Adoption-v0", "adoption", "adoption", "adoptions"),
-    ("Epidemic-v0", "epidemics.ids", "epidemic", "epidemics"),
-    ("EpidemicPlanner-v0", "epidemics.ids", "epidemic_planner", "epidemic_planners"),
+for _id, _maker in (
+    ("CascadingSession-v0", "sessions.ids:cascading_session"),
+    ("MovieLensSession-v0", "datasets.ids:movielens_session"),
+    ("Adoption-v0", "adoption:adoption"),
+    ("Epidemic-v0", "epidemics.ids:epidemic"),
+    ("EpidemicPlanner-v0", "epidemics.ids:epidemic_planner"),
 ):
     gymnasium.register(
         id=f"ethogram/{_id}",
-        entry_point=f"ethogram.envs.{_module}:{_one}",
-        vector_entry_point=f"ethogram.envs.{_module}:{_many}",
+        entry_point="ethogram.simulator.gym.makers:make_env",
+        vector_entry_point="ethogram.simulator.gym.makers:make_vector",
+        kwargs={"maker": f"ethogram.envs.{_maker}"},
     )

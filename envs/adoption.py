@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
-from ethogram.simulator import Draws, Sites, Transition, WorldEnv, WorldVectorEnv
+from ethogram.simulator import Draws, Sites, Transition
 from ethogram.simulator.networks import Network, check_rows, small_world, sum_over_contacts
-from ethogram.simulator.populations import Citizens
+from ethogram.simulator.populations import Everybody, repeated
 
 from . import adoption_kernels as kernels
 
@@ -59,6 +58,10 @@ class Adoption:
                 )
             if name in ("churn", "initial") and not ((value >= 0) & (value <= 1)).all():
                 raise ValueError(f"{name} goes from {value.min():g} to {value.max():g}: expected probabilities")
+
+    def repeated(self, times: int) -> "Adoption":
+        """So many populations side by side; see ``Repeatable``."""
+        return repeated(self, times, self.contacts.num_people)
 
     @property
     def observation_space(self) -> spaces.Box:
@@ -130,25 +133,10 @@ class Adoption:
         return Adopters(adopted, exposure), torch.stack([adopted.float(), exposure], 1)
 
 
-def adoption(num_people: int = 1000, horizon: int = 100, world: Adoption | None = None) -> WorldEnv:
-    """``ethogram/Adoption-v0``: everybody's seat; a nudge in log-odds for each person and day.
+def adoption(num_people: int = 1000, horizon: int = 100, world: Adoption | None = None) -> tuple[Everybody, int]:
+    """``ethogram/Adoption-v0``: everybody's seat; a nudge in log-odds for each person and day; (world, horizon).
 
     num_people: of a small world (degree 6, a tenth rewired), if no world is given. horizon: days.
     """
-    return WorldEnv(_adoption(num_people, world), horizon)
-
-
-def adoptions(
-    num_envs: int = 1,
-    num_people: int = 1000,
-    horizon: int = 100,
-    world: Adoption | None = None,
-    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-) -> WorldVectorEnv:
-    """The same, many populations."""
-    return WorldVectorEnv(_adoption(num_people, world), num_envs, horizon, autoreset_mode)
-
-
-def _adoption(num_people: int, world: Adoption | None) -> Citizens:
     world = world or Adoption(small_world(num_people, 6, 0.1))
-    return Citizens(world, world.contacts.num_people)
+    return Everybody(world, world.contacts.num_people), horizon

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ethogram.agents.cascading import optimal_values
 from ethogram.agents.simple import Table
-from ethogram.envs.datasets import movielens_session
+from ethogram.envs.datasets import movielens_world
 from ethogram.envs.sessions import CascadingMDP, CascadingSession, movielens_formula
 from ethogram.simulator import Do, Setup, contrast
 from ethogram.simulator.report import plots
@@ -31,7 +31,7 @@ def without_last(slates: Tensor) -> Tensor:
 def session(data: Path | None) -> tuple[CascadingMDP, str]:
     """MovieLens sessions of 20 steps, or the stand-in's."""
     try:
-        return movielens_session(data, length=3, horizon=20).mdp, "MovieLens 100K"
+        return movielens_world(data, length=3, horizon=20).mdp, "MovieLens 100K"
     except FileNotFoundError as error:
         if data is not None:
             raise

@@ -44,7 +44,7 @@ from ethogram.simulator.whatif import mean_return
 if TYPE_CHECKING:
     from ethogram.agents.sb3 import SB3Policy
 
-PEOPLE = 4000  # a planner's week costs about the same for 1,000; its luck evens out more
+PEOPLE = 4000  # a planner's week costs less than twice that of 1,000; its luck evens out more
 WEEKS = 26
 STEPS = 2288  # weeks of training: 11 updates of 8 half years each
 COMPARING = 10_000  # the seed of the comparison; training and choosing have others

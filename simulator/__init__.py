@@ -9,11 +9,12 @@ from .draws import Draws, derived_ids, thresholds
 from .files import write_atomically
 from .gym import FromGym, WorldEnv, WorldVectorEnv
 from .history import Column, History, first_leaf, map_column
+from .memory import Memory, nothing_yet, steps_remembered
 from .recording import Record
 from .rollout import episodes, rollout
 from .sites import Do, Sites
 from .whatif import Effect, Ensemble, Processes, Ray, Replay, Setup, abduct, contrast, ensemble
-from .world import Learner, Policy, Transition, World
+from .world import Learner, Policy, Remembering, Transition, World
 
 __all__ = [
     "Column",
@@ -24,10 +25,12 @@ __all__ = [
     "FromGym",
     "History",
     "Learner",
+    "Memory",
     "Policy",
     "Processes",
     "Ray",
     "Record",
+    "Remembering",
     "Replay",
     "Setup",
     "Sites",
@@ -44,7 +47,9 @@ __all__ = [
     "episodes",
     "first_leaf",
     "map_column",
+    "nothing_yet",
     "rollout",
+    "steps_remembered",
     "thresholds",
     "write_atomically",
 ]

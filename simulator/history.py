@@ -276,9 +276,9 @@ class History:
             if isinstance(a, Tensor):
                 if not isinstance(b, Tensor) or (a.dtype, a.shape) != (b.dtype, b.shape):
                     return False
-                return torch.equal(
-                    a.flatten().contiguous().view(torch.uint8), b.flatten().contiguous().view(torch.uint8)
-                )
+                whole = torch.contiguous_format  # a row of a longer history, or a column kept once, is strided
+                left, right = (x.clone(memory_format=whole).flatten().view(torch.uint8) for x in (a, b))
+                return torch.equal(left, right)
             if not isinstance(b, np.ndarray) or (a.dtype, a.shape) != (b.dtype, b.shape):
                 return False
             return bool((a == b).all()) if a.dtype == object else a.tobytes() == b.tobytes()

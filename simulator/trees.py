@@ -43,6 +43,18 @@ def rebuild(tree: Any, leaves: Any) -> Any:
     return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
 
 
+def map_tree(function: Callable[[Any], Any], tree: Any) -> Any:
+    """A tree of the same form, with the function of each leaf; faster than taking it apart and rebuilding it."""
+    if isinstance(tree, Tensor):
+        return function(tree)
+    if isinstance(tree, tuple):
+        items = [map_tree(function, item) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    if isinstance(tree, Mapping):
+        return {key: map_tree(function, item) for key, item in tree.items()}
+    return rebuild(tree, map(function, leaves_of(tree)))
+
+
 Thing = TypeVar("Thing")
 
 

@@ -59,6 +59,17 @@ class Policy(Protocol):
 
 
 @runtime_checkable
+class Remembering(Policy, Protocol):
+    """A policy that reads its history, at most the last ``memory`` steps of each row.
+
+    A rollout hands a policy all that there is. A world that seats policies inside itself, such as the user of a session
+    or the citizens under a planner, keeps so many steps of theirs in its state, and none for who does not ask.
+    """
+
+    memory: int
+
+
+@runtime_checkable
 class Learner(Policy, Protocol):
     """A policy that learns from what happened."""
 

@@ -34,7 +34,7 @@ from ethogram.simulator.networks import (
     sum_over_contacts,
     within_groups,
 )
-from ethogram.simulator.populations import Citizens
+from ethogram.simulator.populations import Everybody
 from ethogram.simulator.populations.mesa_model import PopulationModel
 from ethogram.simulator.recording import Record
 from ethogram.simulator.rollout import rollout
@@ -179,7 +179,7 @@ def populations_in_two_processes():
 
 @case
 def citizens_seat():
-    world = Citizens(by_hand.city(), N, interventions=[Do("stimulus", 0.1, start=2)])
+    world = Everybody(by_hand.city(), N, interventions=[Do("stimulus", 0.1, start=2)])
     action = by_hand.table(N, 2, low=0, high=2).to(torch.int8)
     return rough(rollout(world, Fixed(action), rows=3, horizon=10, seed=6), "reward")
 

@@ -31,6 +31,7 @@ DOORS = {  # a file that opens a folder or file further down inside a method: (f
     ("simulator/history.py", "simulator/formats/__init__.py"),
     ("simulator/networks/contacts.py", "simulator/networks/sums.py"),
     ("envs/people/population.py", "envs/people/tables.py"),
+    ("envs/epidemics/epidemic.py", "envs/epidemics/cities.py"),
 }
 
 

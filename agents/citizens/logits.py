@@ -68,6 +68,10 @@ class Logits:
             both.append(expit(log_odds))
         return torch.stack(both, 1)
 
+    def repeated(self, times: int) -> Self:
+        """For several populations at once: the same, since it looks at nobody else."""
+        return self
+
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """(n, 2) int8."""
         return decide(self.probabilities(observation), draws, self.period)

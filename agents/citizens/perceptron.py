@@ -85,6 +85,10 @@ class Perceptron:
             x = _on_grid(x.relu() if layer else x, first) @ weight.to(x.device) + bias.to(x.device)
         return x
 
+    def repeated(self, times: int) -> Self:
+        """For several populations at once: the same, since it looks at nobody else."""
+        return self
+
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """(n, 2) int8."""
         return decide(self.probabilities(observation), draws, self.period)

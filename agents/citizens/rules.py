@@ -1,8 +1,8 @@
 """Routine, Heuristic."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -36,6 +36,14 @@ class Routine:
         """(n, 2) float64."""
         some = next(iter(observation.values()))
         return self._for(len(some), some.device)
+
+    def repeated(self, times: int) -> Self:
+        """For several populations at once, in each of which person i has probability i."""
+        isolate, work = (
+            value.repeat(times) if isinstance(value, Tensor) and value.dim() else value
+            for value in (self.isolate, self.work)
+        )
+        return replace(self, isolate=isolate, work=work)
 
     def act(self, observation: Any, history: History, draws: Draws) -> Tensor:
         """(n, 2) int8."""
@@ -80,6 +88,10 @@ class Heuristic:
         """(n, 2) float64; sees age, ill, quarantined, cases and change."""
         isolate = self._isolate([seen(observation, name) for name in SEEN], Tensor.double, torch.where)
         return torch.stack([isolate, torch.full_like(isolate, self.work)], 1)
+
+    def repeated(self, times: int) -> Self:
+        """For several populations at once: the same, since it looks at nobody else."""
+        return self
 
     def _isolate(self, columns: Sequence[Any], double: Callable[[Any], Any], where: Callable[..., Any]) -> Any:
         """(n,) float64 of the columns SEEN, which are tensors or arrays."""

@@ -1,7 +1,7 @@
 """Logged data of others, as worlds and histories: MovieLens, the Open Bandit Dataset."""
 
 from .movielens import WHEEL, MovieLens, load_movielens
-from .movielens_mdp import SessionModel, movielens_session, paper_mdp, session_mdp
+from .movielens_mdp import SessionModel, movielens_world, paper_mdp, session_mdp
 from .open_bandit import load_open_bandit
 
 __all__ = [
@@ -10,7 +10,7 @@ __all__ = [
     "SessionModel",
     "load_movielens",
     "load_open_bandit",
-    "movielens_session",
+    "movielens_world",
     "paper_mdp",
     "session_mdp",
 ]

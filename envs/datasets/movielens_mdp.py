@@ -148,7 +148,7 @@ def session_mdp(
     return SessionModel(mdp, ratings.item_ids[items.numpy()], titles, data.genre_names, centres, frequency)
 
 
-def movielens_session(
+def movielens_world(
     path: str | Path | None = None,
     *,
     num_items: int = 50,

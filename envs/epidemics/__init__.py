@@ -1,10 +1,11 @@
 """Epidemics: SEIR on a contact network, a city with citizens who decide, and both with a gradient."""
 
+from .cities import Cities
 from .disease import AGE_BANDS, DEAD, NEVER, Disease, Measures, gamma_days
 from .economy import Economy
 from .epidemic import Epidemic
 from .outcomes import attack_rate
-from .planner import LEVERS, Careful, epidemic_planner_world, levers, per_1000, small_city
+from .planner import LEVERS, careful, epidemic_planner_world, levers, per_1000, small_city
 from .relaxed_epidemic import RelaxedEpidemic
 from .relaxed_seir import RelaxedSEIR
 from .seir import EXPOSED, INFECTIOUS, SEIR
@@ -17,7 +18,7 @@ __all__ = [
     "LEVERS",
     "NEVER",
     "SEIR",
-    "Careful",
+    "Cities",
     "Disease",
     "Economy",
     "Epidemic",
@@ -25,6 +26,7 @@ __all__ = [
     "RelaxedEpidemic",
     "RelaxedSEIR",
     "attack_rate",
+    "careful",
     "epidemic_planner_world",
     "gamma_days",
     "levers",

@@ -14,7 +14,7 @@ from ethogram.simulator import Column, Draws, Sites, Transition
 from ethogram.simulator.kernels import Array
 from ethogram.simulator.networks import RESOLUTION, Contacts, Network, over_shards, sum_over_contacts
 
-from . import city_kernels as kernels
+from . import kernels
 from .disease import DEAD, EXPOSED, INFECTIOUS, NEVER, SUSCEPTIBLE, City, Disease, Measures
 from .economy import Economy
 
@@ -215,16 +215,17 @@ class CompiledDay:
         force = earns & (acts[:, 1] != 0)
         idle = force & ~employed
         if week_ends or look.at("demand"):
-            people, *others = (self._count(who) for who in (alive, isolates, idle & (stimulus <= 0)))
-            demand = float(look("demand", np.array([economy.demand(people, self.adults, *others)]))[0])
+            counts = map(self._count, (alive, isolates, idle & (stimulus <= 0)))
+            demand = look("demand", self._demand(*counts))  # (1,) of the city
         if not week_ends:
             has = look("employed", employed & alive)
             return has, state.savings, look("jobless", force & ~has)
         closed = np.zeros(1, np.float32)
         if "workplace" in attends:
             closed = (employed & ~isolates).astype(np.float32) - _array(attends["workplace"])
-        separated = _some_of(draws, "separated", economy.loses(demand, closed), employed)
-        hired = _some_of(draws, "hired", np.array([economy.finds(demand)], np.float32), idle)
+        loses, finds = self._chances(demand, closed)
+        separated = _some_of(draws, "separated", loses, employed)
+        hired = _some_of(draws, "hired", finds, idle)
         has = look("employed", ((employed & ~separated) | hired) & force)
         if isinstance(paid, Tensor) or state.savings.requires_grad:
             savings = economy.saved(
@@ -235,7 +236,15 @@ class CompiledDay:
             savings = torch.from_numpy(now.savings + (wages + stimulus) * earns)
         return has, savings, look("jobless", force & ~has)
 
-    def _count(self, who: Array) -> int:
+    def _demand(self, people: Any, isolated: Any, poor: Any) -> Array:
+        return np.array([self.economy.demand(people, self.adults, isolated, poor)])
+
+    def _chances(self, demand: Array, closed: Array) -> tuple[Array, Array]:
+        """The probabilities of losing and of finding a job, float32."""
+        now = float(demand[0])
+        return self.economy.loses(now, closed), np.array([self.economy.finds(now)], np.float32)
+
+    def _count(self, who: Array) -> Any:
         """How many people, of all shards."""
         return int(over_shards(next(iter(self.layers.values())), torch.tensor(np.count_nonzero(who))))
 

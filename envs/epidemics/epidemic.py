@@ -92,6 +92,12 @@ class Epidemic:
         """The number of people in the city."""
         return self._any_layer.num_people
 
+    def repeated(self, times: int) -> "Epidemic":
+        """So many cities with the same people, side by side; see ``Repeatable``."""
+        from .cities import Cities
+
+        return Cities.of(self, times)
+
     @property
     def observation_space(self) -> spaces.Dict:
         """The columns that a citizen sees; see the class."""
@@ -173,17 +179,9 @@ class Epidemic:
         never = torch.full_like(self.age, NEVER, dtype=torch.int16)
         until = self.days(never, initial, -1, "exposed_days", draws)
         idle = draws.bernoulli("idle", self.economy.unemployed_at_start, among=self._adult)
-        announced = torch.zeros(self.num_areas, 5, device=self.age.device)
-        state = City(
-            initial.to(torch.int8),
-            torch.where(initial, -1, never),
-            until,
-            never,
-            never,
-            self._adult & ~idle,
-            torch.zeros_like(self._fatality),
-            announced,
-        )
+        stage, infected_on = initial.to(torch.int8), torch.where(initial, -1, never)
+        employed, savings = self._adult & ~idle, torch.zeros_like(self._fatality)
+        state = City(stage, infected_on, until, never, never, employed, savings, savings.new_zeros(self.num_areas, 5))
         return state, self._observation(state, 0)
 
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites) -> Transition:
@@ -302,13 +300,17 @@ class Epidemic:
         closed = self._constant(0.0)
         if "workplace" in attends:
             closed = (state.employed & ~isolates).float() - attends["workplace"]  # (n,) in [0, 1]
-        separated = draws.bernoulli("separated", self.economy.loses(float(demand), closed), among=state.employed)
-        hired = draws.bernoulli("hired", self.economy.finds(float(demand)), among=idle)
+        loses, finds = self._chances(demand, closed)
+        separated = draws.bernoulli("separated", loses, among=state.employed)
+        hired = draws.bernoulli("hired", finds, among=idle)
         employed = site("employed", ((state.employed & ~separated) | hired) & force)
         savings = self.economy.saved(state.savings, employed, stimulus, self._adult & alive)
         return employed, savings, site("jobless", force & ~employed)
 
-    def _demand(self, people: int, isolated: int, poor: int) -> Tensor:
+    def _chances(self, demand: Tensor, closed: Tensor) -> tuple[Any, Any]:
+        return self.economy.loses(float(demand), closed), self.economy.finds(float(demand))
+
+    def _demand(self, people: Any, isolated: Any, poor: Any) -> Tensor:
         """(1,) float64 of the city."""
         demand = self.economy.demand(people, self._adults, isolated, poor)
         return torch.tensor([demand], dtype=torch.float64, device=self.age.device)
@@ -325,15 +327,14 @@ class Epidemic:
         return torch.cat([torch.zeros_like(now), now, announced[:, 1:-1]], 1)
 
     def _observation(self, state: City, day: int) -> Column:
-        cases = state.announced[:, 1]
-        change = cases - state.announced[:, 2:].mean(1)
+        cases, before = state.announced[:, 1], state.announced[:, 2:].mean(1)
         return {
             "age": self.age,
             "area": self.area,
             "ill": (state.stage == INFECTIOUS).to(torch.int8),
             "quarantined": (day - state.confirmed_on <= self.measures.quarantine_days).to(torch.int8),
             "cases": cases[self.area],
-            "change": change[self.area],
+            "change": (cases - before)[self.area],
             "employed": state.employed.to(torch.int8),
             "savings": state.savings,
         }

@@ -1,7 +1,6 @@
 """Levers, costs, small_city: the planner's world."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import mul
 from typing import Any
@@ -11,8 +10,8 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator import Do, Draws, History, Policy, Record
-from ethogram.simulator.populations import Planner
+from ethogram.simulator import Do, Draws, Policy, Record
+from ethogram.simulator.populations import ByRule, Planner, Rate
 
 from ..people import city_layers, synthetic_city
 from .disease import Disease
@@ -30,35 +29,31 @@ INFECTION, DEATH, IDLE_WEEK = 5.0, 1000.0, 1.0
 
 PUPIL_AT_HOME, WORKER_AT_HOME, RESIDENT_AT_HOME = 0.3, 0.3, 0.1  # a week, on average over all who are kept away
 
+per_1000 = Rate(1000)  # how many of 1,000 people
 
-@dataclass(frozen=True)
-class Careful:
-    """Citizens who stay at home when they are ill, or when confirmed cases are many, and who want to work.
+ILL_AT_HOME = 0.7  # probability a day of isolating when ill
+WARIEST, WARY = 0.4, 20.0  # the most that a healthy person's is; the announced cases per 1,000 at which it is half that
 
-    ill: probability a day of isolating when ill. wary: the announced cases per 1,000 people and week at which a
-    healthy person isolates with probability 1/2 of ``most``. Designed here, so that a planner has people to plan for;
-    ``ethogram.agents`` has others.
+
+def careful(observation: Mapping[str, Tensor], draws: Draws) -> Tensor:
+    """(n, 2) int8, [isolate, work], of people who isolate when ill or when cases are many, and who want to work.
+
+    Designed here, so that a planner has people to plan for. ``ethogram.agents.citizens`` has others.
     """
+    cases, ill = observation["cases"], observation["ill"]
+    if cases.is_cpu:  # NumPy is quicker where people are few
+        chance = torch.from_numpy(_cautious(cases.detach().numpy(), ill.numpy(), np.where))
+    else:
+        chance = _cautious(cases, ill, torch.where)
+    action = torch.ones(len(cases), 2, dtype=torch.int8, device=cases.device)
+    action[:, 0] = draws.bernoulli("isolates", chance)
+    return action
 
-    ill: float = 0.7
-    wary: float = 20.0
-    most: float = 0.4
 
-    def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
-        """(n, 2) int8, [isolate, work]."""
-        cases, ill = observation["cases"], observation["ill"]
-        if cases.is_cpu:  # NumPy is quicker where people are few
-            chance = torch.from_numpy(self._isolate(cases.detach().numpy(), ill.numpy(), np.where))
-        else:
-            chance = self._isolate(cases, ill, torch.where)
-        action = torch.ones(len(cases), 2, dtype=torch.int8, device=cases.device)
-        action[:, 0] = draws.bernoulli("isolates", chance)
-        return action
-
-    def _isolate(self, cases: Any, ill: Any, where: Callable[..., Any]) -> Any:
-        """(n,) float32 probability of isolating; of tensors or of arrays."""
-        cases = cases.clip(min=0)
-        return where(ill == 1, self.ill, self.most * cases / (cases + self.wary))
+def _cautious(cases: Any, ill: Any, where: Callable[..., Any]) -> Any:
+    """(n,) float32 probability of isolating; of tensors or of arrays."""
+    cases = cases.clip(min=0)
+    return where(ill == 1, ILL_AT_HOME, WARIEST * cases / (cases + WARY))
 
 
 def small_city(num_people: int = 1000, seed: int = 0) -> Epidemic:
@@ -71,7 +66,7 @@ def small_city(num_people: int = 1000, seed: int = 0) -> Epidemic:
 def epidemic_planner_world(
     num_people: int = 1000, world: Epidemic | None = None, citizens: Policy | None = None
 ) -> Planner:
-    """A planner who sets four levers for each week of an epidemic.
+    """A planner who sets four levers for each week of an epidemic, among people who are ``careful`` by default.
 
     Action: (r, 4) int8 of 0 or 1, the LEVERS. Observation: (r, 5) float32, of the last week: confirmed cases, deaths,
     people isolating and jobless people, each per 1,000 people on an average day, and the number of weeks so far.
@@ -83,7 +78,7 @@ def epidemic_planner_world(
     return Planner(
         world,
         world.num_people,
-        citizens or Careful(),
+        citizens or ByRule(careful),
         spaces.MultiDiscrete([2, 2, 2, 2], dtype=np.int8),
         partial(_pulled, levers(world)),
         [Record(name, reduce=per_1000) for name in ("confirmed", "died", "isolates", "jobless")],
@@ -92,18 +87,12 @@ def epidemic_planner_world(
     )
 
 
-def per_1000(value: Tensor) -> Tensor:
-    """How many of 1,000 people, float64."""
-    if value.dtype == torch.bool and value.is_cpu:  # counting takes a third of the time, and gives the same bits
-        return torch.tensor(1000 * (np.count_nonzero(value.numpy()) / value.numel()), dtype=torch.float64)
-    return 1000 * value.to(torch.float64).mean()
-
-
-def _minus_cost(pupils: float, workers: float, found: Mapping[str, Tensor], action: Tensor) -> Tensor:
-    school, work, community, stimulus = action.to(torch.float64)
+def _minus_cost(pupils: float, workers: float, found: Mapping[str, Tensor], action: Tensor) -> float:
+    school, work, community, stimulus = (float(lever) for lever in action.tolist())
+    infected, died, jobless = found["infected"].sum().item(), found["died"].sum().item(), found["jobless"].mean().item()
     kept_away = school * pupils * PUPIL_AT_HOME + work * workers * WORKER_AT_HOME + community * RESIDENT_AT_HOME
-    events = INFECTION * found["infected"].sum() + DEATH * found["died"].sum()
-    return -(events / 1000 + IDLE_WEEK * found["jobless"].mean() / 1000 + kept_away + stimulus * STIMULUS)
+    events = INFECTION * infected + DEATH * died
+    return -(events / 1000 + IDLE_WEEK * jobless / 1000 + kept_away + stimulus * STIMULUS)
 
 
 def _pulled(levers: Sequence[Sequence[Do]], action: Tensor) -> list[Do]:

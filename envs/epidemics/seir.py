@@ -13,6 +13,7 @@ from torch import Tensor
 from ethogram.simulator import Draws, Sites, Transition
 from ethogram.simulator.kernels import parts, together
 from ethogram.simulator.networks import ContactSum, Network, check_rows
+from ethogram.simulator.populations import repeated
 
 from . import kernels
 
@@ -56,6 +57,10 @@ class SEIR:
         share = torch.as_tensor(self.initial)
         if tuple(share.shape) not in ((), (self.contacts.num_people,)) or not ((share >= 0) & (share <= 1)).all():
             raise ValueError(f"initial is {self.initial}: expected a probability, or one for each person")
+
+    def repeated(self, times: int) -> "SEIR":
+        """So many populations side by side; see ``Repeatable``."""
+        return repeated(self, times, self.contacts.num_people)
 
     @property
     def observation_space(self) -> spaces.Box:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,12 +10,29 @@ from gymnasium import spaces
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ethogram.simulator import Draws, History, Policy, Sites, Transition, thresholds
+from ethogram.simulator import (
+    Draws,
+    History,
+    Memory,
+    Policy,
+    Sites,
+    Transition,
+    nothing_yet,
+    steps_remembered,
+    thresholds,
+)
 
 from . import kernels
 from .arrays import clicked_rows, first_true, lookup
 from .mdp import CascadingMDP
 from .slates import Slates, check_slates
+
+
+class Visit(NamedTuple):
+    """The state of ``CascadingSession`` whose users remember."""
+
+    state: Tensor  # (n,) int64 user state
+    memory: Memory  # of the user: lists seen, and clicks
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +44,9 @@ class CascadingSession:
     truncates it.
 
     user: None, or a click model that decides which of the items shown are examined and clicked (see ``envs.clicks``).
-    It may click several: the last one is the click that is rewarded and moves the user.
+    It may click several: the last one is the click that is rewarded and moves the user. If it is ``Remembering``, its
+    history is what it saw, a dict of "state" (n, T + 1), "slate" and "attraction" (n, T + 1, m), and what it clicked,
+    (n, T, m) bool, in its last ``memory`` lists, with rewards 0; else it has no steps.
 
     Sites: "attraction" (n, m) float64, probability that an item attracts if examined; "clicks" (n, m) bool, with
     ``user`` only; "click" (n,) int64, position clicked, m for none; "state" (n,) int64, where the user goes.
@@ -54,6 +73,10 @@ class CascadingSession:
         return Slates(self.mdp.num_items, self.mdp.length)
 
     @cached_property
+    def _remembered(self) -> int:
+        return steps_remembered(self.user)
+
+    @cached_property
     def _attraction(self) -> Tensor:
         return pad(self.mdp.attraction, (0, 1))  # (S, N + 1): index -1, an empty position, attracts nobody
 
@@ -65,14 +88,19 @@ class CascadingSession:
     def _cumulative(self) -> Tensor:
         return self.mdp.transition.cumsum(-1).flatten(0, 1)  # (S (N + 1), S) of p(. | s, a)
 
-    def reset(self, draws: Draws, site: Sites) -> tuple[Tensor, Tensor]:
+    def reset(self, draws: Draws, site: Sites) -> tuple[Any, Tensor]:
         """All users in the initial state."""
         state = torch.full_like(draws.ids, self.mdp.initial)
-        return state, state
+        if not self._remembered:
+            return state, state
+        slate = torch.zeros(len(state), self.mdp.length, dtype=torch.int64, device=state.device)
+        seen = {"state": state, "slate": slate, "attraction": slate.to(self.mdp.attraction.dtype)}
+        return Visit(state, Memory.empty(self._remembered, seen, slate.bool())), state
 
-    def step(self, state: Tensor, slate: Tensor, draws: Draws, site: Sites) -> Transition:
-        """One list shown. Shapes: state (n,), slate (n, m)."""
+    def step(self, state: Any, slate: Tensor, draws: Draws, site: Sites) -> Transition:
+        """One list shown. Shapes: state (n,), or a Visit of users who remember; slate (n, m)."""
         items, length = self.mdp.num_items, self.mdp.length
+        state, memory = state if self._remembered else (state, None)
         plain = self.user is None and type(draws) is Draws and state.is_cpu
         if plain and site.untouched("attraction", "click", "state"):
             return self._step_compiled(state, slate, draws, site)
@@ -83,9 +111,11 @@ class CascadingSession:
             click = first_true(draws.bernoulli("attracted", attraction, index=slate))  # (n,)
         else:
             seen = {"state": state, "slate": slate, "attraction": attraction}
-            before = History({}, torch.zeros_like(state), draws.ids, steps=0)  # this user remembers nothing
+            present = None if memory is None else memory.seeing(seen)
+            before = nothing_yet(draws) if present is None else present.history(draws)
             clicks = site("clicks", self.user.act(seen, before, draws.scoped("user")))  # (n, m) bool
             _check_clicks(clicks, slate)
+            memory = None if present is None else present.after(clicks)
             click = length - 1 - first_true(clicks.flip(1))  # the last; -1 for none
             click = click.where(click >= 0, length)
         click = site("click", click)  # (n,) position, m for none
@@ -93,7 +123,8 @@ class CascadingSession:
         outcome = clicked_rows(state, slate, click, items)  # (n,) row of the (s, a) tables
         after = site("state", draws.inverse_cdf("state", self._cumulative, outcome))  # (n,)
         _check("state", after, 0, self.mdp.num_states - 1)
-        return Transition(after, after, self._reward[outcome], torch.zeros_like(state, dtype=torch.bool))
+        state = after if memory is None else Visit(after, memory)
+        return Transition(state, after, self._reward[outcome], torch.zeros_like(after, dtype=torch.bool))
 
     @cached_property
     def _compiled(self) -> tuple[np.ndarray[Any, Any], ...]:

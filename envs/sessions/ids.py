@@ -1,11 +1,10 @@
-"""The makers of the session ids in ``envs/__init__.py``."""
+"""The maker of the session id in ``envs/__init__.py``."""
 
 from typing import Any
 
 import torch
-from gymnasium.vector import AutoresetMode
 
-from ethogram.simulator import Policy, World, WorldEnv, WorldVectorEnv
+from ethogram.simulator import Policy, World
 
 from .cascade import CascadingSession
 from .flat import FlatSlates
@@ -19,8 +18,8 @@ def cascading_session(
     user: Policy | None = None,
     flat: bool = False,
     **arrays: Any,
-) -> WorldEnv:
-    """``ethogram/CascadingSession-v0``: one session of a cascading MDP.
+) -> tuple[World, int]:
+    """``ethogram/CascadingSession-v0``: one session of a cascading MDP; (world, horizon).
 
     mdp: TRAP by default. Instead of it, its fields one by one: attraction, transition, reward (arrays or tensors),
         length, and if wanted initial; ``horizon`` is then needed.
@@ -28,27 +27,6 @@ def cascading_session(
     user: a click model, as ``CascadingSession`` takes it.
     flat: actions in the MultiDiscrete encoding of slates, for Stable-Baselines3 and the like.
     """
-    world, steps = _session(mdp, horizon, user, flat, arrays)
-    return WorldEnv(world, steps)
-
-
-def cascading_sessions(
-    num_envs: int = 1,
-    mdp: CascadingMDP | None = None,
-    horizon: int | None = None,
-    user: Policy | None = None,
-    flat: bool = False,
-    autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-    **arrays: Any,
-) -> WorldVectorEnv:
-    """The vector environment of ``ethogram/CascadingSession-v0``; arguments as for ``cascading_session``."""
-    world, steps = _session(mdp, horizon, user, flat, arrays)
-    return WorldVectorEnv(world, num_envs, steps, autoreset_mode)
-
-
-def _session(
-    mdp: CascadingMDP | None, horizon: int | None, user: Policy | None, flat: bool, arrays: dict[str, Any]
-) -> tuple[World, int]:
     if arrays and mdp is not None:
         raise ValueError(f"both mdp and its fields {sorted(arrays)} are given: expected one or the other")
     if arrays:

@@ -4,6 +4,9 @@
 they load Mesa and torch.distributed.
 """
 
-from .seats import Citizens, Planner
+from .blocks import Rate
+from .rule import ByRule
+from .seats import Everybody, Planner
+from .side_by_side import Repeatable, repeated
 
-__all__ = ["Citizens", "Planner"]
+__all__ = ["ByRule", "Everybody", "Planner", "Rate", "Repeatable", "repeated"]

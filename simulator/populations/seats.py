@@ -2,11 +2,13 @@
 
 Both make of a population a world whose rows are whole populations, so that rollouts, contrasts, and the Gymnasium
 shells treat a city as they treat a session. Person i of the population with row id q has the id
-``derived_ids(q, i)``: ``rollout(world, citizens, rows=derived_ids(q, people))`` replays one, person by person.
+``derived_ids(q, i)``: ``rollout(world, citizens, rows=derived_ids(q, people), …)`` replays one, person by person.
+
+Populations go in batches where the world is ``Repeatable``, and one by one where it is not; the bits are the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -16,16 +18,45 @@ import torch
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from ..draws import Draws, derived_ids
-from ..history import Column, History
+from ..draws import Draws
+from ..history import Column, History, first_leaf
+from ..memory import Memory, blank, nothing_yet, steps_remembered
 from ..recording import Record
+from ..run import Run
 from ..sites import Do, Sites
-from ..trees import leaves_of, rebuild
 from ..world import Policy, Transition, World
+from .blocks import Batch, Kept, Populations, in_blocks, in_order, joined, put_together, split, taken
+from .side_by_side import is_repeatable
+
+
+class _Seat:
+    """The base of both seats: the populations that they are a seat of, and what they keep of them."""
+
+    world: World
+    num_people: int
+
+    @cached_property
+    def _populations(self) -> Populations:
+        return Populations(self.world, self.num_people)
+
+    def __getstate__(self) -> dict[str, Any]:  # what is kept is made again where it is needed
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+    def _begun(self, draws: Draws, interventions: Sequence[Do]) -> Any:
+        """(state, observation) of the people at the start, populations first."""
+        found = []
+        for batch in self._populations.batches(draws):
+            site = Sites(in_blocks([interventions] * batch.size))
+            found.append((batch, self._born(*batch.world.reset(batch.draws, site))))
+        return put_together(found)
+
+    def _born(self, people: Any, seen: Column) -> Any:
+        """The state and observation of a batch as what the seat keeps."""
+        return people, seen
 
 
 @dataclass(frozen=True, eq=False)
-class Citizens:
+class Everybody(_Seat):
     """Everybody's seat: one action for each person, one reward for all.
 
     Rows are populations. Observation: (r, n, …), what each person sees. Action: (r, n, …), what each does. Reward: the
@@ -49,21 +80,24 @@ class Citizens:
 
     def reset(self, draws: Draws, site: Sites) -> tuple[Any, Column]:
         """The first state of each population."""
-        inner = Sites(self.interventions)
-        return _stacked([self.world.reset(d, inner) for d in _people(draws, self.num_people, draws.step)])
+        state, observation = self._begun(draws, self.interventions)
+        return state, observation
 
     def step(self, state: Any, action: Any, draws: Draws, site: Sites) -> Transition:
         """One step of each population."""
-        inner = Sites(self.interventions)
-        inner.step = draws.step
-        new = [
-            self.world.step(_row(state, r), _row(action, r), d, inner)
-            for r, d in enumerate(_people(draws, self.num_people, draws.step))
-        ]
-        inner.check_names([do.site for do in self.interventions])
-        state, observation = _stacked([(t.state, t.observation) for t in new])
-        reward = torch.stack([t.reward.mean() for t in new])
-        return Transition(state, observation, reward, torch.stack([t.terminated.all() for t in new]))
+        lives, ends = [], []
+        for batch in self._populations.batches(draws):
+            inner = Sites(in_blocks([self.interventions] * batch.size))
+            inner.step = batch.draws.step
+            new = batch.world.step(taken(state, batch), taken(action, batch), batch.draws, inner)
+            inner.check_names([do.site for do in self.interventions])
+            lives.append((batch, (new.state, new.observation)))
+            rewards = [new.reward] if batch.size == 1 else split(new.reward, batch.size)
+            reward = torch.stack([part.mean() for part in rewards])
+            ends.append((batch, (reward, new.terminated.view(batch.size, -1).all(1))))
+        state, observation = put_together(lives)
+        reward, terminated = in_order(ends)
+        return Transition(state, observation, reward, terminated)
 
 
 class _Planned(NamedTuple):
@@ -73,16 +107,24 @@ class _Planned(NamedTuple):
     seen: Any
 
 
+class _Remembered(NamedTuple):
+    """The same of people who remember."""
+
+    people: Any
+    seen: Any
+    memory: Memory
+
+
 @dataclass(frozen=True, eq=False)
-class Planner:
+class Planner(_Seat):
     """The planner's seat: an action sets levers for a period; citizens go on deciding for themselves.
 
-    world, num_people: the population. citizens: the policy by which people act; it sees their observations, and no
-    history. action_space: the planner's. levers: one action, a tensor of its space, to the interventions in force for
-    the period. observe: Records of the world's sites, each reduced; what the planner sees is their means over the days
-    of the last period, in this order, and at last the number of periods so far. unseen: more Records, for the reward
-    only. reward: (name of a record -> its values by day, (period, …); the action) to a number, the planner's reward
-    for the period.
+    world, num_people: the population. citizens: the policy by which people act. It sees their observations, and if it
+    is ``Remembering`` the history of its last ``memory`` days, else one without steps. action_space: the planner's.
+    levers: one action, a tensor of its space, to the interventions in force for the period. observe: Records of the
+    world's sites, each reduced; what the planner sees is their means over the days of the last period, in this order,
+    and at last the number of periods so far. unseen: more Records, for the reward only. reward: (name of a record ->
+    its values by day, (period, …); the action) to a number, the planner's reward for the period.
 
     Rows are populations. Observation: (r, k) float32; before the first period zeros. Reward: (r,). Never terminates.
     Sites: those of rollout only.
@@ -109,65 +151,92 @@ class Planner:
     def observation_space(self) -> gymnasium.spaces.Box:
         """The space of as many numbers as the records and the count of periods; found by living one day."""
         draws = Draws(0, torch.arange(self.num_people), scope="world")
-        days, _ = self._live(self.world.reset(draws, Sites()), (), [draws])
-        size = sum(days[r.site][0].numel() for r in self.observe) + 1
+        life = self._born(*self.world.reset(draws, Sites()))
+        days, _ = self._live(Batch(None, 1, self.world, draws), life, [()], days=1)
+        size = sum(days[r.site][0, 0].numel() for r in self.observe) + 1
         return gymnasium.spaces.Box(-1e9, 1e9, (size,), np.float32)
 
-    def reset(self, draws: Draws, site: Sites) -> tuple[_Planned, Tensor]:
+    def reset(self, draws: Draws, site: Sites) -> tuple[Any, Tensor]:
         """The first state of each population; the planner has seen nothing yet."""
-        inner = Sites(self.interventions)
-        people, seen = _stacked([self.world.reset(d, inner) for d in _people(draws, self.num_people, draws.step)])
         nothing = torch.zeros((len(draws.ids), *self.observation_space.shape), device=draws.ids.device)
-        return _Planned(people, seen), nothing
+        return self._begun(draws, self.interventions), nothing
 
-    def step(self, state: _Planned, action: Tensor, draws: Draws, site: Sites) -> Transition:
+    def step(self, state: Any, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One period of each population."""
-        lives, observations, rewards = [], [], []
-        for r, people in enumerate(_people(draws, self.num_people, draws.step * self.period)):
-            days = [people.at(people.step + k) for k in range(self.period)]
-            found, after = self._live(_row(tuple(state), r), [*self.interventions, *self.levers(action[r])], days)
-            lives.append(after)
-            means = [found[record.site].to(torch.float64).mean(0).flatten() for record in self.observe]
-            observations.append(torch.cat([*means, means[0].new_tensor([draws.step + 1])]).float())
-            rewards.append(torch.as_tensor(self.reward(found, action[r]), dtype=torch.float32))
+        lives, ends = [], []
+        for batch in self._populations.batches(draws, self.period):
+            actions = action if batch.rows is None else action[batch.rows]
+            each = actions.unbind()
+            pulled = [[*self.interventions, *self.levers(one)] for one in each]
+            found, after = self._live(batch, taken(state, batch), pulled, self.period)
+            lives.append((batch, after))
+            ends.append((batch, self._judged(found, each, batch.draws.step // self.period + 1)))
         never = torch.zeros_like(draws.ids, dtype=torch.bool)
-        return Transition(_Planned(*_stacked(lives)), torch.stack(observations), torch.stack(rewards), never)
+        observation, reward = in_order(ends)
+        return Transition(put_together(lives), observation, reward, never)
+
+    def _judged(self, found: Mapping[str, Tensor], actions: Sequence[Tensor], periods: int) -> tuple[Tensor, Tensor]:
+        """The planner's observations of some populations after a period, (b, k), and the rewards, (b,)."""
+        observations, rewards = [], []
+        for r, action in enumerate(actions):
+            days = {name: values[r] for name, values in found.items()}
+            means = [days[record.site].to(torch.float64).mean(0).flatten() for record in self.observe]
+            observations.append(torch.cat([*means, means[0].new_tensor([periods])]).float())
+            rewards.append(torch.as_tensor(self.reward(days, action), dtype=torch.float32))
+        return torch.stack(observations), torch.stack(rewards)
+
+    def _born(self, people: Any, seen: Column) -> Any:
+        """The state of a batch at the start."""
+        steps = steps_remembered(self.citizens)
+        if not steps:
+            return _Planned(people, seen)
+        some = first_leaf(seen)
+        action = blank(self.world.action_space, len(some), getattr(some, "device", None))
+        return _Remembered(people, seen, Memory.empty(steps, seen, action))
 
     def _live(
-        self, life: tuple[Any, Any], interventions: Sequence[Do], days: Sequence[Draws]
-    ) -> tuple[dict[str, Tensor], tuple[Any, Any]]:
-        """Some days of one population: (record's site -> its values by day, (state, observation) after them)."""
-        records = {record.site: record for record in (*self.observe, *self.unseen)}
-        found: dict[str, list[Tensor]] = {name: [] for name in records}
+        self, batch: Batch, life: Any, interventions: Sequence[Sequence[Do]], days: int
+    ) -> tuple[dict[str, Tensor], Any]:
+        """Some days of a batch: (record's site -> (b, days, …), its values; the state after them)."""
+        kept = {record.site: Kept(record, batch.size) for record in (*self.observe, *self.unseen)}
+
+        did: list[Any] = [None]  # the last action, after interventions
 
         def keep(name: str, step: int, value: Any) -> None:
-            if name in records:
-                found[name].append(records[name].reduced(value))
+            if name in kept:
+                kept[name].add(value)
+            if name == "action":
+                did[0] = value
 
-        site = Sites(interventions, keep, list(records))
-        state, observation = life
-        for draws in days:
-            site.step = draws.step
-            nothing = History({}, torch.zeros_like(draws.ids), draws.ids, draws.seed, steps=0)
-            action = site("action", self.citizens.act(observation, nothing, draws.scoped("policy")))
-            state, observation, reward, _ = self.world.step(state, action, draws, site)
-            site("reward", reward)
-        site.check_names([do.site for do in interventions] + list(records))
-        return {name: torch.stack(values) for name, values in found.items()}, (state, observation)
+        memory = life.memory if isinstance(life, _Remembered) else None
+        site = Sites(in_blocks(interventions), keep, [*kept, *(["action"] if memory else [])])
+        run = Run(batch.world, batch.draws, site, self._citizens(batch.size))
+        run.state, run.observation, site.step = life.people, life.seen, batch.draws.step
+        for _ in range(days):
+            present = memory.seeing(run.observation) if memory else None
+            run.advance(run.act(present.history(run.draws) if present else nothing_yet(run.draws)))
+            memory = present.after(did[0], run.reward) if present else None
+            run.alive = None  # whoever has ended stays in their row, and does there what the world has them do
+        site.check_names([do.site for dos in interventions for do in dos] + list(kept))
+        after = life._replace(people=run.state, seen=run.observation, **({"memory": memory} if memory else {}))
+        return {name: kept[name].values() for name in kept}, after
+
+    def _citizens(self, populations: int) -> Any:
+        """Who acts for all people of a batch."""
+        if populations == 1 or not is_repeatable(self.citizens):
+            return self.citizens if populations == 1 else _OneByOne(self.citizens, populations)
+        return self._populations.times(self.citizens, populations)
 
 
-def _people(draws: Draws, num_people: int, step: int) -> list[Draws]:
-    """The draws of each population's people."""
-    people = torch.arange(num_people, device=draws.ids.device)
-    return [Draws(draws.seed, derived_ids(q.expand(num_people), people), step, draws.scope) for q in draws.ids]
+@dataclass(frozen=True, eq=False)
+class _OneByOne:
+    """A policy that may look at all people of a population: each block is asked by itself."""
 
+    policy: Policy
+    blocks: int
 
-def _row(tree: Any, row: int) -> Any:
-    """One population's part of stacked trees."""
-    return rebuild(tree, iter([leaf[row] for leaf in leaves_of(tree)]))
-
-
-def _stacked(trees: list[Any]) -> Any:
-    """Trees of one form as one, whose leaves have populations first."""
-    leaves = [torch.stack(parts) for parts in zip(*map(leaves_of, trees), strict=True)]
-    return rebuild(trees[0], iter(leaves))
+    def act(self, observation: Any, history: History, draws: Draws) -> Any:
+        """The actions of all blocks."""
+        rows = torch.arange(len(draws.ids), device=draws.ids.device).chunk(self.blocks)
+        parts = zip(split(observation, self.blocks), rows, strict=True)
+        return joined([self.policy.act(seen, history[some], draws.of(some)) for seen, some in parts])

@@ -100,3 +100,10 @@ def test_a_policy_sees_the_history_so_far_while_it_is_kept_once_and_after():
     world = SEIR(small_world(ROWS, 4, 0.1, seed=1), 0.2, initial=0.5)
     rollout(world, policy, rows=ROWS, horizon=5)
     assert policy.seen == [(t, [t, t], ROWS * max(0, t - 2)) for t in range(5)]
+
+
+def test_one_row_of_a_history_equals_itself_and_no_other():
+    world = SEIR(small_world(ROWS, 4, 0.1, seed=1), 0.2, initial=0.5)
+    history = rollout(world, Fixed(1), rows=ROWS, horizon=3)
+    assert history[5].equals(history[5])
+    assert not history[5].equals(history[6])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ethogram.agents.cascading import myopic_policy, optimal_values, policy_value
-from ethogram.envs.datasets import WHEEL, MovieLens, load_movielens, movielens_session, paper_mdp, session_mdp
+from ethogram.envs.datasets import WHEEL, MovieLens, load_movielens, movielens_world, paper_mdp, session_mdp
 from ethogram.simulator.formats import Interactions, load_interactions
 
 ROOT = Path(__file__).parents[3]
@@ -317,7 +317,7 @@ def test_planning_pays_in_movielens_sessions_on_other_users_too(movielens_100k):
 
 @needs_data
 def test_the_session_world_is_the_session_mdp(movielens_100k):
-    world = movielens_session(real_data(), num_items=20, num_states=5, length=2, horizon=7)
+    world = movielens_world(real_data(), num_items=20, num_states=5, length=2, horizon=7)
     assert (world.mdp.num_items, world.mdp.num_states, world.mdp.length, world.mdp.horizon) == (20, 5, 2, 7)
     expected = session_mdp(movielens_100k, 5, 20, 2, 7).mdp
     assert torch.equal(world.mdp.attraction, expected.attraction)

@@ -16,10 +16,11 @@ import torch
 from scipy import stats
 
 from ethogram.agents.simple import Fixed
-from ethogram.envs.epidemics import SEIR, Careful, Disease, Economy, Epidemic, Measures, small_city
+from ethogram.envs.epidemics import SEIR, Disease, Economy, Epidemic, Measures, careful, small_city
 from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, rollout
 from ethogram.simulator.networks import Contacts, MeanField, configuration, erdos_renyi, sum_over_contacts
+from ethogram.simulator.populations import ByRule
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "epidemic_closed_forms.py"
 paper = SimpleNamespace(**runpy.run_path(str(BENCHMARK)))
@@ -293,7 +294,9 @@ def test_forced_events_happen_only_to_whom_they_can(forced):
 @pytest.mark.parametrize("name", ["infected", "onset", "died", "recovered", "vaccinated", "isolates"])
 def test_forced_events_of_a_city_happen_only_to_whom_they_can(name):
     world = small_city(200, seed=1)
-    history = rollout(world, Careful(), rows=200, horizon=15, interventions=[Do(name, True, start=2)], record="all")
+    history = rollout(
+        world, ByRule(careful), rows=200, horizon=15, interventions=[Do(name, True, start=2)], record="all"
+    )
     died, infected = history.column("died"), history.column("infected")
     assert died.sum(1).max() <= 1
     assert infected.sum(1).max() <= 1

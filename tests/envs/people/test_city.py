@@ -10,10 +10,11 @@ from gymnasium.utils.env_checker import check_env
 
 import ethogram.envs
 from ethogram.agents.simple import Fixed
-from ethogram.envs.epidemics import DEAD, Careful, Epidemic, epidemic_planner_world, levers, small_city
+from ethogram.envs.epidemics import DEAD, Epidemic, careful, epidemic_planner_world, levers, small_city
 from ethogram.envs.people import CLASS, IN_WORK, Population, city_layers, synthetic_city
 from ethogram.simulator import Record, rollout
 from ethogram.simulator.draws import derived_ids
+from ethogram.simulator.populations import ByRule
 
 IDS = ["ethogram/Adoption-v0", "ethogram/Epidemic-v0", "ethogram/EpidemicPlanner-v0"]
 
@@ -57,7 +58,7 @@ def test_layers_join_those_who_share_a_place():
 def test_a_city_with_daily_meetings_runs_and_keeps_its_people():
     people = synthetic_city(1000)
     world = Epidemic(city_layers(people, daily=3), people["age"], people["area"], initial=0.02)
-    history = rollout(world, Careful(), rows=1000, horizon=60, record=["infected", "died"])
+    history = rollout(world, ByRule(careful), rows=1000, horizon=60, record=["infected", "died"])
     assert history.column("infected").sum() > 20
     assert history.column("died").sum() <= history.column("infected").sum() + 40
     assert DEAD == 4
@@ -65,7 +66,7 @@ def test_a_city_with_daily_meetings_runs_and_keeps_its_people():
 
 def test_what_is_reported_adds_up_over_ages_and_areas():
     city = small_city(400, seed=3)
-    run = {"world": city, "policy": Careful(), "rows": 400, "horizon": 40}
+    run = {"world": city, "policy": ByRule(careful), "rows": 400, "horizon": 40}
     whole = rollout(**run, record=city.reported()).series
     for by in ("age", "area"):
         parts = rollout(**run, record=city.reported(by)).series
@@ -116,7 +117,7 @@ def test_the_planner_pays_what_it_says():
     inner = [do for lever in levers(world) for do in lever]
     record = [Record(name, reduce="sum") for name in ("infected", "died", "jobless")]
     ids = derived_ids(torch.zeros(300, dtype=torch.int64), torch.arange(300))
-    alone = rollout(world, Careful(), rows=ids, horizon=21, seed=1, interventions=inner, record=record).series
+    alone = rollout(world, ByRule(careful), rows=ids, horizon=21, seed=1, interventions=inner, record=record).series
     pupils = (world.layers["school"].strength > 0).double().mean()
     workers = (world.layers["workplace"].strength > 0).double().mean()
     for week in range(3):

@@ -20,7 +20,7 @@ from ethogram.envs.epidemics import SEIR, epidemic_planner_world, small_city
 from ethogram.envs.sessions import CascadingSession, FlatSlates, good_medium_bad, movielens_formula, trap
 from ethogram.simulator.checks import check_policy, check_world
 from ethogram.simulator.networks import RandomMeetings, small_world
-from ethogram.simulator.populations import Citizens
+from ethogram.simulator.populations import Everybody
 from ethogram.simulator.rollout import episodes, rollout
 from ethogram.simulator.world import Transition
 
@@ -66,9 +66,12 @@ WORLDS = {
     "flat slates": lambda: {"world": FlatSlates(SESSION)},
     "fixed slates": lambda: {"world": SESSION, "policy": Fixed([0, 3])},
     # of a population's people each lives among the others: the contract's rows are whole populations
-    "everybody's seat, adoption": lambda: {"world": Citizens(Adoption(small_world(60, 4, 0.1)), 60), "rows": 5},
-    "everybody's seat, SEIR": lambda: {"world": Citizens(SEIR(RandomMeetings(60, 4), 0.1, initial=0.1), 60), "rows": 5},
-    "everybody's seat, a city": lambda: {"world": Citizens(small_city(200), 200), "rows": 4},
+    "everybody's seat, adoption": lambda: {"world": Everybody(Adoption(small_world(60, 4, 0.1)), 60), "rows": 5},
+    "everybody's seat, SEIR": lambda: {
+        "world": Everybody(SEIR(RandomMeetings(60, 4), 0.1, initial=0.1), 60),
+        "rows": 5,
+    },
+    "everybody's seat, a city": lambda: {"world": Everybody(small_city(200), 200), "rows": 4},
     "a planner's seat": lambda: {"world": epidemic_planner_world(200), "rows": 4},
 }
 

@@ -428,7 +428,7 @@ def test_movielens_sessions_are_made_by_id(monkeypatch):
         asked.update(settings, path=path)
         return CascadingSession(good_medium_bad(9))
 
-    monkeypatch.setattr(movielens_mdp, "movielens_session", formula)
+    monkeypatch.setattr(movielens_mdp, "movielens_world", formula)
     settings = {"path": "ratings.csv", "num_items": 9, "horizon": 3}
     one = gymnasium.make("ethogram/MovieLensSession-v0", **settings)
     assert asked == settings

@@ -15,7 +15,7 @@ from ethogram.simulator import Do, Record, WorldEnv, WorldVectorEnv, rollout
 from ethogram.simulator.draws import derived_ids
 from ethogram.simulator.gym import episode_ids
 from ethogram.simulator.networks import Contacts
-from ethogram.simulator.populations import Citizens, Planner
+from ethogram.simulator.populations import Everybody, Planner
 
 N = 60
 
@@ -42,7 +42,7 @@ def planner(**changes):
 
 def test_citizens_live_as_in_a_rollout_of_their_own():
     world = SEIR(contacts(), transmission=0.1, initial=0.1)
-    together = Citizens(world, N)
+    together = Everybody(world, N)
     populations = torch.tensor([3, 11])
 
     class Alternates:
@@ -89,7 +89,7 @@ def test_a_lever_acts_in_its_period_only():
     assert not torch.equal(once.observation[:, 4], left.observation[:, 4])
 
 
-@pytest.mark.parametrize("world", [planner(), Citizens(Adoption(contacts()), N), Citizens(SEIR(contacts()), N)])
+@pytest.mark.parametrize("world", [planner(), Everybody(Adoption(contacts()), N), Everybody(SEIR(contacts()), N)])
 def test_gymnasium_accepts_both_seats_without_a_warning(world):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,0 +1,164 @@
+"""Memory: what rows saw and did in their last steps, kept in a world's state for who sits inside the world.
+
+A rollout keeps the history of its own policy. A user in a session, or the citizens under a planner, act inside a world,
+so the world hands them theirs: its state carries a Memory, and is then as pure as before, whoever runs it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from .draws import Draws
+from .history import Column, History, first_leaf, map_column
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """The last steps of n rows, at most W of them, the oldest first.
+
+    observation: (n, W, …) what was seen before each action. action: (n, W, …). reward: (n, W) float32. count: (n,)
+    int64, how many steps there are; what stands from there on means nothing.
+    """
+
+    observation: Column
+    action: Column
+    reward: Tensor
+    count: Tensor
+
+    @classmethod
+    def empty(cls, steps: int, observation: Any, action: Any) -> "Memory":
+        """Nothing yet, with room for so many steps of such columns, (n, …)."""
+
+        def room(leaf: Any) -> Any:
+            shape = (len(leaf), steps, *leaf.shape[1:])
+            if isinstance(leaf, Tensor):
+                return leaf.new_zeros(shape)
+            return np.full(shape, "" if leaf.dtype == object else 0, leaf.dtype)
+
+        some = first_leaf(observation)
+        count = torch.zeros(len(some), dtype=torch.int64, device=some.device if isinstance(some, Tensor) else None)
+        reward = torch.zeros(len(some), steps, device=count.device)
+        return cls(map_column(room, observation), map_column(room, action), reward, count)
+
+    def seeing(self, observation: Column) -> "Present":
+        """With what is seen now, (n, …): before an action."""
+        age = self._age
+
+        def see(column: Any, now: Any) -> Any:
+            join: Any = torch.cat if isinstance(column, Tensor) else np.concatenate
+            if age == column.shape[1]:
+                return join([column, now[:, None]], 1)
+            return _put(join([column, column[:, :1]], 1), self.count if age is None else age, now)
+
+        return Present(self, map_column(see, self.observation, observation), age)
+
+    @property
+    def _age(self) -> int | None:
+        """How many steps all rows have; None where they differ."""
+        low, high = self.count.aminmax() if len(self.count) else (0, 0)
+        return int(high) if low == high else None
+
+
+@dataclass(frozen=True, eq=False)
+class Present:
+    """A memory at the moment of the next action; made by ``Memory.seeing``."""
+
+    memory: Memory
+    observation: Column  # (n, W + 1, …): each row's steps, and what it sees now behind them
+    age: int | None
+
+    def history(self, draws: Draws) -> History:
+        """The history that a policy is handed: the steps, and at last what it sees now.
+
+        As many steps as the row with the most has; ``history.length`` says how many each has.
+        """
+        memory, count = self.memory, self.memory.count
+        steps = int(count.max()) if self.age is None else self.age
+        return History.of(
+            observation=map_column(lambda column: column[:, : steps + 1], self.observation),
+            action=map_column(lambda column: column[:, :steps], memory.action),
+            reward=memory.reward[:, :steps],
+            truncated=torch.zeros_like(memory.reward[:, :steps], dtype=torch.bool),  # it goes on
+            length=count,
+            ids=draws.ids,
+            seed=draws.seed,
+        )
+
+    def after(self, action: Column, reward: Tensor | None = None) -> Memory:
+        """The memory with one step more; where there is no room the oldest goes. Columns (n, …); reward None: 0."""
+        memory, room = self.memory, self.memory.reward.shape[1]
+        full = memory.count >= room if self.age is None else self.age == room
+        place = memory.count.clamp(max=room - 1) if self.age is None else min(self.age, room - 1)
+
+        def put(column: Any, new: Any) -> Any:
+            join: Any = torch.cat if isinstance(column, Tensor) else np.concatenate
+            return _put(_last(join([column, column[:, -1:]], 1), full), place, new)
+
+        return Memory(
+            map_column(lambda column: _last(column, full), self.observation),
+            map_column(put, memory.action, action),
+            memory.reward if reward is None else put(memory.reward, reward),
+            (memory.count + 1).clamp(max=room),
+        )
+
+
+def _last(column: Any, full: Any) -> Any:
+    """The last W steps of a column (n, W + 1, …) for rows that are full, a bool or (n,), the first W for the others."""
+    if isinstance(full, bool):
+        return column[:, 1:] if full else column[:, :-1]
+    shape = (-1, *[1] * (column.ndim - 1))
+    if isinstance(column, Tensor):
+        return torch.where(full.view(shape), column[:, 1:], column[:, :-1])
+    return np.where(full.numpy().reshape(shape), column[:, 1:], column[:, :-1])
+
+
+def _put(column: Any, place: Any, new: Any) -> Any:
+    """The column itself, with each row's new entry (n, …) at its place: an int for all, or (n,)."""
+    if isinstance(place, int):
+        column[:, place] = new
+    elif isinstance(column, Tensor):
+        column[torch.arange(len(place), device=place.device), place] = new.to(column.dtype)
+    else:
+        column[np.arange(len(place)), place.numpy()] = new
+    return column
+
+
+_nothing: tuple[Tensor, int, History] | None = None  # the last one: a run asks at each step for the same rows
+
+
+def nothing_yet(draws: Draws) -> History:
+    """The history of rows of whom nothing is kept: no steps."""
+    global _nothing
+    if _nothing is None or _nothing[0] is not draws.ids or _nothing[1] != draws.seed:
+        none = torch.zeros(len(draws.ids), 0, device=draws.ids.device)
+        flag = none.bool()
+        length = torch.zeros_like(draws.ids)
+        history = History.of(
+            action=none, reward=none, terminated=flag, truncated=flag, length=length, ids=draws.ids, seed=draws.seed
+        )
+        _nothing = (draws.ids, draws.seed, history)
+    return _nothing[2]
+
+
+def steps_remembered(policy: Any) -> int:
+    """How many past steps a policy reads: its ``memory``, see ``world.Remembering``; 0 without one."""
+    steps = getattr(policy, "memory", 0)
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
+        raise ValueError(
+            f"memory of {type(policy).__name__} is {steps!r}: expected how many past steps it reads, an int"
+        )
+    return steps
+
+
+def blank(space: gymnasium.Space[Any], rows: int, device: torch.device | None = None) -> Column:
+    """A column of so many rows of a space, of zeros and empty text."""
+    if isinstance(space, spaces.Dict):
+        return {key: blank(part, rows, device) for key, part in space.items()}
+    if isinstance(space, spaces.Text):
+        return np.full(rows, "", dtype=object)
+    return torch.from_numpy(np.zeros((rows, *(space.shape or ())), space.dtype)).to(device)

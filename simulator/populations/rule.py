@@ -1,0 +1,23 @@
+"""ByRule: people who act by a function of what each of them sees."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from ..draws import Draws
+from ..history import History
+
+
+@dataclass(frozen=True, eq=False)
+class ByRule:
+    """A policy made of a function: what people see, and their draws, to what they do, each row by itself."""
+
+    rule: Callable[[Any, Draws], Any]
+
+    def act(self, observation: Any, history: History, draws: Draws) -> Any:
+        """The actions that the rule gives."""
+        return self.rule(observation, draws)
+
+    def repeated(self, times: int) -> Self:
+        """The same rule, since it looks at nobody else."""
+        return self
