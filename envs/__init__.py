@@ -5,7 +5,7 @@ import gymnasium
 for _id, _maker in (
     ("CascadingSession-v0", "sessions.ids:cascading_session"),
     ("MovieLensSession-v0", "datasets.ids:movielens_session"),
-    ("Adoption-v0", "adoption:adoption"),
+    ("Adoption-v0", "adoption.ids:adoption"),
     ("Epidemic-v0", "epidemics.ids:epidemic"),
     ("EpidemicPlanner-v0", "epidemics.ids:epidemic_planner"),
 ):
@@ -14,4 +14,5 @@ for _id, _maker in (
         entry_point="ethogram.simulator.gym.makers:make_env",
         vector_entry_point="ethogram.simulator.gym.makers:make_vector",
         kwargs={"maker": f"ethogram.envs.{_maker}"},
+        order_enforce=False,  # WorldEnv says itself that it has not begun, or has ended
     )

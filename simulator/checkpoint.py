@@ -68,6 +68,11 @@ def fingerprint(value: Any) -> str:
 def _packed(tree: Any) -> Any:
     """Lists, dicts and tuples with their NumPy arrays as (dtype, shape, content), which loads safely."""
     if isinstance(tree, np.ndarray):
+        if tree.dtype == object and not all(isinstance(item, str | int | float | None) for item in tree.flat):
+            raise TypeError(
+                f"an array of {type(tree.flat[0]).__name__} cannot be saved in a checkpoint: expected numbers or text; "
+                "run without checkpoint="
+            )
         content = tree.ravel().tolist() if tree.dtype.kind in "OUS" else torch.tensor(tree.ravel())
         return tree.dtype.str, tree.shape, content
     if isinstance(tree, Mapping):

@@ -6,10 +6,13 @@ their luck, a batch that equals its rows run one by one in any order, and checkp
 
 The generator is SplitMix64's output function (Steele, Lea & Flood, OOPSLA 2014) over a key hashed from (seed,
 scope, site, step) plus an odd multiple of the id. It is not cryptographic.
+
+Rows need not be at one step: ``step`` may be a tensor. The odd multiple has an inverse modulo 2^64, so a row's own key
+is one key for all with the id moved by the rest, and the kernels need not know.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any, Self
 
@@ -46,28 +49,48 @@ def _key(seed: int, scope: str, site: str, step: int) -> int:
     return z ^ (z >> 31)
 
 
+@lru_cache(maxsize=1 << 14)  # short episodes ask for the same few, over and over
+def _word(seed: int, scope: str, site: str, step: int) -> np.uint64:
+    """``_key`` as kernels take it."""
+    return np.uint64(_key(seed, scope, site, step))
+
+
+_NO_KEY = np.uint64(0)
+_ARRAYS = {"ids": "_ids", "step": "_steps"}  # a field, and what is kept of it as an array
+
+
 @dataclass(frozen=True, eq=False)
 class Draws:
     """The chance that one step's mechanisms may use.
 
     seed: any Python int. ids: (n,) int64, who each row is; on the device that the draws shall be on. step: the
-    step that the draws are for. scope: keeps apart the draws of the world, its user and the policy, so that two of
-    them may use one site name; ``rollout`` sets it.
+    step that the draws are for, an int; or (n,) int64, a step for each row, where rows began at different times.
+    scope: keeps apart the draws of the world, its user and the policy, so that two of them may use one site name;
+    ``rollout`` sets it.
     """
 
     seed: int
     ids: Tensor
-    step: int = 0
+    step: Any = 0  # an int, or (n,) int64
     scope: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.ids, Tensor) or self.ids.dtype != torch.int64 or self.ids.dim() != 1:
-            ids = self.ids
-            what = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, Tensor) else f"a {type(ids).__name__}"
-            raise ValueError(f"ids are {what}: expected int64 of shape (n,); use torch.arange(n) for n rows")
+            raise ValueError(f"ids are {_kind(self.ids)}: expected int64 of shape (n,); use torch.arange(n) for n rows")
+        self._check_step(self.step)
 
-    def at(self, step: int) -> Self:
+    def _check_step(self, step: Any) -> None:
+        if isinstance(step, Tensor) and (step.dtype != torch.int64 or step.shape != self.ids.shape):
+            raise ValueError(f"step is {_kind(step)}: expected an int, or int64 of shape ({len(self.ids)},)")
+
+    @property
+    def together(self) -> bool:
+        """Whether all rows are at one step, an int: ``key`` is for those."""
+        return not isinstance(self.step, Tensor)
+
+    def at(self, step: Any) -> Self:
         """The same rows' draws at another step."""
+        self._check_step(step)
         return self._but(step=step)
 
     def scoped(self, scope: str) -> Self:
@@ -76,17 +99,49 @@ class Draws:
 
     def of(self, rows: Tensor) -> Self:
         """The draws of some rows, (k,) int64 positions: those that the rows have among all."""
-        return self._but(ids=self.ids[rows])
+        step = self.step[rows] if isinstance(self.step, Tensor) else self.step
+        return self._but(ids=self.ids[rows], step=step)
 
     def _but(self, **changes: Any) -> Self:
         # dataclasses.replace would check the ids again: ten times slower, and this is done twice a step
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, **changes)
+        for name in changes:
+            other.__dict__.pop(_ARRAYS.get(name, ""), None)
         return other
+
+    @cached_property
+    def _ids(self) -> np.ndarray[Any, Any]:
+        return self.ids.numpy()  # the same memory
+
+    @cached_property
+    def _steps(self) -> np.ndarray[Any, Any]:
+        return np.asarray(self.step.numpy())
 
     def key(self, site: str) -> int:
         """64 bits that all rows' draws of one site have in common, for compiled code that mixes ids into them."""
+        if isinstance(self.step, Tensor):
+            raise ValueError(
+                f"site '{site}' has no one key where rows are at steps of their own ({len(self.ids)} rows): expected "
+                "an int step; ask for keyed(site), or compute another way unless draws.together"
+            )
         return _key(self.seed, self.scope, site, self.step)
+
+    def keyed(self, site: str) -> tuple[np.uint64, np.ndarray[Any, Any]]:
+        """For compiled code: a key, and (n,) int64 ids to mix into it, which serve rows at any steps. CPU only."""
+        if not isinstance(self.step, Tensor):
+            return _word(self.seed, self.scope, site, self.step), self._ids
+        shifted = np.empty_like(self._ids)
+        key = np.uint64(_key_of_site(self.seed, self.scope, site))
+        kernels.shifted_ids(key, self._ids, self._steps, shifted)
+        return _NO_KEY, shifted
+
+    def _mixed(self, site: str) -> Tensor:
+        """(n,) int64, the bits of each row, as the kernels compute them."""
+        if isinstance(self.step, Tensor):
+            start = mix_bits(self.step * _INCREMENT + signed(_key_of_site(self.seed, self.scope, site)))
+            return mix_bits(self.ids * _INCREMENT + start)
+        return mix_bits(self.ids * _INCREMENT + signed(_key(self.seed, self.scope, site, self.step)))
 
     def uniform(self, site: str, index: int | Tensor | None = None) -> Tensor:
         """Draws in the open interval (0, 1), float32.
@@ -96,32 +151,37 @@ class Draws:
         same row meets the same luck with it wherever and whenever in the step it is asked for. Index -1 is allowed
         (padding); the lowest is -1.
         """
-        key, n = self.key(site), len(self.ids)
-        if isinstance(index, Tensor) and (index.dtype != torch.int64 or index.dim() < 1 or index.shape[0] != n):
-            raise ValueError(
-                f"index of site '{site}' is {index.dtype} of shape {tuple(index.shape)}: "
-                f"expected int64 whose first axis is the {n} rows"
-            )
-        if not isinstance(index, Tensor | int | None) or (isinstance(index, int) and index < 0):
+        if index is not None:
+            self._check_index(site, index)
+        return self._uniform_compiled(site, index) if self.ids.is_cpu else self._uniform_torch(site, index)
+
+    def _check_index(self, site: str, index: int | Tensor) -> None:
+        if isinstance(index, Tensor):
+            if index.dtype != torch.int64 or index.dim() < 1 or index.shape[0] != len(self.ids):
+                raise ValueError(
+                    f"index of site '{site}' is {index.dtype} of shape {tuple(index.shape)}: "
+                    f"expected int64 whose first axis is the {len(self.ids)} rows"
+                )
+        elif not isinstance(index, int) or index < 0:
             raise ValueError(f"index of site '{site}' is {index!r}: expected None, an int from 0, or an int64 tensor")
-        return self._uniform_compiled(key, index) if self.ids.is_cpu else self._uniform_torch(key, index)
 
-    def _uniform_compiled(self, key: int, index: int | Tensor | None) -> Tensor:
-        ids, k = self.ids.numpy(), np.uint64(key)
+    def _uniform_compiled(self, site: str, index: int | Tensor | None) -> Tensor:
+        # what kernels write into is NumPy's: half the time of torch.empty for few rows, and huge pages for many
+        key, ids = self.keyed(site)
         if index is None:
-            out = torch.empty(len(ids))
-            kernels.uniform_rows(k, ids, out.numpy())
+            out = np.empty(len(ids), np.float32)
+            kernels.uniform_rows(key, ids, out)
         elif isinstance(index, int):
-            out = torch.empty(len(ids), index)
-            kernels.uniform_span(k, ids, out.numpy())
+            out = np.empty((len(ids), index), np.float32)
+            kernels.uniform_span(key, ids, out)
         else:
-            out = torch.empty(index.shape)
+            out = np.empty(index.shape, np.float32)
             shape = (len(ids), index[0].numel() if len(ids) else 0)
-            kernels.uniform_index(k, ids, index.detach().reshape(shape).numpy(), out.view(shape).numpy())
-        return out
+            kernels.uniform_index(key, ids, index.detach().reshape(shape).numpy(), out.reshape(shape))
+        return torch.from_numpy(out)
 
-    def _uniform_torch(self, key: int, index: int | Tensor | None) -> Tensor:
-        z = mix_bits(self.ids * _INCREMENT + signed(key))
+    def _uniform_torch(self, site: str, index: int | Tensor | None) -> Tensor:
+        z = self._mixed(site)
         if index is not None:
             if isinstance(index, int):
                 index = torch.arange(index, device=z.device).expand(len(z), -1)
@@ -150,9 +210,9 @@ class Draws:
             )
         if type(self) is not Draws or not self.ids.is_cpu:
             return (self.uniform(site) < probability) & among
-        p, out = torch.as_tensor(probability).detach().expand(among.shape), torch.empty_like(among)
-        kernels.bernoulli_among(np.uint64(self.key(site)), self.ids.numpy(), p.numpy(), among.numpy(), out.numpy())
-        return out
+        p, out = torch.as_tensor(probability).detach().expand(among.shape), np.empty(len(among), np.bool_)
+        kernels.bernoulli_among(*self.keyed(site), p.numpy(), among.numpy(), out)
+        return torch.from_numpy(out)
 
     def event(self, site: str, hazard: Tensor) -> Tensor:
         """Whether something happens within the step that happens at a rate: True with probability 1 - exp(-hazard).
@@ -166,9 +226,9 @@ class Draws:
             good = bool((hazard >= 0).all())
             out = self.uniform(site) < -torch.expm1(-hazard.to(torch.float64))
         else:
-            out = torch.empty_like(self.ids, dtype=torch.bool)
-            key = np.uint64(self.key(site))
-            good = kernels.event(key, self.ids.numpy(), hazard.detach().contiguous().numpy(), out.numpy())
+            happens = np.empty(len(hazard), np.bool_)
+            good = kernels.event(*self.keyed(site), hazard.detach().contiguous().numpy(), happens)
+            out = torch.from_numpy(happens)
         if not good:
             row = int((~(hazard >= 0)).nonzero()[0])
             raise ValueError(f"hazard of site '{site}' is {hazard[row].item()} in row {row}: expected 0 or more")
@@ -207,6 +267,10 @@ class Draws:
         return invert_cdf(self.uniform(site), cumulative, which)
 
 
+def _kind(value: Any) -> str:
+    return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
 def mix_bits(z: Tensor) -> Tensor:
     """``kernels.mix`` on int64 tensors: multiplication wraps, and masks make the shifts logical."""
     z = (z ^ ((z >> 30) & (1 << 34) - 1)) * _MULTIPLIER_1
@@ -221,10 +285,11 @@ def derived_ids(ids: Tensor, number: Tensor) -> Tensor:
     """
     if not ids.is_cpu:
         return mix_bits(mix_bits(ids * _INCREMENT) + (number + 1) * _INCREMENT)
-    ids, number = torch.broadcast_tensors(ids, number)  # type: ignore[no-untyped-call]
-    out = torch.empty_like(ids, memory_format=torch.contiguous_format)
-    kernels.derived_ids(ids.numpy(), number.numpy(), out.numpy())
-    return out
+    if ids.shape != number.shape:
+        ids, number = torch.broadcast_tensors(ids, number)  # type: ignore[no-untyped-call]
+    out = np.empty(ids.shape, np.int64)
+    kernels.derived_ids(ids.numpy(), number.numpy(), out)
+    return torch.from_numpy(out)
 
 
 def _unit(bits: Tensor) -> Tensor:
@@ -255,7 +320,7 @@ def invert_cdf(uniform: Tensor, cumulative: Tensor, which: Tensor) -> Tensor:
     uniform: (n,) float32. cumulative: (R, K), each row the running sum of probabilities. which: (n,) int64.
     """
     if uniform.is_cpu:
-        out = torch.empty(len(uniform), dtype=torch.int64)
-        kernels.invert_cdf(uniform.numpy(), cumulative.detach().numpy(), which.numpy(), out.numpy())
-        return out
+        out = np.empty(len(uniform), np.int64)
+        kernels.invert_cdf(uniform.numpy(), cumulative.detach().numpy(), which.numpy(), out)
+        return torch.from_numpy(out)
     return (uniform[:, None] >= cumulative[which, :-1]).sum(dim=1)

@@ -27,6 +27,7 @@ _INCREMENT, _MULTIPLIER_1, _MULTIPLIER_2 = (
     np.uint64(MULTIPLIER_1),
     np.uint64(MULTIPLIER_2),
 )
+_INVERSE = np.uint64(pow(INCREMENT, -1, 1 << 64))  # an odd number has one: INCREMENT * INVERSE = 1 mod 2^64
 _30, _27, _31, _33 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(33)
 _HALF, _SCALE = np.float32(0.5), np.float32(2.0**-31)
 _BELOW_ONE = np.float32(1 - 2.0**-24)  # the largest float32 below 1
@@ -110,6 +111,17 @@ def invert_cdf(uniform: Array, cumulative: Array, which: Array, out: Array) -> N
         for k in range(last):  # no early exit: a branch that cannot be predicted costs more than the rest of the row
             count += u >= row[k]
         out[i] = count
+
+
+@compiled
+def shifted_ids(key: np.uint64, ids: Array, steps: Array, out: Array) -> None:
+    """Ids with which rows at steps of their own have their draws under the key 0; all (n,) int64.
+
+    key: of the seed, scope and site. Row i's draws are those of k_i + ids[i] INCREMENT, with k_i the key of its step;
+    that is (ids[i] + k_i / INCREMENT) INCREMENT, and all of it is arithmetic modulo 2^64.
+    """
+    for i in range(out.shape[0]):
+        out[i] = np.int64(np.uint64(ids[i]) + mix(key + np.uint64(steps[i]) * _INCREMENT) * _INVERSE)
 
 
 @compiled

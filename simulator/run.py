@@ -15,6 +15,8 @@ from .history import Column, History, first_leaf
 from .sites import Sites
 from .world import Policy, World
 
+_NOTHING = torch.empty(0)
+
 
 class Run:
     """Rows of a world, at a step of their episodes.
@@ -28,23 +30,25 @@ class Run:
         """Nothing has happened yet: ``begin``, or set ``state`` and ``observation`` to go on from there."""
         self.world, self.policy, self.draws, self.site = world, policy, draws, site
         self.state: Any = None
-        self.observation: Column = torch.empty(0)
-        self.reward = self.terminated = torch.empty(0)
+        self.observation: Column = _NOTHING
+        self.reward = self.terminated = _NOTHING
         self.alive: Tensor | None = None
-        self._chance = draws.scoped("policy")
         self._rows = len(draws.ids)
         self.known_length: Tensor | None = None  # (n,) int64 steps of each row, as soon as they may differ
         self._checked = False
 
-    def begin(self) -> None:
-        """The first state and observation."""
+    def begin(self, draws: Draws | None = None) -> None:
+        """The first state and observation; draws: of rows whose episodes begin in the place of those so far."""
+        if draws is not None:
+            self.draws, self._rows, self.site.step = draws, len(draws.ids), draws.step
+            self.alive = self.known_length = None
         self.state, observation = self.world.reset(self.draws, self.site)
         self.observation = self.site("observation", observation)
 
     def act(self, history: History) -> Any:
         """The policy's next action; it sees the observation and ``history``."""
         assert self.policy is not None
-        return self.policy.act(self.observation, history, self._chance.at(self.draws.step))
+        return self.policy.act(self.observation, history, self.draws.scoped("policy"))
 
     def advance(self, action: Any) -> None:
         """One step of every row."""
@@ -70,7 +74,7 @@ class Run:
             self.known_length = self.length + self.alive
             terminated = terminated & self.alive
         elif ends:
-            self.known_length = torch.full_like(self.draws.ids, self.draws.step + 1)
+            self.known_length = self.length + 1
         self.terminated = terminated
         if ends:
             self.alive = ~terminated if self.alive is None else self.alive & ~terminated
@@ -79,7 +83,7 @@ class Run:
     def length(self) -> Tensor:
         """(n,) int64, the steps of each row so far."""
         known = self.known_length
-        return torch.full_like(self.draws.ids, self.draws.step) if known is None else known
+        return torch.zeros_like(self.draws.ids) + self.draws.step if known is None else known
 
     @property
     def over(self) -> bool:

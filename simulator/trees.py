@@ -8,33 +8,37 @@ import numpy as np
 import torch
 from torch import Tensor
 
+_LEAF = (Tensor, np.ndarray, int, float, bool, str, type(None))
+
 
 def leaves_of(tree: Any, found: list[Any] | None = None) -> list[Any]:
     """The arrays of a tree of dataclasses, dicts, lists and tuples, in a fixed order."""
     found = [] if found is None else found
-    if isinstance(tree, Tensor | np.ndarray | int | float | bool | str) or tree is None:
+    if isinstance(tree, _LEAF):
         found.append(tree)
+    elif isinstance(tree, (list, tuple)):
+        for item in tree:
+            leaves_of(item, found)
     elif is_dataclass(tree):
         for field in fields(tree):
             leaves_of(getattr(tree, field.name), found)
     elif isinstance(tree, Mapping):
         for key in tree:
             leaves_of(tree[key], found)
-    elif isinstance(tree, list | tuple):
-        for item in tree:
-            leaves_of(item, found)
     else:
         raise TypeError(
-            f"a {type(tree).__name__} cannot be saved in a checkpoint: expected a state of tensors, in dataclasses, "
-            "dicts, lists or tuples; run without checkpoint="
+            f"a {type(tree).__name__} cannot be saved in a checkpoint, or cut by rows: expected a state of tensors, in "
+            "dataclasses, dicts, lists or tuples; run without checkpoint="
         )
     return found
 
 
 def rebuild(tree: Any, leaves: Any) -> Any:
     """A tree of the same form as ``tree`` with other leaves, an iterator."""
-    if isinstance(tree, Tensor | np.ndarray | int | float | bool | str) or tree is None:
+    if isinstance(tree, _LEAF):
         return next(leaves)
+    if type(tree) is tuple:
+        return tuple([rebuild(item, leaves) for item in tree])
     if is_dataclass(tree) and not isinstance(tree, type):
         return replace(tree, **{f.name: rebuild(getattr(tree, f.name), leaves) for f in fields(tree)})
     if isinstance(tree, Mapping):
@@ -86,9 +90,9 @@ def select_rows(tree: Any, rows: Tensor) -> Any:
     """The rows of a state, an action or an observation: of each array in it."""
 
     def cut(leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray):
-            return leaf[rows.numpy()]  # NumPy would take a tensor of one row for an int
-        return leaf[rows] if isinstance(leaf, Tensor) else leaf
+        if isinstance(leaf, Tensor):
+            return leaf[rows]
+        return leaf[rows.numpy()] if isinstance(leaf, np.ndarray) else leaf  # NumPy takes a tensor of one for an int
 
     return rebuild(tree, map(cut, leaves_of(tree)))
 

@@ -42,7 +42,11 @@ class World(Protocol):
         ...
 
     def step(self, state: Any, action: Any, draws: Draws, site: Sites) -> Transition:
-        """One step of every row."""
+        """One step of every row.
+
+        ``draws.step`` is the step of the episode, an int; (n,) int64 where rows are at different steps, as they are in
+        a vector environment in which some have ended before others. A world that reads it must do with both.
+        """
         ...
 
 

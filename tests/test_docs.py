@@ -40,7 +40,7 @@ NAMES = [
 
 
 def test_files_and_modules_that_are_spoken_of_are_there():
-    """Paths such as ``envs/adoption.py`` and modules such as ``ethogram.simulator.gym``, in prose of any kind."""
+    """Paths such as ``docs/mesa.md`` and modules such as ``ethogram.simulator.gym``, in prose of any kind."""
     gone = []
     for page in NAMES:
         text = page.read_text()

@@ -86,7 +86,8 @@ class SEIR:
         contacts = self.contacts.at(draws)
         same = contacts is self.contacts
         pressure = state.pressure.next(contacts, sheds) if same else ContactSum.of(contacts, sheds)
-        if type(draws) is Draws and stage.is_cpu and site.unwatched("hazard", "infected", "onset", "recovers"):
+        plain = type(draws) is Draws and draws.together and stage.is_cpu
+        if plain and site.unwatched("hazard", "infected", "onset", "recovers"):
             return self._step_compiled(stage, out, pressure, draws)
         hazard = site("hazard", self.transmission * pressure.total.double() * out)  # (n,) float64 a day
         well, exposed, ill = (_equal(stage, s) for s in (SUSCEPTIBLE, EXPOSED, INFECTIOUS))

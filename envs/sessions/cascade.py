@@ -99,11 +99,11 @@ class CascadingSession:
 
     def step(self, state: Any, slate: Tensor, draws: Draws, site: Sites) -> Transition:
         """One list shown. Shapes: state (n,), or a Visit of users who remember; slate (n, m)."""
-        items, length = self.mdp.num_items, self.mdp.length
         state, memory = state if self._remembered else (state, None)
         plain = self.user is None and type(draws) is Draws and state.is_cpu
         if plain and site.untouched("attraction", "click", "state"):
             return self._step_compiled(state, slate, draws, site)
+        items, length = self.mdp.num_items, self.mdp.length
         check_slates(slate, len(state), items, length)
         attraction = site("attraction", lookup(self._attraction, state, slate))  # (n, m) probability
         _check("attraction", attraction, 0, 1)
@@ -134,33 +134,31 @@ class CascadingSession:
 
     def _step_compiled(self, state: Tensor, slate: Tensor, draws: Draws, site: Sites) -> Transition:
         """The same bits in one pass, for when nobody changes what lies in between."""
-        rows, items, length = len(state), self.mdp.num_items, self.mdp.length
-        if not isinstance(slate, Tensor) or slate.dtype != torch.int64 or tuple(slate.shape) != (rows, length):
-            check_slates(slate, rows, items, length)  # the kernel relies on the shape, and looks at the items itself
+        rows, length = state.shape[0], self.mdp.length
+        if not isinstance(slate, Tensor) or slate.dtype != torch.int64 or slate.shape != (rows, length):
+            check_slates(slate, rows, self.mdp.num_items, length)  # the kernel relies on the shape, and looks at items
         unseen = site.unwatched("attraction", "click", "state")
-        after, reward, click = (
-            torch.empty_like(state),
-            torch.empty(rows),
-            torch.empty(0 if unseen else rows, dtype=torch.int64),
-        )
+        after, reward = np.empty(rows, np.int64), np.empty(rows, np.float32)
+        click = np.empty(0 if unseen else rows, np.int64)
         good = kernels.session_step(
-            np.uint64(draws.key("attracted")),
-            np.uint64(draws.key("state")),
-            draws.ids.numpy(),
+            *draws.keyed("attracted"),
+            *draws.keyed("state"),
             state.numpy(),
             slate.contiguous().numpy(),  # one layout, compiled once
             *self._compiled,
-            after.numpy(),
-            reward.numpy(),
-            click.numpy(),
+            after,
+            reward,
+            click,
         )
         if not good:
-            check_slates(slate, rows, items, length)
+            check_slates(slate, rows, self.mdp.num_items, length)
+        moved = torch.from_numpy(after)
         if not unseen:
             site("attraction", lookup(self._attraction, state, slate))
-            site("click", click)
-            site("state", after)
-        return Transition(after, after, reward, torch.zeros_like(state, dtype=torch.bool))
+            site("click", torch.from_numpy(click))
+            site("state", moved)
+        never = torch.from_numpy(np.zeros(rows, np.bool_))
+        return Transition(moved, moved, torch.from_numpy(reward), never)
 
     def evidence(self, history: History) -> dict[str, tuple[Tensor, Tensor]]:
         """The draws of this world that a history with the site "click" reveals, for ``abduct``.

@@ -56,8 +56,9 @@ def clicked_rows(state: Array, slate: Array, click: Array, num_items: int, out: 
 @compiled
 def session_step(
     attracted_key: np.uint64,
+    attracted_ids: Array,
     state_key: np.uint64,
-    ids: Array,
+    state_ids: Array,
     state: Array,
     slate: Array,
     attraction: Array,
@@ -69,16 +70,16 @@ def session_step(
 ) -> bool:
     """A whole step of ``CascadingSession``, where nobody changes what lies in between.
 
-    attraction (S (N + 1),), cumulative (S (N + 1), S): uint32, thresholds of the draws (``draws.thresholds``), by
-    which the comparisons are those of the readable step. reward (S (N + 1),). Writes the next state ``after``, the
-    reward ``received``, and into ``position`` where the click was, unless it has no entries; returns whether all
-    slates may be good (False is certain).
+    Keys and ids are those of ``draws.keyed``. attraction (S (N + 1),), cumulative (S (N + 1), S): uint32, thresholds
+    of the draws (``draws.thresholds``), by which the comparisons are those of the readable step. reward (S (N + 1),).
+    Writes the next state ``after``, the reward ``received``, and into ``position`` where the click was, unless it has
+    no entries; returns whether all slates may be good (False is certain).
     """
     n, length, last = slate.shape[0], slate.shape[1], cumulative.shape[1] - 1
     items = np.int64(attraction.shape[0] // (last + 1) - 1)
     good, tell = True, position.shape[0] > 0
     for i in range(n):
-        row = mix(attracted_key + np.uint64(ids[i]) * _INCREMENT)
+        row = mix(attracted_key + np.uint64(attracted_ids[i]) * _INCREMENT)
         first, clicked, click, seen, shown = state[i] * (items + 1), items, length, np.uint64(0), False
         for j in range(length - 1, -1, -1):  # no early exit: where a user clicks is not predictable
             item = slate[i, j]
@@ -99,7 +100,7 @@ def session_step(
         after[i] = first + clicked
     for i in range(n):
         outcome = after[i]
-        draw = np.uint32(mix(state_key + np.uint64(ids[i]) * _INCREMENT) >> _33)
+        draw = np.uint32(mix(state_key + np.uint64(state_ids[i]) * _INCREMENT) >> _33)
         row_ = cumulative[outcome]
         count = np.uint32(0)
         for k in range(last):

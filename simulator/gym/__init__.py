@@ -6,7 +6,8 @@ their episodes end, and an episode seen in Gymnasium can be played again, record
 
     rollout(world, policy, rows=episode_ids(seed, episode), horizon=horizon)  # seed=0, the default
 
-Actions come in without a copy; what goes out is a copy, so that neither side can change what the other holds.
+Rows are moved by one call of the world, wherever each is in its episode (``batch.py``). Actions are copied as they come
+in and what goes out is a copy, so that neither side can change what the other holds.
 ``info`` is empty but for what Gymnasium itself asks for.
 """
 

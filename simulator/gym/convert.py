@@ -1,6 +1,6 @@
 """Spaces and columns: NumPy to torch and back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -10,38 +10,70 @@ from torch import Tensor
 
 from ..history import Column
 
+Array = np.ndarray[Any, Any]
+
+
+def without_gradients(function: Callable[..., None], *arguments: Any) -> None:
+    """``with torch.no_grad(): function(*arguments)`` in half the time."""
+    before = torch.is_grad_enabled()
+    torch.set_grad_enabled(False)
+    try:
+        function(*arguments)
+    finally:
+        torch.set_grad_enabled(before)
+
 
 def to_numpy(column: Any) -> Any:
     """A column as Gymnasium batches its space; never memory that the world holds."""
+    if isinstance(column, Tensor):
+        return _shown(column).copy()
     if isinstance(column, dict):
         return {key: to_numpy(value) for key, value in column.items()}
-    return column.detach().numpy().copy() if isinstance(column, Tensor) else tuple(column.tolist())
+    return tuple(column.tolist())
+
+
+def _shown(column: Tensor) -> Array:
+    return (column.detach() if column.requires_grad else column).numpy()
 
 
 def first_row(column: Any) -> Any:
     """Row 0 as an element of the single space."""
-    if isinstance(column, dict):
-        return {key: first_row(value) for key, value in column.items()}
-    return column[0].detach().numpy().copy()[()] if isinstance(column, Tensor) else column[0]
+    if isinstance(column, Tensor):
+        value = _shown(column)[0]
+        return value.copy() if isinstance(value, np.ndarray) else value
+    return {key: first_row(value) for key, value in column.items()} if isinstance(column, dict) else column[0]
 
 
-def to_torch(space: spaces.Space[Any], value: Any, batch: tuple[int, ...]) -> Any:
-    """An action of Gymnasium's, batched (n,) or single (), as a column; in the caller's memory if it can be."""
+def rows_of(space: spaces.Space[Any], column: Any, rows: Array) -> list[Any]:
+    """Some rows, (k,) positions, as elements of the single space; never memory that the world holds."""
+    if isinstance(space, spaces.Dict):
+        parts = {key: rows_of(part, column[key], rows) for key, part in space.items()}
+        return [dict(zip(parts, row, strict=True)) for row in zip(*parts.values(), strict=True)]
+    return list(_shown(column)[rows] if isinstance(column, Tensor) else column[rows])
+
+
+def to_torch(space: spaces.Space[Any], value: Any, batch: tuple[int, ...], rows: Array | None = None) -> Any:
+    """An action of Gymnasium's, batched (n,) or single (), as a column, which shares no memory with it.
+
+    rows: (k,) int64 positions, if only those are wanted.
+    """
     if isinstance(space, spaces.Dict):
         if not isinstance(value, dict) or value.keys() != space.keys():
             raise ValueError(f"action is {value!r}: expected a dict with keys {sorted(space.keys())}")
-        return {key: to_torch(part, value[key], batch) for key, part in space.items()}
+        return {key: to_torch(part, value[key], batch, rows) for key, part in space.items()}
     if isinstance(space, spaces.Text):
-        return np.array(value if batch else [value], dtype=object)
-    array = np.asarray(value)
+        text = np.array(value if batch else [value], dtype=object)
+        return text if rows is None else text[rows]
+    array, dtype = np.asarray(value), space.dtype
     shape = (*batch, *(space.shape or ()))
-    if array.shape != shape or not np.can_cast(array.dtype, space.dtype or array.dtype, "same_kind"):
+    if array.shape != shape or (array.dtype != dtype and not np.can_cast(array.dtype, dtype or array, "same_kind")):
         raise ValueError(
-            f"action is {array.dtype} {array.shape}: expected {space.dtype} {shape}"
+            f"action is {array.dtype} {array.shape}: expected {dtype} {shape}"
             f"{', one a row' if batch else ''}, an element of {space}"
         )
-    array = np.ascontiguousarray(array if batch else array[None], dtype=space.dtype)
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+    if rows is not None:
+        array = array[rows]
+    return torch.from_numpy(np.array(array if batch else array[None], dtype, order="C"))
 
 
 def checked_space(space: spaces.Space[Any], role: str) -> spaces.Space[Any]:
@@ -72,8 +104,7 @@ def checked_seeds(seeds: Sequence[int]) -> Tensor:
 
 def check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> None:
     """ValueError for options of ``reset`` that are not known."""
-    unknown = sorted(set(options or ()) - set(known))
-    if unknown:
+    if options and (unknown := sorted(set(options) - set(known))):
         raise ValueError(f"reset has options {unknown}: expected {list(known) if known else 'none'}")
 
 

@@ -3,14 +3,26 @@
 from typing import Any
 
 import gymnasium
+import numpy as np
 import torch
 from gymnasium.error import ResetNeeded
 from torch import Tensor
 
-from ..draws import derived_ids
+from .. import kernels
+from ..draws import Draws, derived_ids
+from ..run import Run
+from ..sites import Sites
 from ..world import World
-from .cohort import Cohort
-from .convert import check_options, checked_horizon, checked_seeds, checked_space, first_row, to_torch
+from .convert import (
+    Array,
+    check_options,
+    checked_horizon,
+    checked_seeds,
+    checked_space,
+    first_row,
+    to_torch,
+    without_gradients,
+)
 
 
 def episode_ids(seed: int | Tensor, episode: int | Tensor = 0) -> Tensor:
@@ -20,6 +32,13 @@ def episode_ids(seed: int | Tensor, episode: int | Tensor = 0) -> Tensor:
     """
     seeds, episodes = torch.as_tensor(seed).reshape(-1), torch.as_tensor(episode).reshape(-1)
     return derived_ids(seeds, episodes)
+
+
+def ids_of(seeds: Array, episodes: Array) -> Tensor:
+    """``episode_ids`` of arrays, (n,) int64."""
+    ids = np.empty_like(seeds)
+    kernels.derived_ids(seeds, episodes, ids)
+    return torch.from_numpy(ids)
 
 
 class WorldEnv(gymnasium.Env[Any, Any]):
@@ -38,7 +57,8 @@ class WorldEnv(gymnasium.Env[Any, Any]):
         self.action_space = checked_space(world.action_space, "action")
         self._seed: int | None = None
         self._episode = -1
-        self._cohort: Cohort | None = None
+        self._run: Run | None = None
+        self._ended = False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """The first observation of an episode; there are no options."""
@@ -49,15 +69,20 @@ class WorldEnv(gymnasium.Env[Any, Any]):
         elif self._seed is None:
             self._seed = int(self.np_random.integers(2**63))
         self._episode += 1
-        ids = episode_ids(self._seed, self._episode)
-        self._cohort = Cohort.begin(self.world, self.horizon, torch.zeros(1, dtype=torch.int64), ids)
-        return first_row(self._cohort.observation), {}
+        draws = Draws(0, ids_of(np.array([self._seed]), np.array([self._episode])), scope="world")
+        if self._run is None:
+            self._run = Run(self.world, draws, Sites())
+        without_gradients(self._run.begin, draws)
+        self._ended = False
+        return first_row(self._run.observation), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step."""
-        cohort = self._cohort
-        if cohort is None or cohort.done.item():
-            raise ResetNeeded(f"the episode has {'ended' if cohort else 'not begun'}: call reset() before step()")
-        cohort.advance(to_torch(self.action_space, action, ()))
-        observation, reward = first_row(cohort.observation), cohort.reward.item()
-        return observation, reward, bool(cohort.terminated.item()), bool(cohort.truncated.item()), {}
+        run = self._run
+        if run is None or self._ended:
+            raise ResetNeeded(f"the episode has {'ended' if run else 'not begun'}: call reset() before step()")
+        without_gradients(run.advance, to_torch(self.action_space, action, ()))
+        terminated = run.alive is not None
+        truncated = not terminated and run.draws.step >= self.horizon
+        self._ended = terminated or truncated
+        return first_row(run.observation), run.reward.item(), terminated, truncated, {}

@@ -7,10 +7,12 @@ from functools import cached_property
 from typing import Any
 
 import gymnasium
+import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
+from torch import Tensor
 
 from ..draws import Draws
 from ..history import Column, map_column
@@ -76,52 +78,60 @@ class FromGym:
     def reset(self, draws: Draws, site: Sites) -> tuple["_Copies", Column]:
         """A fresh copy a row, each with its own seed."""
         seeds = (episode_ids(draws.seed & (1 << 63) - 1, draws.ids) & (1 << 62) - 1).tolist()
-        envs = [self._make() for _ in seeds]
-        observations = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
-        copies = _Copies(_Fleet(envs, observations, [False] * len(envs), [False] * len(envs)), 0)
-        return copies, stack(self.observation_space, observations, draws.ids.device)
+        copies = np.empty(len(seeds), dtype=object)
+        for i, seed in enumerate(seeds):
+            env = self._make()
+            copies[i] = _Copy(env, env.reset(seed=seed)[0])
+        return _Copies(copies, torch.zeros_like(draws.ids)), self._seen(copies, draws)
 
     def step(self, state: "_Copies", action: Any, draws: Draws, site: Sites) -> Transition:
         """One step of each copy that has not terminated; the others stay as they are, with reward 0."""
-        fleet = state.fleet
-        if fleet.step != state.step:
-            raise ValueError(
-                f"this state is of step {state.step} and its environments are at step {fleet.step}: expected each "
-                "state to be stepped once; a foreign environment cannot go back"
-            )
-        n = len(fleet.envs)
-        reward = torch.zeros(n)
-        for i, one in enumerate(iterate(batch_space(self.action_space, n), to_numpy(map_column(to_cpu, action)))):
-            if fleet.terminated[i]:
-                continue
-            if fleet.truncated[i]:
+        n = len(state.copies)
+        for i, (copy_, step) in enumerate(zip(state.copies, state.step.tolist(), strict=True)):
+            if copy_.step != step:
                 raise ValueError(
-                    f"{fleet.envs[i]} truncated row {i} after {state.step} steps: expected the rollout's horizon to "
-                    f"end it; make it with max_episode_steps=-1, or choose a horizon of at most {state.step}"
+                    f"row {i} of this state is of step {step} and its environment is at step {copy_.step}: expected "
+                    "each state to be stepped once; a foreign environment cannot go back"
                 )
-            fleet.observations[i], given, fleet.terminated[i], fleet.truncated[i], _ = fleet.envs[i].step(one)
-            reward[i] = float(given)
-        fleet.step += 1
-        device = draws.ids.device
-        observation = stack(self.observation_space, fleet.observations, device)
-        terminated = torch.tensor(fleet.terminated, device=device)
-        return Transition(_Copies(fleet, fleet.step), observation, reward.to(device), terminated)
+        reward = torch.zeros(n)
+        actions = iterate(batch_space(self.action_space, n), to_numpy(map_column(to_cpu, action)))
+        for i, (copy_, one) in enumerate(zip(state.copies, actions, strict=True)):
+            if copy_.truncated and not copy_.terminated:
+                raise ValueError(
+                    f"{copy_.env} truncated row {i} after {copy_.step} steps: expected the rollout's horizon to "
+                    f"end it; make it with max_episode_steps=-1, or choose a horizon of at most {copy_.step}"
+                )
+            reward[i] = copy_.move(one)
+        terminated = torch.tensor([copy_.terminated for copy_ in state.copies], device=draws.ids.device)
+        observation = self._seen(state.copies, draws)
+        return Transition(_Copies(state.copies, state.step + 1), observation, reward.to(terminated.device), terminated)
+
+    def _seen(self, copies: Any, draws: Draws) -> Column:
+        return stack(self.observation_space, [copy_.observation for copy_ in copies], draws.ids.device)
 
 
 @dataclass
-class _Fleet:
-    """The environments of a FromGym run, which move on in place."""
+class _Copy:
+    """The environment of a row, which moves on in place, and what it showed last."""
 
-    envs: list[gymnasium.Env[Any, Any]]
-    observations: list[Any]
-    terminated: list[bool]
-    truncated: list[bool]  # by a time limit of their own
+    env: gymnasium.Env[Any, Any]
+    observation: Any
+    terminated: bool = False
+    truncated: bool = False  # by a time limit of its own
     step: int = 0
+
+    def move(self, action: Any) -> float:
+        """One step, if it has not terminated; the reward."""
+        self.step += 1
+        if self.terminated:
+            return 0.0
+        self.observation, reward, self.terminated, self.truncated, _ = self.env.step(action)
+        return float(reward)
 
 
 @dataclass(frozen=True)
 class _Copies:
-    """The state of a FromGym run: its environments, and the step that they must be at for it to be the present."""
+    """The state of a FromGym run: a copy a row, and the step that it must be at for this to be the present."""
 
-    fleet: _Fleet
-    step: int
+    copies: np.ndarray[Any, Any]  # (n,) of _Copy
+    step: Tensor  # (n,) int64

@@ -227,5 +227,7 @@ class Timetable:
         return torch.stack([network.strength for network in self.networks]).mean(0)
 
     def at(self, draws: Draws) -> "Contacts | Network":
-        """The network of a step."""
+        """The network of a step; ValueError where people are at different steps."""
+        if not draws.together:
+            raise ValueError("a timetable for people at different steps: expected one step for all; step them apart")
         return self.networks[draws.step % len(self.networks)].at(draws)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from ethogram.simulator.draws import _INCREMENT, Draws, _key, _unit, derived_ids, invert_cdf, mix_bits, thresholds
+from ethogram.simulator import kernels
+from ethogram.simulator.draws import _INCREMENT, Draws, _unit, derived_ids, invert_cdf, mix_bits, thresholds
 
 N = 1 << 20
 IDS = torch.arange(N)
@@ -116,12 +117,12 @@ def test_compiled_and_torch_paths_give_the_same_bits(seed, ids):
     draws = Draws(seed, torch.tensor(ids), 11)
     for index in (None, 5, torch.arange(len(ids) * 6).view(-1, 2, 3) - 1):
         compiled = draws.uniform("x", index)
-        assert torch.equal(compiled, draws._uniform_torch(_key(seed, "", "x", 11), index))
+        assert torch.equal(compiled, draws._uniform_torch("x", index))
 
 
 def test_paths_agree_on_a_million_draws():
     draws = Draws(3, IDS)
-    assert torch.equal(draws.uniform("x"), draws._uniform_torch(_key(3, "", "x", 0), None))
+    assert torch.equal(draws.uniform("x"), draws._uniform_torch("x", None))
 
 
 def test_a_draw_about_an_item_does_not_depend_on_where_it_is_asked_for():
@@ -232,3 +233,72 @@ def test_events_come_at_their_rate(dtype):
 def test_a_hazard_that_is_none_is_refused(bad):
     with pytest.raises(ValueError, match="in row 1: expected 0 or more"):
         Draws(0, torch.arange(3)).event("x", torch.tensor([0.0, bad, 1.0]))
+
+
+METHODS = {
+    "a row each": lambda d, n: d.uniform("x"),
+    "draws of a row": lambda d, n: d.uniform("x", 3),
+    "named items": lambda d, n: d.uniform("x", (d.ids[:, None, None] + torch.arange(6).view(2, 3)) % 7 - 1),
+    "no items": lambda d, n: d.uniform("x", torch.zeros(n, 0, dtype=torch.int64)),
+    "bernoulli": lambda d, n: d.bernoulli("x", torch.linspace(0, 1, 5)[d.ids % 5][:, None], index=4),
+    "bernoulli among": lambda d, n: d.bernoulli("x", 0.5, among=d.ids % 3 > 0),
+    "event": lambda d, n: d.event("x", (d.ids % 4).double() / 3),
+    "gumbel": lambda d, n: d.gumbel("x", 2),
+    "categorical": lambda d, n: d.categorical("x", torch.tensor([[0.2, 0.3, 0.5]]).expand(n, -1)),
+    "categorical of a table": lambda d, n: d.categorical("x", torch.tensor([[0.2, 0.8], [0.6, 0.4]]), d.ids % 2),
+    "inverse cdf": lambda d, n: d.inverse_cdf("x", torch.tensor([[0.2, 0.5, 1.0]]), torch.zeros_like(d.ids)),
+    "other scope": lambda d, n: d.scoped("policy").uniform("x"),
+    "some rows": lambda d, n: d.of(torch.arange(n)).uniform("x"),
+    "another step": lambda d, n: d.at(d.step + 3).uniform("x"),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(
+    seed=st.integers(-(2**70), 2**70),
+    rows=st.lists(
+        st.tuples(st.integers(-(2**63), 2**63 - 1), st.one_of(st.integers(0, 3), st.integers(0, 2**40))), min_size=1
+    ),
+)
+@settings(max_examples=40, deadline=None)
+def test_rows_at_steps_of_their_own_draw_as_they_do_at_one_step(method, seed, rows):
+    ids, steps = torch.tensor(rows).T.contiguous()
+    together = METHODS[method](Draws(seed, ids, steps, "world"), len(ids))
+    for i, (_, step) in enumerate(rows):
+        alone = METHODS[method](Draws(seed, ids[i : i + 1], step, "world"), 1)
+        assert torch.equal(together[i : i + 1], alone)
+    some = torch.arange(len(ids)).flip(0)[::2]
+    part = Draws(seed, ids, steps, "world").of(some)
+    assert torch.equal(part.step, steps[some])
+    assert torch.equal(part.uniform("y"), Draws(seed, ids, steps, "world").uniform("y")[some])
+
+
+def test_steps_of_rows_give_the_same_bits_compiled_in_torch_and_one_step_at_a_time():
+    ids, steps = IDS[:5000] * 7919 - 10**7, IDS[:5000] ** 2 % 17
+    draws = Draws(3, ids, steps)
+    for index in (None, 4, (IDS[:5000] % 11 - 1)[:, None].expand(-1, 3)):
+        compiled = draws.uniform("x", index)
+        assert torch.equal(compiled, draws._uniform_torch("x", index))
+        for step in range(17):
+            at = steps == step
+            named = index[at] if isinstance(index, torch.Tensor) else index
+            assert torch.equal(compiled[at], Draws(3, ids[at], step).uniform("x", named))
+    key, shifted = draws.keyed("x")
+    out = np.empty(len(ids), np.float32)
+    kernels.uniform_rows(key, shifted, out)
+    assert torch.equal(draws.uniform("x"), torch.from_numpy(out))
+
+
+def test_steps_of_another_type_or_shape_are_refused_and_have_no_key_in_common():
+    draws = Draws(0, torch.arange(3))
+    assert draws.together
+    for bad in (torch.zeros(2, dtype=torch.int64), torch.zeros(3), torch.zeros((), dtype=torch.int64)):
+        with pytest.raises(ValueError, match=r"expected an int, or int64 of shape \(3,\)"):
+            draws.at(bad)
+        with pytest.raises(ValueError, match="step is torch"):
+            Draws(0, torch.arange(3), bad)
+    apart = draws.at(torch.tensor([0, 1, 1]))
+    assert not apart.together
+    assert apart.at(2).together
+    with pytest.raises(ValueError, match="site 'x' has no one key"):
+        apart.key("x")

@@ -1,7 +1,7 @@
 """Epidemics against what can be worked out on paper, and people who are conserved whatever is done to them.
 
-The closed forms are those of benchmarks/epidemic_closed_forms.py. A comparison of a mean over seeds asks for less
-than the quantile of Student's t that chance exceeds once in 10,000 sets of seeds; those here are fixed.
+The closed forms are those of benchmarks/populations/epidemic_closed_forms.py. A comparison of a mean over seeds asks for
+less than the quantile of Student's t that chance exceeds once in 10,000 sets of seeds; those here are fixed.
 """
 
 import math
@@ -22,7 +22,7 @@ from ethogram.simulator import Do, rollout
 from ethogram.simulator.networks import Contacts, MeanField, configuration, erdos_renyi, sum_over_contacts
 from ethogram.simulator.populations import ByRule
 
-BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "epidemic_closed_forms.py"
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "populations" / "epidemic_closed_forms.py"
 paper = SimpleNamespace(**runpy.run_path(str(BENCHMARK)))
 
 

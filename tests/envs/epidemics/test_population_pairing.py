@@ -15,7 +15,7 @@ from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, Draws, Setup, contrast, rollout
 from ethogram.simulator.networks import Contacts, erdos_renyi, small_world
 
-BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "population_pairing.py"
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "populations" / "population_pairing.py"
 benchmark = SimpleNamespace(**runpy.run_path(str(BENCHMARK)))
 
 N, DAYS = 600, 50
@@ -142,7 +142,7 @@ def infected_of(people):
 
 
 def test_a_small_vaccination_has_a_fifth_of_the_variance_or_less_with_shared_luck():
-    """1 % of 5,000 vaccinated, 12 seeds: the ratio is about 25 (benchmarks/population_pairing.py has the curve)."""
+    """1 % of 5,000 vaccinated, 12 seeds: the ratio is about 25; population_pairing.py of the benchmarks has the curve."""
     n = 5000
     change = benchmark.changes(n)[1]
     assert str(change) == "vaccinate 1 %"

@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from bits import same
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
@@ -59,17 +60,6 @@ class Browsing:
         state = {"taste": (state["taste"] + shift) / 2, "seen": state["seen"] + 1}
         leaves = draws.uniform("leaves") < self.leave
         return Transition(state, self.observe(state), shift[:, 0], leaves)
-
-
-def same(a, b):
-    """Equal to the bit, whatever the nesting."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, tuple | list):
-        return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, np.ndarray) and a.dtype == object:
-        return len(a) == len(b) and all(map(same, a, b))
-    return np.array_equal(a, b)
 
 
 def row(values, i):

@@ -1,6 +1,6 @@
 """How many steps of recommendation sessions does a CPU second buy, here and elsewhere?
 
-Run: python benchmarks/session_speed.py        (under three minutes)
+Run: python benchmarks/sessions/session_speed.py        (under three minutes)
 
 One world for all rows but RecSim's: a cascading MDP of 200 items, 20 user states and slates of 5. Ours is stepped by
 ``rollout``, by ``gymnasium.make_vec`` and as a Stable-Baselines3 VecEnv; the peers step the same world written by
@@ -12,7 +12,7 @@ CPU seconds; rates are medians over rounds, and so are ratios, each within a rou
 ``pip install "ethogram[sb3]"``. RecSim needs TensorFlow and Dopamine only for its agents, which are not used:
 
     pip install --no-deps --target peers recsim gym==0.26.2 gym-notices gin-config absl-py six
-    PYTHONPATH=peers python benchmarks/session_speed.py
+    PYTHONPATH=peers python benchmarks/sessions/session_speed.py
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """After how many episodes does CascadingBPI know that its policy is good enough?
 
-Run: python benchmarks/cascading_bpi.py        (under a minute on one CPU core)
+Run: python benchmarks/cascading/cascading_bpi.py        (under a minute on one CPU core)
 
 Episodes until the stop, beside reference numbers from an independent simulation, and the true gap of the policy
 that it stops with. The bonuses are derived, not the paper's, which could not be recovered.

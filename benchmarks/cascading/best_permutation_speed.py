@@ -1,6 +1,6 @@
 """How fast is the best list found?
 
-Run: python benchmarks/best_permutation_speed.py        (about a minute on one CPU core)
+Run: python benchmarks/cascading/best_permutation_speed.py        (about a minute on one CPU core)
 
 Microseconds of CPU a state, lists of up to 3 items: our oracle over a batch of states and at one state (through the
 public function, its checks included), beside a dynamic program in plain Python, and enumeration of every list in

@@ -1,7 +1,7 @@
 """Do the epidemics give what can be worked out on paper?
 
-Run: python benchmarks/epidemic_closed_forms.py            (under two minutes on two CPU cores)
-     python benchmarks/epidemic_closed_forms.py --quick    (a few seconds, wider errors)
+Run: python benchmarks/populations/epidemic_closed_forms.py            (under two minutes on two CPU cores)
+     python benchmarks/populations/epidemic_closed_forms.py --quick    (a few seconds, wider errors)
 
 Each line: the closed form, the mean over seeds ± its standard error, and how many standard errors lie between. The
 closed forms are those of ``SEIR``'s own days (chances, geometric times), exact for infinitely many people:

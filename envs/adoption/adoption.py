@@ -10,10 +10,10 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator import Draws, Sites, Transition
-from ethogram.simulator.networks import Network, check_rows, small_world, sum_over_contacts
-from ethogram.simulator.populations import Everybody, repeated
+from ethogram.simulator.networks import Network, check_rows, sum_over_contacts
+from ethogram.simulator.populations import repeated
 
-from . import adoption_kernels as kernels
+from . import kernels
 
 SITES = ("exposure", "propensity", "adopts", "gives_up", "adopted")
 
@@ -131,12 +131,3 @@ class Adoption:
         contacts = self.contacts.at(draws)
         exposure = (sum_over_contacts(contacts, adopted) / self._strength(contacts)).float()
         return Adopters(adopted, exposure), torch.stack([adopted.float(), exposure], 1)
-
-
-def adoption(num_people: int = 1000, horizon: int = 100, world: Adoption | None = None) -> tuple[Everybody, int]:
-    """``ethogram/Adoption-v0``: everybody's seat; a nudge in log-odds for each person and day; (world, horizon).
-
-    num_people: of a small world (degree 6, a tenth rewired), if no world is given. horizon: days.
-    """
-    world = world or Adoption(small_world(num_people, 6, 0.1))
-    return Everybody(world, world.contacts.num_people), horizon

@@ -1,6 +1,6 @@
 """How do time and memory grow with the city?
 
-Run: python benchmarks/city_growth.py        (up to 8.4 million people; some ten minutes, 10 GB)
+Run: python benchmarks/populations/city_growth.py        (up to 8.4 million people; some ten minutes, 10 GB)
 
 A synthetic city in four layers (households, workplaces, schools, community) and two random meetings a day, with
 tests, vaccines, jobs, and citizens who decide each day by a rule. Each size is a process of its own with one thread.

@@ -1,6 +1,6 @@
 """Do the cascading bandits reproduce the regrets of Kveton et al. (ICML 2015), Table 1?
 
-Run: python benchmarks/cascading_bandits.py        (three minutes of CPU, on one core; --runs 5 takes a quarter)
+Run: python benchmarks/cascading/cascading_bandits.py  (three minutes of CPU, on one core; --runs 5 takes a quarter)
 
 Nine instances BLB(L, K, p = 0.2, Delta): K of L items attract with probability p, the others with p - Delta. Regret
 after 10^5 rounds, mean ± standard error over 20 runs. Beside ours: the paper's table, and a second simulation from

@@ -1,6 +1,6 @@
 """What do networks, sums over contacts, and checkpoints of a population cost?
 
-Run: python benchmarks/network_speed.py        (a minute or two)
+Run: python benchmarks/populations/network_speed.py        (a minute or two)
 
 Networks of a million people and 16 million directed contacts are built by each generator. Then the sum over contacts,
 with what a user would write instead: SciPy's sparse product and torch's index_add. The message of one's own is a

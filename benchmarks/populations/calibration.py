@@ -1,6 +1,6 @@
 """Are the gradients of the relaxed epidemics right, and do the intervals of calibration hold as often as they say?
 
-Run: python benchmarks/calibration.py        (two hours; --quick for some minutes)
+Run: python benchmarks/populations/calibration.py        (two hours; --quick for some minutes)
 
 First tables: straight-through gradients of an outcome over finite differences of its mean in the exact epidemic, with
 paired seeds; 1 is right. Then the search on a model whose posterior is known. Then towns and cities are simulated with

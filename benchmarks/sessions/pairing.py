@@ -1,6 +1,6 @@
 """How much noise does sharing luck take out of an effect?
 
-Run: python benchmarks/pairing.py        (under a minute)
+Run: python benchmarks/sessions/pairing.py        (under a minute)
 
 For each world and change: the paired effect ± its standard error, and how many times more variance the same
 difference has with independent seeds. A ratio below 1 means that pairing harms: that happens where a change is so

@@ -1,6 +1,6 @@
 """What does a GPU change?
 
-Run: python benchmarks/gpu_speed.py        (needs CUDA; some minutes, 20 GB of memory for the largest)
+Run: python benchmarks/populations/gpu_speed.py        (needs CUDA; some minutes, 20 GB of memory for the largest)
 
 The same worlds on the processor, on one thread, and on the GPU: SEIR with mean degree 16 over 100 days, and a
 synthetic city in layers over some days. Wall seconds, after a first run that compiles and warms up; MB of the GPU at
