@@ -108,7 +108,7 @@ class Present:
 
 
 def _last(column: Any, full: Any) -> Any:
-    """The last W steps of a column (n, W + 1, …) for rows that are full, a bool or (n,); the first W for the others."""
+    """The last W steps of a column (n, W + 1, …) for rows that are full, a bool or (n,), the first W for the others."""
     if isinstance(full, bool):
         return column[:, 1:] if full else column[:, :-1]
     shape = (-1, *[1] * (column.ndim - 1))

@@ -21,9 +21,10 @@ from .epidemic import Epidemic
 
 @dataclass(frozen=True, eq=False)
 class Cities(Epidemic):
-    """What ``Epidemic.repeated`` makes: rows and areas are those of the first city, then of the second, and so on.
+    """A city several times over, as ``Epidemic.repeated`` makes it.
 
-    Each city has the bits that it has alone. The site "demand" is (times,), one for each city.
+    Rows and areas are those of the first city, then of the second, and so on. Each city has the bits
+    that it has alone. The site "demand" is (times,), one for each city.
     """
 
     one: Any = None  # the city
@@ -124,7 +125,7 @@ class CompiledDays(CompiledDay):
 
 
 def _demands(economy: Economy, adults: float, people: Any, isolated: Any, poor: Any) -> list[float]:
-    """What each city spends, from lists of its counts."""
+    """The spending of each city, from lists of its counts."""
     counts = zip(people, isolated, poor, strict=True)
     return [economy.demand(int(n), adults, int(away), int(idle)) for n, away, idle in counts]
 

@@ -288,7 +288,7 @@ def tell(
     quarantined: Array,
     reward: Array,
 ) -> None:
-    """What people know of themselves tomorrow, int8, and the reward of today; first: see ``attending``."""
+    """Tell people what they know of themselves tomorrow, int8, and the reward of today; first: see ``attending``."""
     one, idle = np.float32(0.02), np.float32(0.03)
     for i in range(stage.shape[0]):
         ill[i], quarantined[i] = stage[i] == 2, confirmed_on[i] >= first
@@ -308,7 +308,7 @@ def announce(announced: Array, today: Array, residents: Array, ends: bool, out: 
 
 @compiled
 def read(announced: Array, area: Array, cases: Array, change: Array) -> None:
-    """What each person reads of an area's cases, and of how they changed against the mean of three periods before."""
+    """Look up the cases of each person's area, and how these changed against the mean of three periods before."""
     known = np.empty((announced.shape[0], 2), np.float32)
     for a in range(announced.shape[0]):
         before = (announced[a, 2] + announced[a, 3] + announced[a, 4]) / np.float32(3)

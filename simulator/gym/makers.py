@@ -1,4 +1,4 @@
-"""The entry points of the ids: a family's maker says which world and how many steps, these make the shell of it."""
+"""Makers of what the registered ids open: a family says which world and how many steps, these make the shell of it."""
 
 from importlib import import_module
 from typing import Any

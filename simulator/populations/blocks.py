@@ -131,7 +131,7 @@ def split(column: Any, blocks: int) -> list[Any]:
 
 
 def joined(blocks: Sequence[Any]) -> Any:
-    """The whole that ``split`` took apart."""
+    """The inverse of ``split``."""
     return map_column(lambda *b: torch.cat(b) if isinstance(b[0], Tensor) else np.concatenate(b), *blocks)
 
 
@@ -190,12 +190,12 @@ class Rate:
     per: float
 
     def __call__(self, value: Tensor) -> Tensor:
-        """The same of one population."""
+        """The rate of one population."""
         return self.per * value.to(torch.float64).mean()
 
 
 class Kept:
-    """What a Record keeps of each of several blocks, day after day."""
+    """A Record of each of several blocks, day after day."""
 
     def __init__(self, record: Record, blocks: int) -> None:
         """blocks: how many there are in each value."""

@@ -30,7 +30,7 @@ from .side_by_side import is_repeatable
 
 
 class _Seat:
-    """The part that both seats share: the populations that they are a seat of, and what they keep of them."""
+    """The base of both seats: the populations that they are a seat of, and what they keep of them."""
 
     world: World
     num_people: int
@@ -176,7 +176,7 @@ class Planner(_Seat):
         return Transition(put_together(lives), observation, reward, never)
 
     def _judged(self, found: Mapping[str, Tensor], actions: Sequence[Tensor], periods: int) -> tuple[Tensor, Tensor]:
-        """The planner's view of some populations after a period, (b, k), and the rewards, (b,)."""
+        """The planner's observations of some populations after a period, (b, k), and the rewards, (b,)."""
         observations, rewards = [], []
         for r, action in enumerate(actions):
             days = {name: values[r] for name, values in found.items()}

@@ -21,7 +21,7 @@ class Repeatable(Protocol):
     """A world, or a policy of people, that knows how to be that of several populations at once."""
 
     def repeated(self, times: int) -> Any:
-        """The same for so many populations side by side, which gives each block the bits that it has alone.
+        """The same of so many populations side by side, which gives each block the bits that it has alone.
 
         A world whose people come together in nothing but its networks gives ``repeated(self, times, num_people)``; a
         policy that looks at each row by itself, and has no parameters by person, gives itself.
