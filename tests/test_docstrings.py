@@ -47,3 +47,11 @@ def test_every_script_says_how_to_run_it(path):
 def test_a_missing_docstring_is_found():
     source = '"""m"""\nclass A:\n    """a"""\n    def f(self): ...\n    def _g(self): ...\ndef h(): ...\n'
     assert list(undocumented(ast.parse(source), "m")) == ["m.A.f", "m.h"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstrings_say_what_a_thing_is_or_does(path):
+    """A first line that begins with "What", "Of" or "That" is half a sentence about something else."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    texts = [ast.get_docstring(n) or "" for n in nodes if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    assert not [text.splitlines()[0] for text in texts if text.startswith(("What ", "Of ", "That "))]
