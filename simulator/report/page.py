@@ -96,7 +96,7 @@ def _series(history: History) -> str:
         and column.dim() in (1, 2)
         and column[0].numel() <= MOST_GROUPS
     }
-    left_out = ", ".join(sorted(set(history.series) - set(shown)))
+    left_out = ", ".join(sorted({*history.series, *history.thinned} - set(shown)))
     said = f"<p>Recorded, and too much for curves, or of one step only: {html.escape(left_out)}</p>" if left_out else ""
     if not shown:
         return said
