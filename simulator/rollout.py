@@ -67,7 +67,8 @@ def rollout(
         if (saved := saver.load(run.bookkeeping)) is not None:
             run.resume(*saved[:2])
             recorder.restore(saved[0], saved[2])
-    scenario = scenario or " and ".join(do.site for do in interventions) or "factual"
+    if scenario is None:
+        scenario = " and ".join(do.site for do in interventions) or "factual"
     start = run.draws.step
     steps = range(start, horizon)
     for t in tqdm(steps, initial=start, total=horizon, unit="step") if progress else steps:

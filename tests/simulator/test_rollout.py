@@ -111,6 +111,7 @@ def test_actions_rewards_and_observations_can_be_intervened_on():
     paid = rollout(WORLD, POLICY, rows=3, horizon=3, interventions=[Do("reward", 2.0, stop=1)])
     assert paid.reward[:, 0].tolist() == [2, 2, 2]
     assert paid.scenario == "reward"
+    assert rollout(WORLD, POLICY, rows=3, horizon=3, interventions=[forced], scenario="").scenario == ""
 
 
 def test_unknown_sites_are_refused():
