@@ -192,6 +192,7 @@ class Recorder:
         self._once = dict.fromkeys(columns.keys() - {"terminated", "truncated"}, step - 1)
         by_time = {**columns, **series, **{name: _swapped(column) for name, column in thinned.items()}}
         for name in by_time.keys() - {"terminated", "truncated"}:
+            self.wanted.setdefault(name, Record(name))  # of "all"; no step may name it again
             self._tapes[name] = map_column(Tape, by_time[name])
 
     def _show(self, name: str) -> None:

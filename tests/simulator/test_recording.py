@@ -1,6 +1,7 @@
 """What is kept once is what every step had, to the bit; what changes is kept step by step."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from gymnasium import spaces
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import SEIR
+from ethogram.simulator.checkpoint import Checkpoint
 from ethogram.simulator.history import History
 from ethogram.simulator.networks import small_world
 from ethogram.simulator.recording import Tape
@@ -105,6 +107,31 @@ def test_a_site_that_is_named_late_stands_at_its_steps(rows):
     history = rollout(Late(), Fixed(1), rows=rows, horizon=5, record="all")
     assert history.sites["late"][1].tolist() == [0, 0, 7, 7, 7]
     assert history.sites["odd"][1].tolist() == [0, 7, 0, 7, 0]
+
+
+@pytest.mark.parametrize("rows", [2, ROWS])
+@pytest.mark.parametrize("killed", range(1, 5))
+def test_a_site_that_is_named_now_and_then_is_the_same_after_a_kill(rows, killed, tmp_path):
+    class Dies:
+        def act(self, observation, history, draws):
+            assert draws.step < killed, "killed"
+            return Fixed(1).act(observation, history, draws)
+
+    def run(policy):
+        checkpoint = partial(Checkpoint, tmp_path / "run.ck")
+        return rollout(
+            Late(),
+            policy,
+            rows=rows,
+            horizon=5,
+            record="all",
+            checkpoint=lambda fingerprint, every: checkpoint("one run", every),
+            checkpoint_every=0,
+        )
+
+    with pytest.raises(AssertionError, match="killed"):
+        run(Dies())
+    assert run(Fixed(1)).equals(rollout(Late(), Fixed(1), rows=rows, horizon=5, record="all"))
 
 
 class SaysWhatItSaw:
