@@ -120,8 +120,9 @@ class Recorder:
         if tapes is None:
             whole = how.every == 1 and how.reduce is None
             steps = -(-(self.horizon + (name == "observation")) // how.every)
-            tapes = self._tapes[name] = map_column(lambda leaf: Tape.begun(steps, leaf, once=whole), value)
-            if whole:
+            once = whole and step == 0  # one that appears later has been nothing until then
+            tapes = self._tapes[name] = map_column(lambda leaf: Tape.begun(steps, leaf, once, step), value)
+            if once:
                 self._once[name] = step
             changed = True
         elif isinstance(tapes, Tape):
@@ -191,6 +192,7 @@ class Recorder:
         self._once = dict.fromkeys(columns.keys() - {"terminated", "truncated"}, step - 1)
         by_time = {**columns, **series, **{name: _swapped(column) for name, column in thinned.items()}}
         for name in by_time.keys() - {"terminated", "truncated"}:
+            self.wanted.setdefault(name, Record(name))  # of "all"; no step may name it again
             self._tapes[name] = map_column(Tape, by_time[name])
 
     def _show(self, name: str) -> None:
@@ -222,13 +224,15 @@ class Tape:
             self._buffer = array.numpy()  # NumPy writes small arrays several times faster than torch
 
     @classmethod
-    def begun(cls, steps: int, leaf: Any, once: bool) -> "Tape":
-        """With its first step written; once: whether to look out for steps that are all alike, if it is large."""
+    def begun(cls, steps: int, leaf: Any, once: bool, step: int = 0) -> "Tape":
+        """With its first value written, of ``step``; once: whether to look out, from step 0 on, for values that are
+        all alike, if they are large.
+        """
         if once and _in_numpy(leaf) and leaf.nbytes * steps > WORTH_LOOKING:
             first = leaf[tuple(slice(1) if stride == 0 else slice(None) for stride in leaf.stride())].clone()
             return cls(first.expand(steps, *leaf.shape))
         tape = cls(_buffer(steps, leaf))
-        tape.write(0, leaf)
+        tape.write(step, leaf)
         return tape
 
     def write(self, step: int, leaf: Any) -> bool:

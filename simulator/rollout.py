@@ -43,7 +43,7 @@ def rollout(
     interventions: what to change; sites "observation", "action" and "reward" are named here, the others by the world.
     record: names of sites to keep besides the observation, action and reward; "all" for every site; a ``Record``
         thins or reduces one. A Record of a core column replaces the full column.
-    draws: chance to use in place of ``Draws(seed, ids)``, such as what ``abduct`` infers from a log.
+    draws: chance to use in place of ``Draws(seed, ids)``, such as what ``abduct`` infers from a log; from step 0 on.
     scenario: a name for the history; "factual", or the intervened sites' names, by default.
     progress: show a bar.
     checkpoint: a file to save to at least every ``checkpoint_every`` seconds, atomically. If it exists, the run goes
@@ -154,4 +154,4 @@ def _checked_draws(draws: Draws | None, seed: int, ids: Tensor) -> Draws:
         raise ValueError(f"seed={seed} and draws= of seed {draws.seed}: expected one or the other; leave seed out")
     if not torch.equal(draws.ids, ids):
         raise ValueError("draws= are for other rows: expected the same ids; pass rows=draws.ids")
-    return draws
+    return draws.at(0)

@@ -17,6 +17,8 @@ from . import kernels
 
 SITES = ("exposure", "propensity", "adopts", "gives_up", "adopted")
 
+FLOATS = (torch.float32, torch.float64)  # that compiled code knows
+
 
 class Adopters(NamedTuple):
     """The state of ``Adoption``."""
@@ -96,22 +98,23 @@ class Adoption:
         given = (nudge, self.intercept, self.peer_effect, self.churn)
         tensors = [value for value in given if isinstance(value, Tensor)]
         return nudge.dtype == torch.float32 and all(
-            tensor.is_cpu and tensor.dim() == 1 and tensor.is_floating_point() and not tensor.requires_grad
+            tensor.is_cpu and tensor.dim() == 1 and tensor.dtype in FLOATS and not tensor.requires_grad
             for tensor in tensors
         )
 
     def _step_compiled(self, state: Adopters, nudge: Tensor, draws: Draws) -> Transition:
         """The same bits in fewer passes, for when nobody looks in between."""
         was, n = state.adopted.numpy(), len(nudge)
-        intercept, peer_effect = (x.numpy() if isinstance(x, Tensor) else x for x in (self.intercept, self.peer_effect))
+        given = (self.intercept, self.peer_effect)
+        intercept, peer_effect = (x.numpy() if isinstance(x, Tensor) else float(x) for x in given)
         log_odds = intercept + peer_effect * state.exposure.numpy() + nudge.numpy()
         propensity = torch.from_numpy(log_odds).sigmoid_()  # torch's own: NumPy's exponential rounds otherwise
         keys = np.array([draws.key("adopts"), draws.key("gives_up")], np.uint64)
         adopted, exposure, reward = torch.empty(n, dtype=torch.bool), torch.empty(n), torch.empty(n)
         kernels.adopt(keys, draws.ids.numpy(), propensity.numpy(), self._churn, was, adopted.numpy())
         contacts, observation = self.contacts.at(draws), torch.empty(n, 2)
-        given = (adopted, sum_over_contacts(contacts, adopted), self._strength(contacts))
-        kernels.observe(*(column.numpy() for column in (*given, exposure, observation, reward)))
+        columns = (adopted, sum_over_contacts(contacts, adopted), self._strength(contacts))
+        kernels.observe(*(column.numpy() for column in (*columns, exposure, observation, reward)))
         return Transition(Adopters(adopted, exposure), observation, reward, torch.zeros(n, dtype=torch.bool))
 
     @cached_property

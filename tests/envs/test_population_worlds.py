@@ -187,3 +187,26 @@ def test_the_compiled_day_of_adoption_and_its_torch_form_give_the_same_bits(chan
         )
         assert plain.equals(compiled)
         assert plain.reward.any()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"intercept": torch.full((50,), -4.0, dtype=torch.bfloat16)},
+        {"peer_effect": torch.full((50,), 4.0, dtype=torch.float16)},
+        {"churn": torch.full((50,), 0.05, dtype=torch.float16)},
+    ],
+)
+def test_adoption_takes_parameters_of_half_precision(parameters):
+    world = Adoption(random_contacts(50, 6, 0), initial=0.2, **parameters)
+    seen, unseen = (rollout(world, Fixed(0.0), rows=50, horizon=10, record=record) for record in ("all", ()))
+    assert torch.equal(seen.observation, unseen.observation)
+
+
+def test_adoption_counts_a_numpy_number_as_it_does_pythons():
+    n, contacts = 50, random_contacts(50, 6, 0)
+    for luck in Draws(0, torch.arange(n), 0, "world").uniform("adopts").double().tolist():
+        intercept = np.float64(math.log(luck / (1 - luck)))  # at the edge: the last bit decides
+        world = Adoption(contacts, intercept=intercept, peer_effect=0.0, initial=0.0)
+        seen, unseen = (rollout(world, Fixed(0.0), rows=n, horizon=1, record=record) for record in ("all", ()))
+        assert torch.equal(seen.observation, unseen.observation)

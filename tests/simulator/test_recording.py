@@ -1,16 +1,20 @@
 """What is kept once is what every step had, to the bit; what changes is kept step by step."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
+from gymnasium import spaces
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import SEIR
+from ethogram.simulator.checkpoint import Checkpoint
 from ethogram.simulator.history import History
 from ethogram.simulator.networks import small_world
 from ethogram.simulator.recording import Tape
 from ethogram.simulator.rollout import rollout
+from ethogram.simulator.world import Transition
 
 STEPS, ROWS = 6, 20_000  # large enough for a tape to look whether anything changes
 
@@ -80,6 +84,54 @@ def test_a_site_of_the_start_is_kept_at_the_start_only():
     history = rollout(world, Fixed(1), rows=ROWS, horizon=3, record=["initial"])
     assert history.sites["initial"][:, 0].any()
     assert not history.sites["initial"][:, 1:].any()
+
+
+class Late:
+    """A world that names a site from its third step on, and another at each second step."""
+
+    observation_space = action_space = spaces.Discrete(2)
+
+    def reset(self, draws, site):
+        return draws.ids, torch.zeros_like(draws.ids)
+
+    def step(self, state, action, draws, site):
+        for name, first, every in (("late", 2, 1), ("odd", 1, 2)):
+            if draws.step >= first and draws.step % every == first % every:
+                site(name, torch.full((len(state),), 7.0))
+        reward = torch.zeros(len(state))
+        return Transition(state, torch.zeros_like(state), reward, torch.zeros_like(state, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("rows", [2, ROWS])
+def test_a_site_that_is_named_late_stands_at_its_steps(rows):
+    history = rollout(Late(), Fixed(1), rows=rows, horizon=5, record="all")
+    assert history.sites["late"][1].tolist() == [0, 0, 7, 7, 7]
+    assert history.sites["odd"][1].tolist() == [0, 7, 0, 7, 0]
+
+
+@pytest.mark.parametrize("rows", [2, ROWS])
+@pytest.mark.parametrize("killed", range(1, 5))
+def test_a_site_that_is_named_now_and_then_is_the_same_after_a_kill(rows, killed, tmp_path):
+    class Dies:
+        def act(self, observation, history, draws):
+            assert draws.step < killed, "killed"
+            return Fixed(1).act(observation, history, draws)
+
+    def run(policy):
+        checkpoint = partial(Checkpoint, tmp_path / "run.ck")
+        return rollout(
+            Late(),
+            policy,
+            rows=rows,
+            horizon=5,
+            record="all",
+            checkpoint=lambda fingerprint, every: checkpoint("one run", every),
+            checkpoint_every=0,
+        )
+
+    with pytest.raises(AssertionError, match="killed"):
+        run(Dies())
+    assert run(Fixed(1)).equals(rollout(Late(), Fixed(1), rows=rows, horizon=5, record="all"))
 
 
 class SaysWhatItSaw:

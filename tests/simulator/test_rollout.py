@@ -15,6 +15,7 @@ import torch
 from ethogram.agents.simple import Fixed, Replay, UniformSlates
 from ethogram.envs.sessions import CascadingSession, trap
 from ethogram.simulator.checkpoint import fingerprint
+from ethogram.simulator.draws import Draws
 from ethogram.simulator.recording import Record
 from ethogram.simulator.rollout import episodes, rollout
 from ethogram.simulator.sites import Do
@@ -55,6 +56,12 @@ def test_time_running_out_is_truncation():
     history = rollout(Countdown(), Fixed(0), rows=4, horizon=2)
     assert history.truncated.tolist() == [[False, False], [False, False], [False, True], [False, True]]
     assert history.length.tolist() == [1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("step", [3, 9, torch.arange(4)])
+def test_a_run_begins_at_step_0_whatever_step_its_draws_were_at(step):
+    ours = rollout(WORLD, POLICY, rows=4, horizon=5, draws=Draws(1, torch.arange(4), step, scope="world"))
+    assert ours.equals(rollout(WORLD, POLICY, rows=4, horizon=5, seed=1))
 
 
 def test_policies_see_the_past_and_only_the_past():
@@ -111,6 +118,7 @@ def test_actions_rewards_and_observations_can_be_intervened_on():
     paid = rollout(WORLD, POLICY, rows=3, horizon=3, interventions=[Do("reward", 2.0, stop=1)])
     assert paid.reward[:, 0].tolist() == [2, 2, 2]
     assert paid.scenario == "reward"
+    assert rollout(WORLD, POLICY, rows=3, horizon=3, interventions=[forced], scenario="").scenario == ""
 
 
 def test_unknown_sites_are_refused():
