@@ -62,7 +62,7 @@ class PlackettLuce:
     scores: (S, N) float64, a row for each user state, or (N,) for all; smaller scores explore more.
 
     How likely a list was is known exactly, which is what off-policy evaluation asks of a logging policy:
-    ``prefix_propensity(policy.scores_in(states), slates)`` and its neighbours in ``simulator.plackett_luce``.
+    ``prefix_propensity(policy.scores_in(states), slates)`` and its neighbours in ``simulator.ope``.
     """
 
     scores: Tensor

@@ -17,7 +17,7 @@ RESOLUTION = 2.0**-32  # half of what a draw can tell apart; sums stay exact up 
 
 
 class Network(Protocol):
-    """The contract of a population world's contacts; ``meetings`` has some that are not stored."""
+    """The contract of a population world's contacts; ``meetings.py`` has some that are not stored."""
 
     @property
     def num_people(self) -> int:
