@@ -37,6 +37,10 @@ class Table:
     actions: Tensor
     stationary: bool = False
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.actions, Tensor):
+            raise TypeError(f"actions is a {type(self.actions).__name__}: expected a tensor; use torch.as_tensor")
+
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The action of each row's state, an int64 observation (n,)."""
         table = self.actions if self.stationary else self.actions[draws.step]
@@ -62,13 +66,15 @@ class PlackettLuce:
     scores: (S, N) float64, a row for each user state, or (N,) for all; smaller scores explore more.
 
     How likely a list was is known exactly, which is what off-policy evaluation asks of a logging policy:
-    ``prefix_propensity(policy.scores_in(states), slates)`` and its neighbours in ``simulator.plackett_luce``.
+    ``prefix_propensity(policy.scores_in(states), slates)`` and its neighbours in ``simulator.ope``.
     """
 
     scores: Tensor
     length: int
 
     def __post_init__(self) -> None:
+        if not isinstance(self.scores, Tensor):
+            raise TypeError(f"scores is a {type(self.scores).__name__}: expected a tensor; use torch.as_tensor")
         if self.scores.dim() not in (1, 2) or not 1 <= self.length <= self.scores.shape[-1]:
             raise ValueError(
                 f"scores have shape {tuple(self.scores.shape)} for lists of {self.length}: expected (items,) or "

@@ -150,6 +150,8 @@ def picture(
     marks = right.legend(frameon=False, fontsize=8, loc="upper right").legend_handles
     for mark in marks[: len(fits)]:
         mark.set(sizes=[25], alpha=0.9)  # type: ignore[union-attr]
+    for mark in marks[len(fits) :]:
+        mark.set(markersize=9)  # type: ignore[union-attr]
     return [left, right]
 
 

@@ -165,7 +165,8 @@ def draw(runs: Mapping[str, History], best: str) -> list[plots.Axes]:
     pulled = {name: trained.action[..., k].double().mean(0) for k, name in enumerate(LEVERS)}
     plots.curves(ax[2], pulled, weeks)
     cases = trained.observation[:, :-1, 0].double().mean(0)  # what it sees when it decides
-    ax[2].fill_between(weeks, cases / cases.max(), color="0.85", zorder=0, label=f"cases seen (1 = {cases.max():.2f})")
+    seen = f"cases seen (1 = {cases.max():.2f} a day per 1,000)"
+    ax[2].fill_between(weeks, cases / cases.max(), color="0.85", zorder=0, label=seen)
     ax[2].legend(frameon=False, fontsize=8)
     plots.label(ax[3], "Infections (mean ± 2 se)", "week", "infections a week per 1,000 people")
     infections = {name: 7 * history.observation[:, 1:, 4] for name, history in runs.items()}

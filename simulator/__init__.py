@@ -1,7 +1,8 @@
 """Run agents in worlds, record what happens, change one thing, and see what would have happened instead.
 
-The names below are all that most programs need. Families of functions stay in their modules: ``outcomes`` (a History
-to a number), ``ope`` (off-policy evaluation), ``plots`` and ``report`` (which import matplotlib).
+The names below are all that most programs need. Families have folders of their own, from which names are imported:
+``whatif`` (outcomes: a History to a number), ``ope`` (off-policy evaluation), ``networks`` (contacts), ``populations``
+(seats), ``calibrate``, ``formats`` (files and tables), and ``report`` (plots and pages, which import matplotlib).
 """
 
 from .checks import check_policy, check_world

@@ -1,6 +1,6 @@
 """The record of a run's sites: Record says how, and the recorder writes it, time first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,9 @@ class Recorder:
         """record: as in ``rollout``. horizon: steps that there may be. ids: (n,) int64."""
         if isinstance(record, str) and record != "all":
             raise ValueError(f"record={record!r}: expected 'all', or a list of names such as [{record!r}]")
+        if not isinstance(record, Iterable):
+            what = f"Record('{record.site}')" if isinstance(record, Record) else f"a {type(record).__name__}"
+            raise TypeError(f"record is {what}: expected a list of names of sites and Records, such as ['click']")
         named = [] if isinstance(record, str) else [Record(r) if isinstance(r, str) else r for r in record]
         if not all(isinstance(r, Record) for r in named):
             raise TypeError(f"record={record!r}: expected names of sites, and Records")

@@ -17,7 +17,7 @@ from .run import Run
 from .sites import Do, Sites
 from .world import Learner, Policy, World
 
-WORLD, POLICY = ("observation_space", "action_space", "reset", "step"), ("act",)  # what the protocols ask for
+ASKED = {"world": ("observation_space", "action_space", "reset", "step"), "policy": ("act",)}  # by the protocols
 
 
 def rollout(
@@ -118,16 +118,21 @@ def episodes(
         yield history
 
 
+def check_role(role: str, value: object) -> None:
+    """Raise TypeError unless the value has what a "world" has, or a "policy"."""
+    # isinstance(value, World) would make both spaces, for the sake of their names
+    if isinstance(value, type) or not all(hasattr(type(value), name) or hasattr(value, name) for name in ASKED[role]):
+        what = f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+        methods = "reset, step and two spaces" if role == "world" else "act(observation, history, draws)"
+        raise TypeError(f"{role} is {what}: expected an object with {methods}")
+
+
 def checked_run(
     world: World, policy: Policy, rows: int | Tensor, horizon: int, seed: int, interventions: Sequence[Do]
 ) -> Tensor:
     """The ids of the rows, or an error that says which argument of ``rollout`` is wrong."""
-    for role, value, names in (("world", world, WORLD), ("policy", policy, POLICY)):
-        # isinstance(value, World) would make both spaces, for the sake of their names
-        if isinstance(value, type) or not all(hasattr(type(value), name) or hasattr(value, name) for name in names):
-            what = f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
-            methods = "reset, step and two spaces" if role == "world" else "act(observation, history, draws)"
-            raise TypeError(f"{role} is {what}: expected an object with {methods}")
+    check_role("world", world)
+    check_role("policy", policy)
     for name, number in (("horizon", horizon), ("seed", seed)):
         if not isinstance(number, Integral):
             raise TypeError(f"{name} is {number!r}: expected an int")
@@ -136,7 +141,8 @@ def checked_run(
     if (len(rows) if isinstance(rows, Tensor) else rows) < 1 or horizon < 1:
         raise ValueError(f"rollout of rows={rows} over {horizon} steps: expected at least one of each")
     if not isinstance(interventions, Sequence) or not all(isinstance(do, Do) for do in interventions):
-        raise TypeError(f"interventions is {interventions!r}: expected a list of Do, such as [Do('click', 0)]")
+        what = repr(interventions) if isinstance(interventions, Do | Sequence) else f"a {type(interventions).__name__}"
+        raise TypeError(f"interventions is {what}: expected a list of Do, such as [Do('click', 0)]")
     for do in interventions:
         if do.start >= horizon + (do.site == "observation"):
             raise ValueError(

@@ -1,10 +1,10 @@
-"""Citizens fitted to what people saw and did: log-odds linear in named features, and a small network.
+"""Citizens fitted to what people saw and did: log-odds linear in named features.
 
 Sums of float64 products depend on the order of their terms, so that a matrix product gives a person other last bits
 in another batch. Here each person's numbers are the same in any batch and any order: log-odds are added up term by
-term, or are sums of multiples of a power of two, which are exact in any order; and ``expit`` is written with ``exp``,
-for ``torch.sigmoid`` gives other bits at the end of a tensor. On another kind of processor or device the last bit of
-``exp``, so of a probability, may differ.
+term, or, in ``perceptron.py``, are sums of multiples of a power of two, which are exact in any order; and ``expit``
+(``features.py``) is written with ``exp``, for ``torch.sigmoid`` gives other bits at the end of a tensor. On another
+kind of processor or device the last bit of ``exp``, so of a probability, may differ.
 """
 
 from collections.abc import Mapping, Sequence

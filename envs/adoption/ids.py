@@ -11,5 +11,7 @@ def adoption(num_people: int = 1000, horizon: int = 100, world: Adoption | None 
 
     num_people: of a small world (degree 6, a tenth rewired), if no world is given. horizon: days.
     """
-    world = world or Adoption(small_world(num_people, 6, 0.1))
+    world = Adoption(small_world(num_people, 6, 0.1)) if world is None else world
+    if not isinstance(world, Adoption):
+        raise TypeError(f"world is a {type(world).__name__}: expected an Adoption")
     return Everybody(world, world.contacts.num_people), horizon

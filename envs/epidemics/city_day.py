@@ -51,6 +51,9 @@ class CompiledDay:
 
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites, hazard_of: HazardOf) -> Transition:
         """``Epidemic.step``. hazard_of: its torch form, for a day on which the hazard shall have a gradient."""
+        if tuple(action.shape) != (len(state.stage), 2):
+            what = f"{tuple(action.shape)}: expected {(len(state.stage), 2)}, [isolate, work] of each person"
+            raise ValueError(f"action has shape {what}")
         look, day, acts, ids = _Look(site, self._watched(site)), draws.step, action.detach().numpy(), draws.ids.numpy()
         now: Any = City._make([column.detach().numpy() for column in state])  # views
         alive = now.stage != DEAD

@@ -67,8 +67,8 @@ class Epidemic:
     initial: float | Tensor = 0.001  # probability of being exposed at the start, for all or (n,) each
 
     def __post_init__(self) -> None:
-        if not self.layers:
-            raise ValueError("layers is empty: expected at least one, such as {'community': contacts}")
+        if not isinstance(self.layers, Mapping) or not self.layers:
+            raise ValueError("layers is empty, or no dict: expected at least one, such as {'community': contacts}")
         if unknown := sorted(set(self.layer_weight) - set(self.layers)):
             raise ValueError(f"layer_weight names {unknown}: expected layers, of which there are {sorted(self.layers)}")
         n = self.num_people

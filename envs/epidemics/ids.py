@@ -17,7 +17,9 @@ def epidemic(
     num_people: of a synthetic city, if no world is given. horizon: days. interventions: on the world's sites. Cities
     of a vector environment have the same people and other luck.
     """
-    world = world or small_city(num_people)
+    world = small_city(num_people) if world is None else world
+    if not isinstance(world, Epidemic):
+        raise TypeError(f"world is a {type(world).__name__}: expected an Epidemic")
     return Everybody(world, world.num_people, interventions), horizon
 
 

@@ -74,7 +74,9 @@ def epidemic_planner_world(
     for each who wants one, and what closures cost those whom they keep away: 0.3 for each pupil and worker, 0.1 for
     each resident; a stimulus costs what it pays (0.2 a person).
     """
-    world = world or small_city(num_people)
+    world = small_city(num_people) if world is None else world
+    if not isinstance(world, Epidemic):
+        raise TypeError(f"world is a {type(world).__name__}: expected an Epidemic")
     return Planner(
         world,
         world.num_people,

@@ -81,6 +81,8 @@ class SEIR:
 
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
+        if action.shape != state.stage.shape:
+            raise ValueError(f"action has shape {tuple(action.shape)}: expected ({len(state.stage)},), one a person")
         stage, out = state.stage, _equal(action, 0)
         sheds = site("sheds", _equal(stage, INFECTIOUS, among=out))  # (n,) bool
         contacts = self.contacts.at(draws)

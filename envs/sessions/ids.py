@@ -1,5 +1,6 @@
 """The maker of the session id in ``envs/__init__.py``."""
 
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -30,6 +31,9 @@ def cascading_session(
     if arrays and mdp is not None:
         raise ValueError(f"both mdp and its fields {sorted(arrays)} are given: expected one or the other")
     if arrays:
+        names = [field.name for field in fields(CascadingMDP)]
+        if unknown := sorted(set(arrays) - set(names)):
+            raise TypeError(f"{unknown} are unknown: expected mdp, user, flat, horizon, or fields of an MDP, {names}")
         if missing := sorted({"attraction", "transition", "reward", "length"} - set(arrays)):
             raise ValueError(f"fields {sorted(arrays)} of an MDP are given: expected {missing} too")
         for name in ("attraction", "transition", "reward"):

@@ -9,6 +9,7 @@ from ..checkpoint import fingerprint
 from ..draws import Draws
 from ..gym import to_numpy
 from ..history import map_column
+from ..rollout import check_role
 from ..sites import Sites
 from ..trees import to_cpu
 from ..world import Policy, World
@@ -33,6 +34,8 @@ def check_policy(
 
     independent: False for a policy that looks across rows, or acts only on certain ids; rows are not run alone.
     """
+    check_role("world", world)
+    check_role("policy", policy)
     if rows < 2 or horizon < 2:
         raise ValueError(f"check of {rows} rows over {horizon} steps: expected at least 2 of each")
     name = type(policy).__name__

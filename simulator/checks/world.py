@@ -14,6 +14,7 @@ from torch import Tensor
 from ..checkpoint import fingerprint
 from ..gym import checked_space, to_numpy
 from ..history import History, map_column
+from ..rollout import check_role
 from ..sites import Do, Sites
 from ..trees import leaves_of, to_cpu
 from ..world import Policy, Transition, World
@@ -44,6 +45,7 @@ def check_world(
         when others are intervened on; ``rows`` is the population's size.
     intervene: the sites to try interventions on (a row gets the value of its neighbour); all by default.
     """
+    check_role("world", world)
     if rows < 2 or horizon < 2:
         raise ValueError(f"check of {rows} rows over {horizon} steps: expected at least 2 of each")
     name = type(world).__name__

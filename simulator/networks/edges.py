@@ -20,7 +20,7 @@ def node_columns(graph: "networkx.Graph[Any]", *names: str) -> dict[str, Tensor]
     """Node attributes of a networkx graph as columns, (n,) each; row i is the i-th node of ``list(graph)``.
 
     names: which; all that the first node has by default. Bools give bool, ints int64, other numbers float32. Raises
-    ValueError for a node without the attribute, and for text: ``Population`` (``envs.archetypes.from_table``) has
+    ValueError for a node without the attribute, and for text: ``Population`` (``envs.people.from_table``) has
     labels for that.
     """
     nodes = list(graph.nodes(data=True))

@@ -17,7 +17,7 @@ RESOLUTION = 2.0**-32  # half of what a draw can tell apart; sums stay exact up 
 
 
 class Network(Protocol):
-    """The contract of a population world's contacts; ``meetings`` has some that are not stored."""
+    """The contract of a population world's contacts; ``meetings.py`` has some that are not stored."""
 
     @property
     def num_people(self) -> int:
@@ -52,7 +52,7 @@ def check_rows(contacts: Network, draws: Draws) -> None:
     if len(draws.ids) != contacts.num_people:
         raise ValueError(
             f"{len(draws.ids)} rows for the contacts of {contacts.num_people} people: expected a row for each; pass "
-            f"rows={contacts.num_people}"
+            f"rows={contacts.num_people}, or in Gymnasium take the seat Everybody(world, {contacts.num_people})"
         )
 
 

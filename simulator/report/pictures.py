@@ -36,7 +36,7 @@ def tiles(
             red, green, blue, _ = image.to_rgba(value)
             dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
             row, column = divmod(place, columns)
-            text = f"{value:.{digits}f}"
+            text = f"{round(float(value), digits) + 0.0:.{digits}f}"  # 0, not -0
             ax.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
     _picture(ax)
     _colour_bar(ax, image, unit)

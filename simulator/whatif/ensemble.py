@@ -80,13 +80,18 @@ def ensemble(
     checkpoint: a file to save the outcomes of finished runs to at least every ``checkpoint_every`` seconds,
         atomically. If it exists, only the other runs are run; it is removed at the end.
     """
-    runs, scenarios = checked_seeds(seeds), scenarios or {"factual": ()}
+    runs, scenarios = checked_seeds(seeds), {"factual": ()} if scenarios is None else scenarios
     setups = _setups(setup, scenarios)
+    if not callable(outcome):
+        raise TypeError(f"outcome is a {type(outcome).__name__}: expected a function of a History, such as mean_return")
     tasks = [(name, seed) for seed in runs for name in setups]
 
     def job(number: int) -> Tensor:
         name, seed = tasks[number]
-        return torch.as_tensor(outcome(setups[name].run(seed, scenario=name)), dtype=torch.float64)
+        value = outcome(setups[name].run(seed, scenario=name))
+        if value is None:
+            raise TypeError("outcome returns None: expected a number or a tensor; is there a return missing?")
+        return torch.as_tensor(value, dtype=torch.float64)
 
     found: dict[str, dict[int, Tensor]] = {name: {} for name in setups}
     saver = None
@@ -111,4 +116,12 @@ def _setups(setup: Setup, scenarios: Mapping[str, Instead]) -> dict[str, Setup]:
     """The setup of each scenario."""
     if not isinstance(setup, Setup):
         raise TypeError(f"setup is a {type(setup).__name__}: expected Setup(world, policy, rows=…, horizon=…)")
+    if not isinstance(scenarios, Mapping) or not scenarios:
+        raise TypeError(f"scenarios is {scenarios!r}: expected a dict of names, such as {{'as it is': (), …}}")
+    for name, other in scenarios.items():
+        if not isinstance(other, Sequence | Setup):
+            raise TypeError(
+                f"scenario '{name}' is a {type(other).__name__}: expected a list of Do, or another Setup, such as "
+                "replace(setup, policy=…)"
+            )
     return {name: other if isinstance(other, Setup) else setup.under(other) for name, other in scenarios.items()}

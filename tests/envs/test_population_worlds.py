@@ -9,7 +9,7 @@ from scipy import optimize
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
-from ethogram.envs.epidemics import SEIR
+from ethogram.envs.epidemics import SEIR, Epidemic
 from ethogram.simulator import Do, Draws, Setup, contrast, kernels, rollout
 from ethogram.simulator.networks import Contacts, RandomMeetings, small_world
 from ethogram.simulator.recording import Record
@@ -155,6 +155,17 @@ def test_other_rows_than_people_are_refused():
         rollout(world, Fixed(0), rows=20, horizon=3)
     with pytest.raises(ValueError, match="20 rows for the contacts of 30 people"):
         rollout(Adoption(world.contacts), Fixed(0.0), rows=20, horizon=3)
+
+
+def test_actions_that_are_not_one_a_person_are_refused():
+    contacts, codes = random_contacts(30, 4, 0), torch.zeros(30, dtype=torch.int64)
+    for world, action, message in (
+        (SEIR(contacts), [0, 1], r"action has shape \(30, 2\): expected \(30,\)"),
+        (Adoption(contacts), [0.0, 1.0], r"nudge has shape \(30, 2\): expected \(30,\)"),
+        (Epidemic({"all": contacts}, age=codes, area=codes), 0, r"action has shape \(30,\): expected \(30, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            rollout(world, Fixed(action), rows=30, horizon=3)
 
 
 @pytest.mark.parametrize("bad", [{"transmission": -1.0}, {"recovery_rate": math.nan}, {"initial": 1.5}])

@@ -314,7 +314,9 @@ def test_functions_differ_by_their_constants_and_what_they_close_over():
         ({"policy": UniformSlates}, "policy is the class UniformSlates: expected an object with act"),
         ({"world": trap()}, "world is a CascadingMDP: expected an object with reset, step"),
         ({"interventions": Do("reward", 0.0)}, "expected a list of Do"),
+        ({"interventions": WORLD}, "interventions is a CascadingSession: expected a list of Do"),
         ({"record": [3]}, "expected names of sites, and Records"),
+        ({"record": Record("click")}, r"record is Record\('click'\): expected a list"),
     ],
 )
 def test_a_wrong_argument_is_named(change, message):

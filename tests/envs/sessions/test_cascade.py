@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from ethogram.agents.simple import Fixed, Table, UniformSlates
+from ethogram.agents.simple import Fixed, PlackettLuce, Table, UniformSlates
 from ethogram.envs.sessions import (
     CascadingMDP,
     CascadingSession,
@@ -235,3 +235,10 @@ def test_a_user_must_click_on_what_is_shown(clicks, message):
 
     with pytest.raises(ValueError, match=message):
         rollout(CascadingSession(trap(), user=User()), Fixed([0, -1]), rows=3, horizon=1)
+
+
+def test_policies_of_numbers_take_tensors():
+    with pytest.raises(TypeError, match="actions is a list: expected a tensor"):
+        Table([[0, 1], [0, 1]])
+    with pytest.raises(TypeError, match="scores is a list: expected a tensor"):
+        PlackettLuce([0.0, 1.0], length=1)

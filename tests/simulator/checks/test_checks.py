@@ -391,6 +391,14 @@ def test_checks_leave_the_global_generators_as_they_were():
     assert (torch.rand(1), np.random.rand(), random.random()) == before  # noqa: NPY002
 
 
+def test_a_check_says_what_is_no_world_and_what_no_policy():
+    for check in (check_world, lambda world: check_policy(Fixed(0), world)):
+        with pytest.raises(TypeError, match="world is a Fixed: expected an object with reset, step"):
+            check(Fixed(0))
+    with pytest.raises(TypeError, match="policy is a Garden: expected an object with act"):
+        check_policy(Garden(), Garden())
+
+
 def test_a_check_needs_two_rows_and_two_steps():
     for check in (check_world, lambda world, **kwargs: check_policy(Fixed(0), world, **kwargs)):
         with pytest.raises(ValueError, match="at least 2 of each"):

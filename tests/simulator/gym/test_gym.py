@@ -267,6 +267,14 @@ def test_an_mdp_may_be_given_by_its_arrays():
     ):
         with pytest.raises(ValueError, match=message):
             gymnasium.make(SESSION, **wrong)
+    with pytest.raises(TypeError, match=r"\['mpd'\] are unknown: expected mdp, "):
+        gymnasium.make(SESSION, mpd=mdp)
+
+
+@pytest.mark.parametrize("kind", ["Adoption", "Epidemic", "EpidemicPlanner"])
+def test_an_id_says_which_world_it_takes(kind):
+    with pytest.raises(TypeError, match=f"world is a CascadingSession: expected an {kind.removesuffix('Planner')}"):
+        gymnasium.make(f"ethogram/{kind}-v0", world=CascadingSession(trap()))
 
 
 def test_importing_the_environments_registers_them_and_imports_nothing_heavy():

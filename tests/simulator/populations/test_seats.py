@@ -1,4 +1,4 @@
-"""Citizens and Planner: the same people as in a plain rollout, and worlds that Gymnasium accepts."""
+"""Everybody and Planner: the same people as in a plain rollout, and worlds that Gymnasium accepts."""
 
 import warnings
 

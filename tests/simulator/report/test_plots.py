@@ -78,11 +78,13 @@ def test_bars_have_errors_and_keep_their_colours():
 
 
 def test_tiles_show_areas_row_by_row():
-    ax = pictures.tiles(plots.axes("Areas", "", ""), torch.tensor([1.0, 2.0, -4.0, torch.nan, 3.0]), "cases", columns=3)
+    ax = pictures.tiles(
+        plots.axes("Areas", "", ""), torch.tensor([-0.4, 2.0, -4.0, torch.nan, 3.0]), "cases", columns=3
+    )
     image = ax.images[0]
     assert image.get_array()[1].tolist() == [None, 3.0, None]
     assert image.get_clim() == (-4, 4)  # of both signs: white is 0
-    assert [text.get_text() for text in ax.texts] == ["1", "2", "-4", "3"]
+    assert [text.get_text() for text in ax.texts] == ["0", "2", "-4", "3"]
     assert ax.figure.axes[1].get_ylabel() == "cases"
     with pytest.raises(ValueError, match="some of them finite"):
         pictures.tiles(ax, [torch.nan], "cases")

@@ -69,6 +69,17 @@ def test_what_is_no_setup_or_no_change_is_refused():
         ensemble(WORLD, outcome=mean_return, seeds=range(2))
     with pytest.raises(TypeError, match="expected a list of Do"):
         contrast(SETUP, WEAKER, outcome=mean_return, seeds=range(2))
+    with pytest.raises(
+        TypeError, match="scenario 'counterfactual' is a Fixed: expected a list of Do, or another Setup"
+    ):
+        contrast(SETUP, Fixed([3, 4]), outcome=mean_return, seeds=range(2))
+    for scenarios in ({}, [(), [WEAKER]]):
+        with pytest.raises(TypeError, match="expected a dict of names"):
+            ensemble(SETUP, outcome=mean_return, seeds=range(2), scenarios=scenarios)
+    with pytest.raises(TypeError, match="outcome is a str: expected a function of a History"):
+        ensemble(SETUP, outcome="mean_return", seeds=range(2))
+    with pytest.raises(TypeError, match="outcome returns None: expected a number or a tensor"):
+        ensemble(SETUP, outcome=lambda history: None, seeds=range(2))
     for nothing in ((), SETUP):
         with pytest.raises(ValueError, match="contrast with no change"):
             contrast(SETUP, nothing, outcome=mean_return, seeds=range(2))
