@@ -21,7 +21,7 @@ _Array = np.ndarray[Any, Any]
 
 def inlined(function: Callable[..., Any]) -> Any:
     """As ``compiled``, for what takes less time than a call that hands over so many tables."""
-    return numba.njit(nogil=True, error_model="numpy", forceinline=True)(function)
+    return numba.njit(inline="always")(function)
 
 
 class Leeway(NamedTuple):
@@ -84,7 +84,7 @@ def column_moments(moves: _Array, a: int, times: float, upper: _Array, lower: _A
     return Column(x, y / n, gap / n, variance / n)
 
 
-@compiled
+@inlined
 def listed_moments(moves: _Array, columns: _Array, times: _Array, upper: _Array, lower: _Array, out: _Array) -> None:
     """``moments`` of some actions, a multiple of 4, four sums at once: E lower, E (upper - lower)^2, Var upper."""
     for i in range(0, columns.shape[0], 4):
@@ -178,10 +178,10 @@ def bound_list(
 ) -> float:
     """The lower bound of a list, as ``plan_state`` finds it, before negative ones become 0, from its clicks alone."""
     horizon, num_items = plan.order.shape[0], plan.order.shape[2]
-    left, slate, length = horizon - 1 - h, plan.slates[h, s], plan.slates.shape[2]
+    left, length = horizon - 1 - h, plan.slates.shape[2]
     columns, listed = room.columns, room.listed
     for i in range(columns.shape[0]):
-        columns[i] = slate[i] if i < length and slate[i] >= 0 else num_items
+        columns[i] = plan.slates[h, s, i] if i < length and plan.slates[h, s, i] >= 0 else num_items
     if left > 0:
         listed_moments(counts.moves[s], columns, counts.clicked[s], plan.upper[h + 1], plan.lower[h + 1], listed)
     tail = 0.0
@@ -202,17 +202,17 @@ def bound_list(
 
 
 @inlined
-def list_room(slate: _Array, upper: _Array, lower: _Array, log_over_n: _Array, scale: float, tail: float) -> float:
+def list_room(h: int, s: int, bounds: Bounds, plan: Plan, scale: float, tail: float) -> float:
     """How far the next step's bounds may move while the lower bound of a list stays 0, by the same reasoning.
 
     tail: the lower bound before it was clipped.
     """
-    weight, widest = 1.0, log_over_n[log_over_n.shape[0] - 1]  # of its values, each moves it by no more than that
-    for i in range(slate.shape[0] - 1, -1, -1):
-        a = slate[i]
+    weight, widest = 1.0, bounds.log_over_n[s, plan.order.shape[2]]  # its values move it by no more than weight times
+    for i in range(plan.slates.shape[2] - 1, -1, -1):
+        a = plan.slates[h, s, i]
         if a >= 0:
-            weight = lower[a] + (1 - upper[a]) * weight
-            widest = max(widest, log_over_n[a])
+            weight = bounds.attraction_lower[s, a] + (1 - bounds.attraction_upper[s, a]) * weight
+            widest = max(widest, bounds.log_over_n[s, a])
     if weight == 0:  # the first item may attract surely or never, and the lower bound is 0 whatever follows
         return np.inf
     slope = 6 * math.sqrt(min(scale * scale * widest, 0.2 * scale))  # beyond, the bonus is H whatever V is
@@ -221,42 +221,47 @@ def list_room(slate: _Array, upper: _Array, lower: _Array, log_over_n: _Array, s
 
 
 @inlined
+def relist(h: int, s: int, bounds: Bounds, rule: Rule, plan: Plan, room: Room) -> None:
+    """The list of a state whose upper bounds on attraction have changed and whose values of clicks have not."""
+    upper, lower = bounds.attraction_upper[s], bounds.attraction_lower[s]
+    num_items, value = plan.order.shape[2], plan.value[h, s]
+    none = lower if not rule.strict_paper else upper
+    order, slate = plan.order[h, s], plan.slates[h, s]
+    best = best_list(upper, value[:num_items], value[num_items], none, order, room.search, slate)
+    plan.upper[h, s] = min(best, plan.order.shape[0] - h + 0.0)
+
+
+@inlined
 def replan_state(
     h: int, s: int, counts: Counts, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, leeway: Leeway, room: Room
 ) -> None:
     """The plan of a state at a step, of which only that is computed which may have changed."""
-    horizon, num_items = plan.order.shape[0], plan.order.shape[2]
-    left, moved = horizon - 1 - h, leeway.moved[h + 1]
-    slate, upper, lower = plan.slates[h, s], bounds.attraction_upper[s], bounds.attraction_lower[s]
-    value = plan.value[h, s]
-    for i in range(slate.shape[0]):
-        room.slate[i] = slate[i]
+    left, moved = plan.order.shape[0] - 1 - h, leeway.moved[h + 1]
     stand = values_stand(h, s, counts, bounds, rule, plan, leeway)
+    worth = plan.value[h, s, plan.order[h, s, 0]] > plan.value[h, s, plan.order.shape[2]]  # an item is worth a click
+    keep = stand and not (counts.visited[s] and (room.shifted[s] or not worth))
+    if not keep:
+        for i in range(plan.slates.shape[2]):
+            room.slate[i] = plan.slates[h, s, i]
+        if stand:
+            relist(h, s, bounds, rule, plan, room)
+        else:
+            tail = plan_state(h, s, counts, bounds, reward, rule, plan, room.search, room.work)
+        for i in range(plan.slates.shape[2]):
+            leeway.relisted[h] |= room.slate[i] != plan.slates[h, s, i]
     if stand:
-        if counts.visited[s] and (room.shifted[s] or not value[plan.order[h, s, 0]] > value[num_items]):
-            if_none_worth = upper if rule.strict_paper else lower
-            best = best_list(
-                upper, value[:num_items], value[num_items], if_none_worth, plan.order[h, s], room.search, slate
-            )
-            plan.upper[h, s] = min(best, left + 1.0)
         tail = bound_list(h, s, counts, bounds, reward, rule, plan, room)
         plan.lower[h, s] = max(tail, 0.0)
     else:
-        tail = plan_state(h, s, counts, bounds, reward, rule, plan, room.search, room.work)
         leeway.clipped[h, s] = -np.inf
         if rule.epsilon == 0 and rule.tightened and not rule.exhaustive:
             free = np.inf
             if left > 0:
                 free = state_room(room.work, plan.bonus[h, s], bounds.log_over_n[s], rule.bonus_scale, left)
             leeway.clipped[h, s] = moved + free
-    changed = False
-    for i in range(slate.shape[0]):
-        changed |= room.slate[i] != slate[i]
-    leeway.relisted[h] |= changed
     leeway.until[h, s] = moved
     if leeway.clipped[h, s] > moved:
-        free = list_room(slate, upper, lower, bounds.log_over_n[s], rule.bonus_scale, tail)
-        leeway.until[h, s] = min(leeway.clipped[h, s], moved + free)
+        leeway.until[h, s] = min(leeway.clipped[h, s], moved + list_room(h, s, bounds, plan, rule.bonus_scale, tail))
 
 
 @compiled

@@ -135,5 +135,6 @@ def run_cascading(
             after = next_state(s, item, moved[h, k], world)
             count_step(s, slate, click, after, counts)
             s = after
-    replan(counts, bounds, world.reward, rule, plan, leeway, 0, num_states)
+    none = np.int64(0)  # a constant would have replan compiled once more, for it
+    replan(counts, bounds, world.reward, rule, plan, leeway, none, num_states)
     return played
