@@ -50,7 +50,7 @@ def learn_in(
 
     Raises ValueError where the agent was made for another shape, reward or initial state than the MDP has.
     """
-    slates = agent.plan.slates if isinstance(agent, AdaptVI) else agent.model.plan.slates
+    slates = agent.plan.slates if isinstance(agent, AdaptVI) else agent.model.working.slates
     shape = (mdp.horizon, mdp.num_states, mdp.length)
     items = agent.num_items if isinstance(agent, AdaptVI) else agent.reward.shape[1]
     if (*slates.shape, items) != (*shape, mdp.num_items):
@@ -78,7 +78,8 @@ def learn_in(
             atom_kernels.run_adapt(world, *arguments, attracted, moved, curve)
         else:
             model = agent.model
-            state = (model.counts, model.bounds, model.rule, model.plan, model.leeway)
+            state = (model.counts, model.bounds, model.rule, model.working, model.leeway)
+            model.whole = False
             played = run_kernels.run_cascading(world, *state, attracted, moved, curve)
         parts.append(curve[:, :played])
         if played < len(ids):

@@ -19,20 +19,13 @@ _Array = np.ndarray[Any, Any]
 class Scratch(NamedTuple):
     """Memory that one call of the oracle works in; N items, lists of at most m."""
 
-    best: _Array  # (m + 1, N + 1) best[k, i]: F[i][k], the value of the best k of the items from rank i on
-    first: _Array  # (m + 1, N + 1) first[k, i]: rank of the first item of that list
-    gain: _Array  # (N,) u w by rank
-    miss: _Array  # (N,) 1 - u by rank
-    take: _Array  # (N,) value of a list that begins with the item of this rank
+    best: _Array  # (N + 1, m + 1) best[i, k]: F[i][k], the value of the best k of the items from rank i on
 
 
 @compiled
 def scratch(num_items: int, length: int) -> Scratch:
     """Room for lists of ``length`` out of ``num_items``."""
-    table = (length + 1, num_items + 1)
-    return Scratch(
-        np.empty(table), np.empty(table, np.int64), np.empty(num_items), np.empty(num_items), np.empty(num_items)
-    )
+    return Scratch(np.empty((num_items + 1, length + 1)))
 
 
 @compiled
@@ -92,40 +85,34 @@ def best_list(
 ) -> float:
     """BestPerm for one state whose items are ranked in ``order``: fills ``slate`` and returns its value.
 
-    The table is filled list length by list length, so that within one length nothing but a running maximum
-    depends on the item before: take[i] = u w + (1 - u) F[i+1][k-1], F[i][k] = max(F[i+1][k], take[i]).
+    The lists of every length grow by one rank at a time, so that the running maxima of the lengths do not wait for
+    each other. A list that is too short is worth -inf, or NaN after an item that is surely clicked: neither is better.
     """
-    for k in range(slate.shape[0]):
+    best, longest = room.best, slate.shape[0]
+    for k in range(longest):
         slate[k] = -1
     worth = 0  # the paper's J
     while worth < order.shape[0] and value[order[worth]] > no_click:
         worth += 1
     if worth == 0:
         return best_single(if_none_worth, value, no_click, slate)
-    for i in range(worth):
-        a = order[i]
-        room.gain[i] = attraction[a] * value[a]
-        room.miss[i] = 1 - attraction[a]
-    for i in range(worth + 1):
-        room.best[0, i] = no_click
-    listed = min(slate.shape[0], worth)
-    for k in range(1, listed + 1):
-        last = worth - k  # the last rank at which a list of k items can begin
-        for i in range(last + 1):
-            room.take[i] = room.gain[i] + room.miss[i] * room.best[k - 1, i + 1]
-        highest, first = -np.inf, 0
-        for i in range(last, -1, -1):
-            better = room.take[i] > highest  # on a tie, skip
-            highest = room.take[i] if better else highest
-            first = i if better else first
-            room.best[k, i] = highest
-            room.first[k, i] = first
-    i = 0
-    for k in range(listed, 0, -1):
-        i = room.first[k, i]
-        slate[listed - k] = order[i]
+    for k in range(longest + 1):
+        best[worth, k] = -np.inf if k else no_click
+    for i in range(worth - 1, -1, -1):
+        u = attraction[order[i]]
+        gain, miss = u * value[order[i]], 1 - u
+        best[i, 0] = no_click
+        for k in range(longest, 0, -1):
+            take, skip = gain + miss * best[i + 1, k - 1], best[i + 1, k]
+            best[i, k] = take if take > skip else skip  # on a tie, skip
+    listed, i = min(longest, worth), 0
+    for position in range(listed):
+        k = listed - position
+        while best[i, k] == best[i + 1, k]:
+            i += 1
+        slate[position] = order[i]
         i += 1
-    return room.best[listed, 0]
+    return best[0, listed]
 
 
 @compiled

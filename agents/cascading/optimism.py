@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from ethogram.simulator import History
 
 from . import plan_kernels as kernels
+from . import replan_kernels
 
 _Array = np.ndarray[Any, Any]
 
@@ -25,7 +26,7 @@ class Optimist:
     bounds: kernels.Bounds
     working: kernels.Plan  # the plan, of which some bonuses may be out of date
     rule: kernels.Rule
-    leeway: kernels.Leeway
+    leeway: replan_kernels.Leeway
     whole: bool = False  # whether none is
 
     @classmethod
@@ -43,7 +44,13 @@ class Optimist:
             slates=np.full((H, S, length), -1),
             error=np.zeros((H + 1, S)),
         )
-        leeway = kernels.Leeway(moved=np.zeros(H + 1), until=np.full((H, S), -np.inf))
+        leeway = replan_kernels.Leeway(
+            moved=np.zeros(H + 1),
+            until=np.full((H, S), -np.inf),
+            clipped=np.full((H, S), -np.inf),
+            seen=np.zeros((S, N + 1)),
+            relisted=np.ones(H, np.bool_),
+        )
         optimist = cls(pad(reward, (0, 1)).numpy(), counts, bounds, plan, rule, leeway)
         optimist.replan()
         return optimist
@@ -53,6 +60,7 @@ class Optimist:
         """All that follows from the counts."""
         if not self.whole:
             self.counts.visited[:] = True
+            self.leeway.until[:] = self.leeway.clipped[:] = -np.inf
             self.replan()
             self.whole = True
         return self.working
@@ -60,7 +68,7 @@ class Optimist:
     def replan(self) -> None:
         """The lists and the bounds on values after counts have changed."""
         tables = self.counts, self.bounds, self.reward, self.rule, self.working, self.leeway
-        kernels.replan(*tables, 0, len(self.reward))
+        replan_kernels.replan(*tables, 0, len(self.reward))
         self.whole = False
 
     def learn(self, history: History) -> None:

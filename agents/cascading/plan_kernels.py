@@ -12,7 +12,7 @@ import numpy as np
 
 from ethogram.simulator.kernels import compiled
 
-from .list_kernels import Scratch, best_list, rerank_items, scratch, search_list
+from .list_kernels import Scratch, best_list, rerank_items, search_list
 
 _Array = np.ndarray[Any, Any]
 
@@ -61,21 +61,10 @@ class Plan(NamedTuple):
     error: _Array  # (H + 1, S) no less than upper minus the value of the policy; kept up with epsilon > 0 only
 
 
-class Leeway(NamedTuple):
-    """How far the bounds of the next step may move before the plan of a state can change.
-
-    Where every click is worth all that is left to gain, by a margin, and the lower bound is 0, by a margin, small
-    changes of the next step's bounds change nothing. Then the plan need not be made again, to the same bits.
-    """
-
-    moved: _Array  # (H + 1,) how far the bounds of a step have moved so far, the largest move of each replan summed
-    until: _Array  # (H, S) the plan stands while moved[h + 1] is no larger; -inf: any move may change it
-
-
 @compiled
-def bound_state(s: int, counts: Counts, rule: Rule, bounds: Bounds) -> None:
-    """Confidence bounds from the counts of state s; empirical Bernstein for attraction."""
-    num_items = counts.examined.shape[1]
+def bound_state(s: int, counts: Counts, rule: Rule, bounds: Bounds) -> bool:
+    """Confidence bounds from the counts of state s; empirical Bernstein for attraction. Whether an upper one moved."""
+    num_items, shifted = counts.examined.shape[1], False
     for a in range(num_items):
         n, upper, lower = counts.examined[s, a], 1.0, 0.0
         if n > 0:
@@ -87,11 +76,13 @@ def bound_state(s: int, counts: Counts, rule: Rule, bounds: Bounds) -> None:
                 radius = 2 * math.sqrt(log / n)
             radius = min(rule.bonus_scale * radius, 1.0)
             upper, lower = min(1.0, mean + radius), max(0.0, mean - radius)
+        shifted |= bounds.attraction_upper[s, a] != upper
         bounds.attraction_upper[s, a], bounds.attraction_lower[s, a] = upper, lower
     for a in range(num_items + 1):
         n = counts.clicked[s, a]
         log = rule.log_transition + (math.log(n * (n + 1)) if rule.anytime and n > 0 else 0.0)
         bounds.log_over_n[s, a] = log / n if n > 0 else np.inf
+    return shifted
 
 
 @compiled
@@ -198,79 +189,6 @@ def plan_state(
             tail = lower[a] * below[a] + (1 - upper[a]) * tail
     plan.lower[h, s] = max(tail, 0.0)
     return tail
-
-
-@compiled
-def allowed_move(
-    h: int, s: int, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, work: _Array, tail: float
-) -> float:
-    """How far the bounds of step h + 1 may move before the plan of state s, just made, can change; -inf: not at all.
-
-    Let no bound of the next step move by more than d. Then E upper and E lower move by d at most, and so do the
-    standard deviation of upper and the root of E (upper - lower)^2, by d and 2 d, being norms. Hence the value of a
-    click and the lower bound on it move by d (1 + 6 c), c = scale sqrt(L / n), at most; where a click is worth more
-    than what is left to gain by more than that, its value stays clipped, and the lower bound stays at 0 likewise. With
-    so few clicks that the bonus is H whatever V is, the value is clipped for good.
-    Half of it is allowed, which leaves room for rounding. ``work`` as ``plan_state`` leaves it, tail: the lower bound
-    before it was clipped.
-    """
-    horizon = plan.order.shape[0]
-    left = horizon - 1 - h
-    if not rule.tightened or left == 0:
-        return -np.inf
-    room, widest = np.inf, 0.0
-    for a in range(reward.shape[1]):
-        log_over_n = bounds.log_over_n[s, a]
-        if not rule.bonus_scale * 5 * log_over_n < 1:  # counts alone make the bonus H, which is more than is left
-            continue
-        slope = 6 * rule.bonus_scale * math.sqrt(log_over_n)
-        room = min(room, (work[0, a] + plan.bonus[h, s, a] - left) / (1 + slope))
-        widest = max(widest, slope)
-    weight = 1.0  # of the values in the lower bound: it moves by no more than that times theirs
-    for i in range(plan.slates.shape[2] - 1, -1, -1):
-        a = plan.slates[h, s, i]
-        if a >= 0:
-            weight = bounds.attraction_lower[s, a] + (1 - bounds.attraction_upper[s, a]) * weight
-    if weight > 0:  # else the first item may attract surely or never, and the lower bound is 0 whatever follows
-        room = min(room, -tail / (weight * (1 + widest)))
-    return 0.5 * room if room > 1e-6 else -np.inf
-
-
-@compiled
-def replan(
-    counts: Counts, bounds: Bounds, reward: _Array, rule: Rule, plan: Plan, leeway: Leeway, first: int, last: int
-) -> None:
-    """The plan after the visited states' counts have changed; at step 0 for states first to last - 1 only.
-
-    A state's plan depends on its own counts and on the values of the next step: where neither has changed, it
-    stands. At the last step this leaves the visited states. It also stands where the values of the next step have
-    changed by less than matters: there ``plan.bonus`` alone is out of date, which nobody but CascadingBPI reads.
-    """
-    horizon, num_states, num_items = plan.order.shape
-    room, work = scratch(num_items, plan.slates.shape[2]), np.empty((4, num_items + 1))
-    for s in range(num_states):
-        if counts.visited[s]:
-            bound_state(s, counts, rule, bounds)
-    next_changed = False
-    for h in range(horizon - 1, -1, -1):
-        changed, move, moved = False, 0.0, leeway.moved[h + 1]
-        for s in range(first if h == 0 else 0, last if h == 0 else num_states):
-            if counts.visited[s] or (next_changed and moved > leeway.until[h, s]):
-                upper, lower = plan.upper[h, s], plan.lower[h, s]
-                tail = plan_state(h, s, counts, bounds, reward, rule, plan, room, work)
-                leeway.until[h, s] = -np.inf
-                if rule.epsilon == 0:
-                    leeway.until[h, s] = moved + allowed_move(h, s, bounds, reward, rule, plan, work, tail)
-                changed |= upper != plan.upper[h, s] or lower != plan.lower[h, s]
-                move = max(move, abs(upper - plan.upper[h, s]), abs(lower - plan.lower[h, s]))
-        if changed:
-            leeway.moved[h] += max(move, 1e-9)  # no move is lost to rounding
-        next_changed = changed
-    counts.visited[:] = False
-    if rule.epsilon > 0:
-        for h in range(horizon - 1, -1, -1):
-            for s in range(first if h == 0 else 0, last if h == 0 else num_states):
-                plan.error[h, s] = estimation_error(h, s, counts, bounds, rule, plan)
 
 
 @compiled

@@ -6,7 +6,8 @@ import numpy as np
 
 from ethogram.simulator.kernels import compiled
 
-from .plan_kernels import Bounds, Counts, Leeway, Plan, Rule, count_step, replan
+from .plan_kernels import Bounds, Counts, Plan, Rule, count_step
+from .replan_kernels import Leeway, replan
 
 _Array = np.ndarray[Any, Any]
 
@@ -60,29 +61,41 @@ def click_values(s: int, items: _Array, world: World, next_values: _Array, click
 
 
 @compiled
-def evaluate(slates: _Array, world: World, values: _Array) -> float:
-    """The exact value of a policy in the initial state; values (H + 1, S) is room to work in."""
+def reevaluate(slates: _Array, world: World, values: _Array, relisted: _Array) -> float:
+    """``evaluate`` where values (H + 1, S) are those of a policy whose lists differ at ``relisted`` steps (H,) only.
+
+    A step is evaluated where its lists or the values after it have changed. Notes what is done in ``relisted``.
+    """
     horizon, num_states, length = slates.shape
     nothing = world.attraction.shape[1]
     items = np.empty(length + 4 - length % 4, np.int64)
     click = np.empty(items.shape[0])
     values[horizon] = 0
+    next_changed = False
     for h in range(horizon - 1, -1, -1):
+        if not (next_changed or relisted[h]):
+            continue
         after = values[h + 1] if h < horizon - 1 else values[0, :0]  # nothing follows the last step
         first, last = (world.initial, world.initial + 1) if h == 0 else (0, num_states)
+        next_changed, relisted[h] = False, False
         for s in range(first, last):
-            items[:] = nothing
-            for i in range(length):
-                if slates[h, s, i] >= 0:
-                    items[i] = slates[h, s, i]
+            for i in range(items.shape[0]):
+                items[i] = slates[h, s, i] if i < length and slates[h, s, i] >= 0 else nothing
             click_values(s, items, world, after, click)
             tail = click[length]
             for i in range(length - 1, -1, -1):
                 if items[i] < nothing:
                     u = world.attraction[s, items[i]]
                     tail = u * click[i] + (1 - u) * tail
+            next_changed |= values[h, s] != tail
             values[h, s] = tail
     return values[0, world.initial]
+
+
+@compiled
+def evaluate(slates: _Array, world: World, values: _Array) -> float:
+    """The exact value of a policy in the initial state; values (H + 1, S) is room to work in."""
+    return reevaluate(slates, world, values, np.ones(slates.shape[0], np.bool_))
 
 
 @compiled
@@ -103,14 +116,16 @@ def run_cascading(
     receives the policy's value, its upper bound, and the estimation error, in the initial state.
     """
     horizon, num_states, length = plan.slates.shape
-    values = np.empty((horizon + 1, num_states))
+    values = np.zeros((horizon + 1, num_states))
+    for h in range(horizon):
+        leeway.relisted[h] = True
     start, played = world.initial, curve.shape[1]
     for k in range(curve.shape[1]):
         replan(counts, bounds, world.reward, rule, plan, leeway, start, start + 1)
         if rule.epsilon > 0 and plan.error[0, start] <= rule.epsilon:
             played = k
             break
-        curve[0, k], curve[1, k] = evaluate(plan.slates, world, values), plan.upper[0, start]
+        curve[0, k], curve[1, k] = reevaluate(plan.slates, world, values, leeway.relisted), plan.upper[0, start]
         curve[2, k] = plan.error[0, start]
         s = start
         for h in range(horizon):
@@ -120,6 +135,6 @@ def run_cascading(
             after = next_state(s, item, moved[h, k], world)
             count_step(s, slate, click, after, counts)
             s = after
-    counts.visited[:] = True  # step 0 was planned for one state, and some bonuses not: now all
-    replan(counts, bounds, world.reward, rule, plan, leeway, 0, num_states)
+    none = np.int64(0)  # a constant would have replan compiled once more, for it
+    replan(counts, bounds, world.reward, rule, plan, leeway, none, num_states)
     return played
