@@ -8,7 +8,7 @@ import numpy as np
 from ethogram.simulator.kernels import compiled
 
 from .plan_kernels import moments, transition_bonus
-from .run_kernels import World, evaluate, first_click, next_state
+from .run_kernels import TrueMDP, evaluate, first_click, next_state
 
 _Array = np.ndarray[Any, Any]
 
@@ -89,7 +89,7 @@ def count_list_episodes(states: _Array, chosen: _Array, rewards: _Array, lengths
 
 @compiled
 def run_adapt(
-    world: World,
+    world: TrueMDP,
     counts: ListCounts,
     log: float,
     tightened: bool,

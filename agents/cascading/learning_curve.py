@@ -64,7 +64,7 @@ def learn_in(
         raise ValueError(f"the agent expects initial state {agent.initial}: the MDP starts in {mdp.initial}")
     tables = (mdp.attraction, mdp.transition, pad(mdp.reward, (0, 1)))
     attraction, transition, reward = (x.contiguous().numpy() for x in tables)
-    world = run_kernels.World(attraction, transition, reward, mdp.initial)
+    world = run_kernels.TrueMDP(attraction, transition, reward, mdp.initial)
     parts: list[_Array] = []
     for start in range(first, first + num_episodes, 4096):
         ids = torch.arange(start, min(start + 4096, first + num_episodes))

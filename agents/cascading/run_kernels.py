@@ -12,7 +12,7 @@ from .replan_kernels import Leeway, replan
 _Array = np.ndarray[Any, Any]
 
 
-class World(NamedTuple):
+class TrueMDP(NamedTuple):
     """The true MDP, of which runs draw and which they evaluate policies in."""
 
     attraction: _Array  # (S, N)
@@ -22,7 +22,7 @@ class World(NamedTuple):
 
 
 @compiled
-def first_click(s: int, slate: _Array, luck: _Array, world: World) -> int:
+def first_click(s: int, slate: _Array, luck: _Array, world: TrueMDP) -> int:
     """The position of the first item that attracts; m if none does. luck: (N,) float32, one draw an item."""
     for i in range(slate.shape[0]):
         a = slate[i]
@@ -34,7 +34,7 @@ def first_click(s: int, slate: _Array, luck: _Array, world: World) -> int:
 
 
 @compiled
-def next_state(s: int, item: int, luck: float, world: World) -> int:
+def next_state(s: int, item: int, luck: float, world: TrueMDP) -> int:
     """The state after a click on ``item``, by inverting the cumulative distribution as ``draws.categorical`` does."""
     row, after = world.transition[s, item], 0
     cumulative = row[0]
@@ -45,7 +45,7 @@ def next_state(s: int, item: int, luck: float, world: World) -> int:
 
 
 @compiled
-def click_values(s: int, items: _Array, world: World, next_values: _Array, click: _Array) -> None:
+def click_values(s: int, items: _Array, world: TrueMDP, next_values: _Array, click: _Array) -> None:
     """click[i] = r(s, a) + p(. | s, a) V for a = items[i], a multiple of 4: four sums at once, each in order."""
     for i in range(0, items.shape[0], 4):
         a, b, c, d = items[i], items[i + 1], items[i + 2], items[i + 3]
@@ -61,7 +61,7 @@ def click_values(s: int, items: _Array, world: World, next_values: _Array, click
 
 
 @compiled
-def reevaluate(slates: _Array, world: World, values: _Array, relisted: _Array) -> float:
+def reevaluate(slates: _Array, world: TrueMDP, values: _Array, relisted: _Array) -> float:
     """``evaluate`` where values (H + 1, S) are those of a policy whose lists differ at ``relisted`` steps (H,) only.
 
     A step is evaluated where its lists or the values after it have changed. Notes what is done in ``relisted``.
@@ -93,14 +93,14 @@ def reevaluate(slates: _Array, world: World, values: _Array, relisted: _Array) -
 
 
 @compiled
-def evaluate(slates: _Array, world: World, values: _Array) -> float:
+def evaluate(slates: _Array, world: TrueMDP, values: _Array) -> float:
     """The exact value of a policy in the initial state; values (H + 1, S) is room to work in."""
     return reevaluate(slates, world, values, np.ones(slates.shape[0], np.bool_))
 
 
 @compiled
 def run_cascading(
-    world: World,
+    world: TrueMDP,
     counts: Counts,
     bounds: Bounds,
     rule: Rule,
