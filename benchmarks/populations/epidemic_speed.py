@@ -58,8 +58,8 @@ def ethogram(start: Array, target: Array, steps: int, seed: int) -> Callable[[],
     record.append(Record("reward", every=steps, reduce="sum"))
 
     def run() -> Result:
-        series = rollout(world, Fixed(0), rows=n, horizon=steps, seed=seed, record=record).series
-        return float((series["observation"][1] > 0).double().mean()), series["sheds"].numpy() / n
+        history = rollout(world, Fixed(0), rows=n, horizon=steps, seed=seed, record=record)
+        return float((history.thinned["observation"][:, 1] > 0).double().mean()), history.series["sheds"].numpy() / n
 
     return run
 
