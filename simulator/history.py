@@ -1,6 +1,6 @@
 """The one record of what happened: what agents condition on, what learners learn from, what analyses read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
@@ -175,7 +175,7 @@ class History:
     @property
     def columns(self) -> dict[str, Column]:
         """Every column by name, rows first: "observation", "action", "reward", "terminated", "truncated", the sites."""
-        return _Columns(self, self._by_time)
+        return {name: self.column(name) for name in self._by_time}
 
     def column(self, name: str) -> Any:
         """One column by name, rows first; "observation" has one step more than the others."""
@@ -231,7 +231,7 @@ class History:
     @property
     def sites(self) -> dict[str, Any]:
         """The recorded quantities, each (n, T, …)."""
-        return _Columns(self, [name for name in self._by_time if name not in CORE])
+        return {name: self.column(name) for name in self._by_time if name not in CORE}
 
     @property
     def valid(self) -> Tensor:
@@ -292,18 +292,6 @@ class History:
             and torch.equal(self.ids, other.ids)
             and (self.seed, self.scenario) == (other.seed, other.scenario)
         )
-
-
-class _Columns(dict[str, Any]):
-    """Columns of a history by name. One that is not there is the error of ``History.column``, which says what is."""
-
-    def __init__(self, history: History, names: Iterable[str]) -> None:
-        super().__init__((name, history.column(name)) for name in names)
-        self.history = history
-
-    def __missing__(self, name: str) -> Any:
-        self.history.column(name)
-        raise LookupError(f"'{name}' is no site: it is history.{name}")
 
 
 class SoFar(History):

@@ -14,6 +14,8 @@ def check_fit(
     log: ClickLog, num_states: int, num_items: int, prior: float, iterations: int = 1, least: int = 1
 ) -> None:
     """Raise ValueError unless a model of this size can be fitted to the log, in ``least`` rounds or more."""
+    if not isinstance(log, ClickLog):
+        raise TypeError(f"log is a {type(log).__name__}: expected a ClickLog; ClickLog.of(history) makes one")
     item, state = int(log.slates.max()), int(log.state.max())
     if item >= num_items or state >= num_states:
         raise ValueError(

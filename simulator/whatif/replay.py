@@ -13,7 +13,8 @@ from ..history import History
 class Replay:
     """Plays back the actions of a recorded history: row i of the run does what row i did.
 
-    A row that had ended repeats its first action: what that leads to is padding, as in the record.
+    A row that had ended repeats its first action: what that leads to is padding, as in the record. Steps beyond the
+    record raise IndexError.
     """
 
     recorded: History
@@ -24,5 +25,10 @@ class Replay:
             raise ValueError(
                 f"replay of {len(self.recorded)} recorded rows on {len(draws.ids)} rows: expected the same ids; "
                 "pass rows=recorded.ids to rollout"
+            )
+        steps = self.recorded.num_steps
+        if draws.step >= steps:
+            raise IndexError(
+                f"replay of {steps} recorded steps at step {draws.step}: expected a horizon of at most {steps}"
             )
         return self.recorded.action_at(draws.step)

@@ -147,6 +147,8 @@ def test_a_replayed_history_is_the_history():
     assert rollout(WORLD, Replay(history), rows=history.ids, horizon=6, seed=8).equals(history)
     with pytest.raises(ValueError, match=r"pass rows=recorded\.ids"):
         rollout(WORLD, Replay(history), rows=7, horizon=6, seed=8)
+    with pytest.raises(IndexError, match="replay of 6 recorded steps at step 6: expected a horizon of at most 6"):
+        rollout(WORLD, Replay(history), rows=history.ids, horizon=9, seed=8)
 
 
 def test_an_agent_learns_after_every_episode():

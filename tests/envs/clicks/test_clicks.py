@@ -575,6 +575,8 @@ def test_a_malformed_log_is_refused(change, message):
 @every_model
 def test_fit_refuses_what_is_out_of_range(model):
     log = ClickLog(**GOOD)
+    with pytest.raises(TypeError, match=r"log is a dict: expected a ClickLog; ClickLog.of\(history\)"):
+        type(model).fit({}, 2, 4)
     with pytest.raises(ValueError, match=r"item 3 and state 1 .* num_items = 3"):
         type(model).fit(log, 2, 3)
     with pytest.raises(ValueError, match="num_states = 1"):
