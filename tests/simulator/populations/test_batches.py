@@ -226,6 +226,23 @@ def test_rows_of_a_vector_env_that_are_reset_at_different_times_are_single_ones(
                 singles[i].reset()
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_rows_that_begin_at_different_times_are_single_ones_over_every_network(name):
+    seat = Everybody(SEIR(NETWORKS[name](), 0.3, initial=0.2), N)
+    many = WorldVectorEnv(seat, 2, horizon=9, autoreset_mode="Disabled")
+    singles = [WorldEnv(seat, horizon=9) for _ in range(2)]
+    many.reset(seed=7)
+    for i, one in enumerate(singles):
+        one.reset(seed=7 + i)
+    for t in range(6):
+        seen = many.step(np.zeros((2, N), np.int64))[0]
+        for i, one in enumerate(singles):
+            assert np.array_equal(one.step(np.zeros(N, np.int64))[0], seen[i])
+        if t in (1, 2):
+            many.reset(options={"reset_mask": np.array([t == 1, t == 2])})
+            singles[t - 1].reset()
+
+
 def test_a_world_that_does_not_say_so_goes_one_by_one():
     """A subclass may look at all people: it has to say anew that its populations can go together."""
 
