@@ -1,6 +1,8 @@
 """Populations that step together have the bits that each has alone, whatever is done to some of them."""
 
 import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import by_hand
@@ -261,3 +263,23 @@ def test_a_seat_travels_without_what_it_keeps():
     assert (
         len(pickle.dumps(seat.world)) < len(pickle.dumps(replace(seat, reward=max))) < 2 * len(pickle.dumps(seat.world))
     )
+
+
+def test_threads_that_run_one_seat_each_have_their_own_people(monkeypatch):
+    monkeypatch.setattr(blocks, "MOST_KEPT", 1)
+    seat = planner(Heuristic(half=2.0))
+    draws = [Draws(seed, torch.arange(rows) + seed) for seed, rows in ((0, 1), (3, 2), (5, 3), (7, 4))]
+
+    def own(some):
+        for _ in range(2000):
+            n = len(some.ids)
+            assert len(seat._populations.people(some.ids)) == n
+            assert seat._populations.times(seat.world, n).num_people == n * N
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(len(draws)) as threads:
+            list(threads.map(own, draws))
+    finally:
+        sys.setswitchinterval(before)
