@@ -237,8 +237,11 @@ class Tape:
 
     def write(self, step: int, leaf: Any) -> bool:
         """Write a step; whether ``array`` is another one now."""
-        if self._buffer is not None and not leaf.requires_grad:
-            self._buffer[step] = leaf.numpy()
+        if self._buffer is not None:
+            try:
+                self._buffer[step] = leaf.numpy()
+            except (RuntimeError, TypeError, ValueError):  # torch can more: with a gradient, say; or says what is wrong
+                self.array[step] = leaf
         elif self._once is None:
             self.array[step] = leaf
         elif not self._is_as_ever(leaf):  # as every step before
@@ -270,6 +273,12 @@ class Tape:
 
 _WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
+_NUMPYS = {
+    *(torch.bool, torch.int8, torch.int16, torch.int32, torch.int64),
+    *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+    *(torch.float16, torch.float32, torch.float64, torch.complex64),
+}
+
 
 def _in_numpy(leaf: Any) -> bool:
     """Whether NumPy can write and compare what a tensor holds."""
@@ -277,8 +286,8 @@ def _in_numpy(leaf: Any) -> bool:
         isinstance(leaf, Tensor)
         and leaf.is_cpu
         and not leaf.requires_grad
-        and leaf.dtype != torch.bfloat16
-        and leaf.itemsize in _WORDS
+        and leaf.dtype in _NUMPYS
+        and not (leaf.is_conj() or leaf.is_neg())
     )
 
 

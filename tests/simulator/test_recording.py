@@ -68,6 +68,26 @@ def test_what_is_kept_once_is_no_view_of_what_was_written():
     assert torch.equal(kept[0], torch.arange(ROWS))
 
 
+@pytest.mark.parametrize("rows", [3, ROWS])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: torch.complex(x, x).conj(),
+        lambda x: torch.complex(x, x).conj().imag,
+        lambda x: x.to(torch.float8_e5m2),
+        lambda x: x if x[0] < 2 else x.bfloat16(),
+    ],
+)
+def test_a_tape_takes_what_numpy_does_not(change, rows):
+    values = [change(torch.full((rows,), float(step))) for step in (0, 0, 1, 2, 3)]
+    assert torch.equal(written(values).float(), torch.stack([value.float() for value in values]))
+
+
+def test_what_does_not_fit_on_a_tape_is_an_error_of_torch():
+    with pytest.raises(RuntimeError, match=r"expanded size of the tensor \(2\) must match the existing size \(3\)"):
+        written([torch.zeros(4, 2), torch.zeros(4, 3)])
+
+
 def test_gradients_pass_through_a_tape():
     weight = torch.ones(ROWS, requires_grad=True)
     values = [weight.detach(), weight * 2, weight.detach(), weight * 3]
