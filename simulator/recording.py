@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .history import History, map_column
+from .history import History, first_leaf, map_column
 from .run import Run
 
 
@@ -17,7 +17,8 @@ class Record:
     """A way to record a site, where keeping every row of every step would be too much.
 
     What it keeps goes to ``history.thinned[site]``, (n, T', …) of the steps kept, or, with ``reduce``, to
-    ``history.series[site]``, (T', …), or (T', num_groups, …) with ``by``.
+    ``history.series[site]``, (T', …), or (T', num_groups, …) with ``by``. What has no rows, such as a number of the
+    whole city, is a series, too, if not every step is kept.
 
     site: the name; "observation", "action" and "reward" too, whose full columns are then not kept.
     every: keep steps 0, every, 2 every, …
@@ -95,7 +96,7 @@ class Recorder:
         for r in named:
             if r.by is not None and len(r.by) != len(ids):
                 raise ValueError(f"by of Record('{r.site}') has {len(r.by)} rows: expected {len(ids)}")
-        self.horizon = horizon
+        self.horizon, self.rows = horizon, len(ids)
         never = torch.zeros(1, 1, dtype=torch.bool, device=ids.device).expand(horizon, len(ids))
         self.columns: dict[str, Any] = {"terminated": never, "truncated": never}  # no memory until somebody ends
         self.series: dict[str, Any] = {}
@@ -169,7 +170,7 @@ class Recorder:
         """A series without the steps that were not taken."""
         how = self.wanted[name]
         steps = -(-(end + (name == "observation")) // how.every)
-        return map_column(lambda leaf: leaf[:steps] if how.reduce is not None else leaf[:, :steps], column)
+        return map_column(lambda leaf: leaf[:, :steps] if name in self.thinned else leaf[:steps], column)
 
     def extend(self) -> None:
         """Twice the steps, where a rollout would know its horizon."""
@@ -198,12 +199,12 @@ class Recorder:
     def _show(self, name: str) -> None:
         """Put the arrays that are written to in their places; those of a thinned site have their rows first."""
         how, arrays = self.wanted[name], map_column(lambda tape: tape.array, self._tapes[name])
-        if how.reduce is not None:
-            self.series[name] = arrays
-        elif how.every > 1:
+        if how.reduce is None and how.every == 1:
+            self.columns[name] = arrays
+        elif how.reduce is None and first_leaf(arrays).shape[1:2] == (self.rows,):
             self.thinned[name] = _swapped(arrays)
         else:
-            self.columns[name] = arrays
+            self.series[name] = arrays
 
 
 WORTH_LOOKING = 1 << 16  # bytes of a column; a smaller one is written as it comes

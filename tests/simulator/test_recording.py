@@ -12,7 +12,7 @@ from ethogram.envs.epidemics import SEIR
 from ethogram.simulator.checkpoint import Checkpoint
 from ethogram.simulator.history import History
 from ethogram.simulator.networks import small_world
-from ethogram.simulator.recording import Tape
+from ethogram.simulator.recording import Record, Tape
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.world import Transition
 
@@ -152,6 +152,22 @@ def test_a_site_that_is_named_now_and_then_is_the_same_after_a_kill(rows, killed
     with pytest.raises(AssertionError, match="killed"):
         run(Dies())
     assert run(Fixed(1)).equals(rollout(Late(), Fixed(1), rows=rows, horizon=5, record="all"))
+
+
+def test_what_has_no_rows_is_a_series_when_it_is_thinned(tmp_path):
+    class Weather(Late):
+        def step(self, state, action, draws, site):
+            site("degrees", torch.tensor(float(draws.step)))
+            site("wind", torch.tensor([draws.step, 0]))
+            return super().step(state, action, draws, site)
+
+    record = [Record("degrees", every=2), Record("wind", every=3)]
+    history = rollout(Weather(), Fixed(1), rows=5, horizon=5, record=record)
+    assert history.series["degrees"].tolist() == [0, 2, 4]
+    assert history.series["wind"].tolist() == [[0, 0], [3, 0]]
+    assert history[4].series["wind"].shape == (2, 2)
+    history.save(tmp_path / "weather.npz")
+    assert History.load(tmp_path / "weather.npz").equals(history)
 
 
 class SaysWhatItSaw:
