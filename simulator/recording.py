@@ -187,9 +187,11 @@ class Recorder:
         """The content of a checkpoint: columns, series, thinned."""
         return self.columns, self.series, self.thinned
 
-    def restore(self, step: int, kept: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
+    def restore(self, step: int, kept: Sequence[dict[str, Any]]) -> None:
         """Go on from what ``kept`` was after ``step`` steps."""
-        self.columns, self.series, self.thinned = columns, series, thinned = kept
+        columns, series, *more = kept  # an earlier build had no others
+        thinned = more[0] if more else {}
+        self.columns, self.series, self.thinned = columns, series, thinned
         self._once = dict.fromkeys(columns.keys() - {"terminated", "truncated"}, step - 1)
         by_time = {**columns, **series, **{name: _swapped(column) for name, column in thinned.items()}}
         for name in by_time.keys() - {"terminated", "truncated"}:

@@ -12,7 +12,7 @@ from ethogram.envs.epidemics import SEIR
 from ethogram.simulator.checkpoint import Checkpoint
 from ethogram.simulator.history import History
 from ethogram.simulator.networks import small_world
-from ethogram.simulator.recording import Record, Tape
+from ethogram.simulator.recording import Record, Recorder, Tape
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.world import Transition
 
@@ -152,6 +152,16 @@ def test_a_site_that_is_named_now_and_then_is_the_same_after_a_kill(rows, killed
     with pytest.raises(AssertionError, match="killed"):
         run(Dies())
     assert run(Fixed(1)).equals(rollout(Late(), Fixed(1), rows=rows, horizon=5, record="all"))
+
+
+def test_a_checkpoint_of_an_earlier_build_is_gone_on_from():
+    recorder, ids = Recorder(["site"], 3, torch.arange(2)), torch.arange(2)
+    for step in range(2):
+        recorder("site", step, ids + step)
+    later = Recorder(["site"], 3, ids)
+    later.restore(2, recorder.kept[:2])
+    later("site", 2, ids + 2)
+    assert later.columns["site"].tolist() == [[0, 1], [1, 2], [2, 3]]
 
 
 def test_what_has_no_rows_is_a_series_when_it_is_thinned(tmp_path):
