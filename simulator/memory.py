@@ -134,15 +134,16 @@ _nothing: tuple[Tensor, int, History] | None = None  # the last one: a run asks 
 def nothing_yet(draws: Draws) -> History:
     """The history of rows of whom nothing is kept: no steps."""
     global _nothing
-    if _nothing is None or _nothing[0] is not draws.ids or _nothing[1] != draws.seed:
+    known = _nothing  # other threads may put theirs in its place meanwhile
+    if known is None or known[0] is not draws.ids or known[1] != draws.seed:
         none = torch.zeros(len(draws.ids), 0, device=draws.ids.device)
         flag = none.bool()
         length = torch.zeros_like(draws.ids)
         history = History.of(
             action=none, reward=none, terminated=flag, truncated=flag, length=length, ids=draws.ids, seed=draws.seed
         )
-        _nothing = (draws.ids, draws.seed, history)
-    return _nothing[2]
+        known = _nothing = (draws.ids, draws.seed, history)
+    return known[2]
 
 
 def steps_remembered(policy: Any) -> int:

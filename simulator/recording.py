@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .history import History, map_column
+from .history import History, first_leaf, map_column
 from .run import Run
 
 
@@ -17,7 +17,8 @@ class Record:
     """A way to record a site, where keeping every row of every step would be too much.
 
     What it keeps goes to ``history.thinned[site]``, (n, T', …) of the steps kept, or, with ``reduce``, to
-    ``history.series[site]``, (T', …), or (T', num_groups, …) with ``by``.
+    ``history.series[site]``, (T', …), or (T', num_groups, …) with ``by``. What has no rows, such as a number of the
+    whole city, is a series, too, if not every step is kept.
 
     site: the name; "observation", "action" and "reward" too, whose full columns are then not kept.
     every: keep steps 0, every, 2 every, …
@@ -98,7 +99,7 @@ class Recorder:
         for r in named:
             if r.by is not None and len(r.by) != len(ids):
                 raise ValueError(f"by of Record('{r.site}') has {len(r.by)} rows: expected {len(ids)}")
-        self.horizon = horizon
+        self.horizon, self.rows = horizon, len(ids)
         never = torch.zeros(1, 1, dtype=torch.bool, device=ids.device).expand(horizon, len(ids))
         self.columns: dict[str, Any] = {"terminated": never, "truncated": never}  # no memory until somebody ends
         self.series: dict[str, Any] = {}
@@ -172,7 +173,7 @@ class Recorder:
         """A series without the steps that were not taken."""
         how = self.wanted[name]
         steps = -(-(end + (name == "observation")) // how.every)
-        return map_column(lambda leaf: leaf[:steps] if how.reduce is not None else leaf[:, :steps], column)
+        return map_column(lambda leaf: leaf[:, :steps] if name in self.thinned else leaf[:steps], column)
 
     def extend(self) -> None:
         """Twice the steps, where a rollout would know its horizon."""
@@ -189,9 +190,11 @@ class Recorder:
         """The content of a checkpoint: columns, series, thinned."""
         return self.columns, self.series, self.thinned
 
-    def restore(self, step: int, kept: tuple[dict[str, Any], dict[str, Any], dict[str, Any]]) -> None:
+    def restore(self, step: int, kept: Sequence[dict[str, Any]]) -> None:
         """Go on from what ``kept`` was after ``step`` steps."""
-        self.columns, self.series, self.thinned = columns, series, thinned = kept
+        columns, series, *more = kept  # an earlier build had no others
+        thinned = more[0] if more else {}
+        self.columns, self.series, self.thinned = columns, series, thinned
         self._once = dict.fromkeys(columns.keys() - {"terminated", "truncated"}, step - 1)
         by_time = {**columns, **series, **{name: _swapped(column) for name, column in thinned.items()}}
         for name in by_time.keys() - {"terminated", "truncated"}:
@@ -201,12 +204,12 @@ class Recorder:
     def _show(self, name: str) -> None:
         """Put the arrays that are written to in their places; those of a thinned site have their rows first."""
         how, arrays = self.wanted[name], map_column(lambda tape: tape.array, self._tapes[name])
-        if how.reduce is not None:
-            self.series[name] = arrays
-        elif how.every > 1:
+        if how.reduce is None and how.every == 1:
+            self.columns[name] = arrays
+        elif how.reduce is None and first_leaf(arrays).shape[1:2] == (self.rows,):
             self.thinned[name] = _swapped(arrays)
         else:
-            self.columns[name] = arrays
+            self.series[name] = arrays
 
 
 WORTH_LOOKING = 1 << 16  # bytes of a column; a smaller one is written as it comes
@@ -240,8 +243,11 @@ class Tape:
 
     def write(self, step: int, leaf: Any) -> bool:
         """Write a step; whether ``array`` is another one now."""
-        if self._buffer is not None and not leaf.requires_grad:
-            self._buffer[step] = leaf.numpy()
+        if self._buffer is not None:
+            try:
+                self._buffer[step] = leaf.numpy()
+            except (RuntimeError, TypeError, ValueError):  # torch can more: with a gradient, say; or says what is wrong
+                self.array[step] = leaf
         elif self._once is None:
             self.array[step] = leaf
         elif not self._is_as_ever(leaf):  # as every step before
@@ -273,6 +279,12 @@ class Tape:
 
 _WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
+_NUMPYS = {
+    *(torch.bool, torch.int8, torch.int16, torch.int32, torch.int64),
+    *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+    *(torch.float16, torch.float32, torch.float64, torch.complex64),
+}
+
 
 def _in_numpy(leaf: Any) -> bool:
     """Whether NumPy can write and compare what a tensor holds."""
@@ -280,8 +292,8 @@ def _in_numpy(leaf: Any) -> bool:
         isinstance(leaf, Tensor)
         and leaf.is_cpu
         and not leaf.requires_grad
-        and leaf.dtype != torch.bfloat16
-        and leaf.itemsize in _WORDS
+        and leaf.dtype in _NUMPYS
+        and not (leaf.is_conj() or leaf.is_neg())
     )
 
 

@@ -77,7 +77,7 @@ class SEIR:
         check_rows(self.contacts, draws)
         initial = site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial)))
         stage = initial.to(torch.int8) * INFECTIOUS
-        return Infections(stage, ContactSum.of(self.contacts.at(draws), torch.zeros_like(initial))), stage
+        return Infections(stage, self._pressure(torch.zeros_like(initial), None, draws)), stage
 
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
@@ -85,9 +85,7 @@ class SEIR:
             raise ValueError(f"action has shape {tuple(action.shape)}: expected ({len(state.stage)},), one a person")
         stage, out = state.stage, _equal(action, 0)
         sheds = site("sheds", _equal(stage, INFECTIOUS, among=out))  # (n,) bool
-        contacts = self.contacts.at(draws)
-        same = contacts is self.contacts
-        pressure = state.pressure.next(contacts, sheds) if same else ContactSum.of(contacts, sheds)
+        pressure = self._pressure(sheds, state.pressure, draws)
         plain = type(draws) is Draws and draws.together and stage.is_cpu
         if plain and site.unwatched("hazard", "infected", "onset", "recovers"):
             return self._step_compiled(stage, out, pressure, draws)
@@ -98,6 +96,14 @@ class SEIR:
         recovers = site("recovers", draws.bernoulli("recovers", _within_a_day(self.recovery_rate), among=ill), ill)
         stage = stage + (infected | onset | recovers)  # each happens in one stage only, and leads to the next
         return Transition(Infections(stage, pressure), stage, 0 - infected.float(), torch.zeros_like(infected))
+
+    def _pressure(self, sheds: Tensor, before: ContactSum | None, draws: Draws) -> ContactSum:
+        """What those who shed send today; of one type on all days, since populations in a batch may be at several."""
+        contacts = self.contacts.at(draws)
+        if contacts is not self.contacts:
+            now = ContactSum.of(contacts, sheds)
+            return now._replace(total=now.total.double())
+        return ContactSum.of(contacts, sheds) if before is None else before.next(contacts, sheds)
 
     def _step_compiled(self, stage: Tensor, out: Tensor, pressure: ContactSum, draws: Draws) -> Transition:
         """The same bits in one pass, for when nobody looks in between."""

@@ -49,20 +49,22 @@ class Populations:
         if times == 1:
             return thing
         key = id(thing), times
-        if key not in self._kept:
-            while len(self._kept) >= 2 * MOST_KEPT:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[key] = (thing, thing.repeated(times))
-        return self._kept[key][1]
+        kept = self._kept.get(key)
+        if kept is None:
+            for old in list(self._kept)[: 1 - 2 * MOST_KEPT]:
+                self._kept.pop(old, None)
+            kept = self._kept[key] = (thing, thing.repeated(times))
+        return kept[1]
 
     def people(self, populations: Tensor) -> Tensor:
         """(r, n) int64, the ids of each population's people."""
-        known, _ = self._ids
+        known, people = self._ids  # both at once: other threads may put theirs in their place
         if known.device != populations.device or not torch.equal(known, populations):
             number = torch.arange(self.num_people, device=populations.device)
             ids = derived_ids(populations.repeat_interleave(self.num_people), number.repeat(len(populations)))
-            self._ids = (populations.clone(), ids.view(len(populations), self.num_people))
-        return self._ids[1]
+            people = ids.view(len(populations), self.num_people)
+            self._ids = (populations.clone(), people)
+        return people
 
     def batches(self, draws: Draws, period: int = 1) -> Iterator[Batch]:
         """All populations at their steps, of ``period`` steps of their people each; together those that can go so."""

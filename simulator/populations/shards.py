@@ -84,6 +84,8 @@ def _whole(history: History, shard: Shard, records: Mapping[str, Record]) -> His
 
     def series(name: str, column: Any) -> Any:
         how = records[name]
+        if how.reduce is None:  # of nobody in particular
+            return column
         total = shard.total(column)
         if how.reduce == "sum":
             return total

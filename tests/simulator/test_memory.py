@@ -16,6 +16,7 @@ from ethogram.envs.sessions import CascadingSession, good_medium_bad
 from ethogram.simulator import Do, Draws, Memory, Record, Remembering, Sites, WorldEnv, WorldVectorEnv, rollout
 from ethogram.simulator.draws import derived_ids
 from ethogram.simulator.gym import episode_ids
+from ethogram.simulator.memory import nothing_yet
 from ethogram.simulator.trees import leaves_of, rebuild, select_rows
 
 MDP = good_medium_bad(6)
@@ -222,3 +223,19 @@ def test_an_episode_with_a_memory_can_be_played_again():
     rewards = [env.step(np.array([1, 2, 0][: MDP.length]))[1] for _ in range(6)]
     again = rollout(world, Fixed([1, 2, 0][: MDP.length]), rows=episode_ids(4), horizon=6)
     assert again.reward[0].tolist() == rewards
+
+
+def test_what_another_thread_asks_in_between_changes_nobodys_history():
+    theirs = Draws(0, torch.arange(3))
+
+    class Seed(int):
+        """Where it is compared, another thread has its turn."""
+
+        __hash__ = int.__hash__
+
+        def __ne__(self, other):
+            nothing_yet(theirs)
+            return int(self) != int(other)
+
+    ours = Draws(Seed(0), torch.arange(2))
+    assert [len(nothing_yet(ours)) for _ in range(2)] == [2, 2]

@@ -12,7 +12,7 @@ from ethogram.envs.epidemics import SEIR
 from ethogram.simulator.checkpoint import Checkpoint
 from ethogram.simulator.history import History
 from ethogram.simulator.networks import small_world
-from ethogram.simulator.recording import Tape
+from ethogram.simulator.recording import Record, Recorder, Tape
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.world import Transition
 
@@ -66,6 +66,26 @@ def test_what_is_kept_once_is_no_view_of_what_was_written():
     kept = written([value] * STEPS)
     value += 1
     assert torch.equal(kept[0], torch.arange(ROWS))
+
+
+@pytest.mark.parametrize("rows", [3, ROWS])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: torch.complex(x, x).conj(),
+        lambda x: torch.complex(x, x).conj().imag,
+        lambda x: x.to(torch.float8_e5m2),
+        lambda x: x if x[0] < 2 else x.bfloat16(),
+    ],
+)
+def test_a_tape_takes_what_numpy_does_not(change, rows):
+    values = [change(torch.full((rows,), float(step))) for step in (0, 0, 1, 2, 3)]
+    assert torch.equal(written(values).float(), torch.stack([value.float() for value in values]))
+
+
+def test_what_does_not_fit_on_a_tape_is_an_error_of_torch():
+    with pytest.raises(RuntimeError, match=r"expanded size of the tensor \(2\) must match the existing size \(3\)"):
+        written([torch.zeros(4, 2), torch.zeros(4, 3)])
 
 
 def test_gradients_pass_through_a_tape():
@@ -132,6 +152,32 @@ def test_a_site_that_is_named_now_and_then_is_the_same_after_a_kill(rows, killed
     with pytest.raises(AssertionError, match="killed"):
         run(Dies())
     assert run(Fixed(1)).equals(rollout(Late(), Fixed(1), rows=rows, horizon=5, record="all"))
+
+
+def test_a_checkpoint_of_an_earlier_build_is_gone_on_from():
+    recorder, ids = Recorder(["site"], 3, torch.arange(2)), torch.arange(2)
+    for step in range(2):
+        recorder("site", step, ids + step)
+    later = Recorder(["site"], 3, ids)
+    later.restore(2, recorder.kept[:2])
+    later("site", 2, ids + 2)
+    assert later.columns["site"].tolist() == [[0, 1], [1, 2], [2, 3]]
+
+
+def test_what_has_no_rows_is_a_series_when_it_is_thinned(tmp_path):
+    class Weather(Late):
+        def step(self, state, action, draws, site):
+            site("degrees", torch.tensor(float(draws.step)))
+            site("wind", torch.tensor([draws.step, 0]))
+            return super().step(state, action, draws, site)
+
+    record = [Record("degrees", every=2), Record("wind", every=3)]
+    history = rollout(Weather(), Fixed(1), rows=5, horizon=5, record=record)
+    assert history.series["degrees"].tolist() == [0, 2, 4]
+    assert history.series["wind"].tolist() == [[0, 0], [3, 0]]
+    assert history[4].series["wind"].shape == (2, 2)
+    history.save(tmp_path / "weather.npz")
+    assert History.load(tmp_path / "weather.npz").equals(history)
 
 
 class SaysWhatItSaw:

@@ -1,6 +1,8 @@
 """Populations that step together have the bits that each has alone, whatever is done to some of them."""
 
 import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import by_hand
@@ -226,6 +228,23 @@ def test_rows_of_a_vector_env_that_are_reset_at_different_times_are_single_ones(
                 singles[i].reset()
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_rows_that_begin_at_different_times_are_single_ones_over_every_network(name):
+    seat = Everybody(SEIR(NETWORKS[name](), 0.3, initial=0.2), N)
+    many = WorldVectorEnv(seat, 2, horizon=9, autoreset_mode="Disabled")
+    singles = [WorldEnv(seat, horizon=9) for _ in range(2)]
+    many.reset(seed=7)
+    for i, one in enumerate(singles):
+        one.reset(seed=7 + i)
+    for t in range(6):
+        seen = many.step(np.zeros((2, N), np.int64))[0]
+        for i, one in enumerate(singles):
+            assert np.array_equal(one.step(np.zeros(N, np.int64))[0], seen[i])
+        if t in (1, 2):
+            many.reset(options={"reset_mask": np.array([t == 1, t == 2])})
+            singles[t - 1].reset()
+
+
 def test_a_world_that_does_not_say_so_goes_one_by_one():
     """A subclass may look at all people: it has to say anew that its populations can go together."""
 
@@ -244,3 +263,23 @@ def test_a_seat_travels_without_what_it_keeps():
     assert (
         len(pickle.dumps(seat.world)) < len(pickle.dumps(replace(seat, reward=max))) < 2 * len(pickle.dumps(seat.world))
     )
+
+
+def test_threads_that_run_one_seat_each_have_their_own_people(monkeypatch):
+    monkeypatch.setattr(blocks, "MOST_KEPT", 1)
+    seat = planner(Heuristic(half=2.0))
+    draws = [Draws(seed, torch.arange(rows) + seed) for seed, rows in ((0, 1), (3, 2), (5, 3), (7, 4))]
+
+    def own(some):
+        for _ in range(2000):
+            n = len(some.ids)
+            assert len(seat._populations.people(some.ids)) == n
+            assert seat._populations.times(seat.world, n).num_people == n * N
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(len(draws)) as threads:
+            list(threads.map(own, draws))
+    finally:
+        sys.setswitchinterval(before)
