@@ -14,6 +14,7 @@ from .memory import Memory, nothing_yet, steps_remembered
 from .recording import Record
 from .rollout import episodes, rollout
 from .sites import Do, Sites
+from .trees import to_device
 from .whatif import Effect, Ensemble, Processes, Ray, Replay, Setup, abduct, contrast, ensemble
 from .world import Learner, Policy, Remembering, Transition, World
 
@@ -52,5 +53,6 @@ __all__ = [
     "rollout",
     "steps_remembered",
     "thresholds",
+    "to_device",
     "write_atomically",
 ]
