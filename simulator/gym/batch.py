@@ -118,7 +118,8 @@ class Batch(Run):
     def _weave(self, old: tuple[Any, Any], fresh: Run, order: Array) -> None:
         """State and observation: row i is row ``order[i]`` of the old ones followed by the fresh."""
         try:
-            woven = _mapped(partial(_woven, order=torch.from_numpy(order)), old, (fresh.state, fresh.observation))
+            weave = partial(_woven, order=torch.from_numpy(order), n=int(order.max()) + 1)
+            woven = _mapped(weave, old, (fresh.state, fresh.observation))
         except (TypeError, ValueError) as error:
             raise self._refusal(error) from error
         self.state, self.observation = woven
@@ -158,13 +159,13 @@ def _taken(array: Any, rows: Tensor, n: int) -> Any:
     return array[rows.numpy()] if isinstance(array, np.ndarray) else array
 
 
-def _woven(old: Any, new: Any, order: Tensor) -> Any:
-    """Two arrays as one, whose row i is row ``order[i]`` of the old one followed by the new."""
+def _woven(old: Any, new: Any, order: Tensor, n: int) -> Any:
+    """Two arrays as one, whose row i is row ``order[i]`` of the old one followed by the new; n: rows of both."""
     if isinstance(old, Tensor | np.ndarray):
         if type(old) is not type(new) or old.dtype != new.dtype or old.shape[1:] != new.shape[1:]:
             begun, on = (f"{getattr(a, 'dtype', a)} {tuple(getattr(a, 'shape', ()))[1:]}" for a in (new, old))
             raise ValueError(f"it holds {begun} a row where an episode begins, and {on} later")
-        return _taken(concatenate((old, new)), order, len(old) + len(new))
+        return _taken(concatenate((old, new)), order, n)
     if old != new:
         raise ValueError(f"it holds {new!r} where an episode begins, and {old!r} later")
     return old

@@ -117,6 +117,34 @@ def test_a_state_that_is_not_made_of_rows_is_refused_where_they_part(start, mess
         play()
 
 
+@dataclass(frozen=True)
+class Tabled(Reading):
+    """Its state holds a table that is no row's."""
+
+    def reset(self, draws, site):
+        state, seen = super().reset(draws, site)
+        return (state, torch.arange(100.0)), seen
+
+    def step(self, state, action, draws, site):
+        new = super().step(state[0], action, draws, site)
+        return new._replace(state=(new.state, state[1]))
+
+
+@pytest.mark.parametrize("mode", [*MODES, AutoresetMode.DISABLED])
+def test_a_table_in_a_state_is_refused_rather_than_cut(mode):
+    envs = WorldVectorEnv(Tabled(), 6, 9, mode)
+    envs.reset(seed=0)
+
+    def play():
+        for _ in range(9):
+            _, _, terminated, truncated, _ = envs.step(envs.action_space.sample())
+            if mode is AutoresetMode.DISABLED and (terminated | truncated).any():
+                envs.reset(options={"reset_mask": terminated | truncated})
+
+    with pytest.raises(TypeError, match=r"it holds torch.float32 \(\d+,\) for \d+ rows"):
+        play()
+
+
 USER = DBN(trap().attraction, trap().attraction / 2, 0.8)
 
 
