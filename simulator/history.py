@@ -49,7 +49,8 @@ class History:
     A ``Record`` keeps less: ``series[name]``, (T', …), is a quantity reduced over rows; ``thinned[name]``, (n, T', …),
     a quantity at every so many steps.
 
-    ``history[i]`` is one row, ``history[mask]`` some, ``history[:, :t]`` the first t steps: views, not copies.
+    ``history[i]`` is one row, ``history[mask]`` some, ``history[:, :t]`` the first t steps: views, not copies. A column
+    that did not change is one step's memory seen at every step: copy a column before you write to it.
     Make one from arrays with ``History.of``.
     """
 
