@@ -221,9 +221,11 @@ class Tape:
     ``array`` is (steps, …) in either case.
     """
 
-    def __init__(self, array: Any) -> None:
-        """array: what was written so far; its first axis has stride 0 where it is kept once."""
-        self.array, self._once, self._buffer = array, None, None
+    def __init__(self, array: Any, buffer: Any = None) -> None:
+        """array: what was written so far; its first axis has stride 0 where it is kept once. buffer: it, as NumPy's."""
+        self.array, self._once, self._buffer = array, None, buffer
+        if buffer is not None:
+            return
         if isinstance(array, Tensor) and len(array) > 1 and array.stride(0) == 0:
             self._once = _bits(array[0])  # of the first step, one entry where it repeats
         elif _in_numpy(array):
@@ -234,10 +236,14 @@ class Tape:
         """With its first value written, of ``step``; once: whether to look out, from step 0 on, for values that are
         all alike, if they are large.
         """
-        if once and _in_numpy(leaf) and leaf.nbytes * steps > WORTH_LOOKING:
+        if not _in_numpy(leaf):
+            tape = cls(_buffer(steps, leaf))
+        elif once and leaf.nbytes * steps > WORTH_LOOKING:
             first = leaf[tuple(slice(1) if stride == 0 else slice(None) for stride in leaf.stride())].clone()
             return cls(first.expand(steps, *leaf.shape))
-        tape = cls(_buffer(steps, leaf))
+        else:
+            buffer = np.zeros((steps, *leaf.shape), _NUMPYS[leaf.dtype])
+            tape = cls(torch.from_numpy(buffer), buffer)
         tape.write(step, leaf)
         return tape
 
@@ -279,10 +285,12 @@ class Tape:
 
 _WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
-_NUMPYS = {
-    *(torch.bool, torch.int8, torch.int16, torch.int32, torch.int64),
-    *(torch.uint8, torch.uint16, torch.uint32, torch.uint64),
-    *(torch.float16, torch.float32, torch.float64, torch.complex64),
+_NUMPYS = {  # torch's types that NumPy has, and these
+    getattr(torch, name): np.dtype(name)
+    for name in (
+        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "float32", "float64", "complex64"),
+    )
 }
 
 
@@ -308,7 +316,7 @@ def _bits(leaf: Tensor) -> Any:
 def _buffer(steps: int, leaf: Any) -> Any:
     """Room for steps of such arrays; NumPy's takes no memory before it is written to."""
     if _in_numpy(leaf):
-        return torch.from_numpy(np.zeros((steps, *leaf.shape), leaf.numpy().dtype))
+        return torch.from_numpy(np.zeros((steps, *leaf.shape), _NUMPYS[leaf.dtype]))
     if isinstance(leaf, Tensor):
         return torch.zeros((steps, *leaf.shape), dtype=leaf.dtype, device=leaf.device)
     return np.full((steps, *leaf.shape), "" if leaf.dtype == object else 0, dtype=leaf.dtype)
