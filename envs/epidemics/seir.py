@@ -98,7 +98,7 @@ class SEIR:
         return Transition(Infections(stage, pressure), stage, 0 - infected.float(), torch.zeros_like(infected))
 
     def _pressure(self, sheds: Tensor, before: ContactSum | None, draws: Draws) -> ContactSum:
-        """The message of those who shed today; of one type on all days, since populations in a batch may be at several."""
+        """The message of those who shed today; of one type on all days, since populations may be at several."""
         contacts = self.contacts.at(draws)
         if contacts is not self.contacts:
             now = ContactSum.of(contacts, sheds)
