@@ -7,6 +7,8 @@ from torch import Tensor
 
 from ethogram.simulator import History, map_column
 
+from .decisions import check_period
+
 INTERCEPT = "intercept"
 
 Features = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]  # what is seen to named numbers, (n,) each
@@ -39,8 +41,7 @@ def decisions(data: Data, features: Features, period: int) -> tuple[list[str], T
     Of a History: on the days on which a period begins, in rows that have not ended, for the decisions of the other
     days hang on the same luck. A pair of observations and actions is taken as it is.
     """
-    if period < 1:
-        raise ValueError(f"period is {period}: expected at least 1 day")
+    check_period(period)
     if isinstance(data, History):
         first = data.valid & (torch.arange(data.num_steps, device=data.length.device) % period == 0)  # (n, T)
         seen, did = map_column(lambda column: column[:, :-1][first], data.observation), data.action[first]

@@ -25,7 +25,7 @@ from ethogram.simulator.populations import (
     first_people,
 )
 
-from .city_day import ABOVE, FINITE, LAST_DAY, SHARE, CompiledDay
+from .city_day import ABOVE, FINITE, SHARE, CompiledDay
 from .disease import AGE_BANDS, DEAD, EXPOSED, INFECTIOUS, NEVER, SUSCEPTIBLE, City, Disease, Measures
 from .economy import Economy
 
@@ -172,7 +172,7 @@ class Epidemic:
         """The first exposed people, infected on the day before the first; and who has a job."""
         check_rows(self._any_layer, draws)
         initial = site("initial", first_people(self.initial, draws, self._any_layer))
-        never = torch.full_like(self.age, NEVER, dtype=torch.int16)
+        never = torch.full_like(self.age, NEVER, dtype=torch.int32)
         until = self.days(never, initial, -1, "exposed_days", draws)
         idle = draws.bernoulli("idle", self.economy.unemployed_at_start, among=self._adult)
         stage, infected_on = initial.to(torch.int8), torch.where(initial, -1, never)
@@ -183,7 +183,7 @@ class Epidemic:
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n, 2) [isolate, work]."""
         check_choices(action, (len(state.stage), 2), "[isolate, work] of each person")
-        if type(draws) is Draws and draws.ids.is_cpu and draws.step < LAST_DAY:
+        if type(draws) is Draws and draws.ids.is_cpu:
             return self._compiled.step(state, action, draws, site, self._hazard)  # the same bits
         day, alive = draws.step, state.stage != DEAD
         isolates = site("isolates", (action[:, 0] != 0) & alive, alive)  # (n,) bool
