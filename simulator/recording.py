@@ -63,7 +63,7 @@ class Record:
             if (
                 value.dtype == torch.bool and value.is_cpu and value.dim() == 1
             ):  # counting is much faster than adding up
-                total = torch.tensor(np.count_nonzero(value.numpy()), dtype=torch.float64)
+                total = torch.from_numpy(np.array(np.count_nonzero(value.numpy()), np.float64))
             else:
                 total = value.sum(0, dtype=torch.float64)
             return total / len(value) if self.reduce == "mean" else total

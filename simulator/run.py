@@ -69,7 +69,7 @@ class Run:
 
     def _end(self, terminated: Tensor) -> None:
         """Note who has ended with this step."""
-        ends = np.count_nonzero(terminated.numpy()) if terminated.is_cpu else terminated.any()
+        ends = _any(terminated)
         if self.alive is not None:
             self.known_length = self.length + self.alive
             terminated = terminated & self.alive
@@ -102,6 +102,13 @@ class Run:
         if not alive.all():
             self.known_length, self.alive = length, alive
         self.draws, self.site.step = self.draws.at(step), step
+
+
+def _any(flags: Tensor) -> Any:
+    """Whether any of (n,) flags is set."""
+    if not flags.is_cpu:
+        return flags.any()
+    return np.count_nonzero(flags.numpy() if flags.stride() != (0,) else flags[:1].numpy())  # one for all rows
 
 
 def check_transition(world: World, rows: int, observation: Any, reward: Tensor, terminated: Tensor) -> None:
