@@ -6,7 +6,7 @@ One world for all rows but RecSim's: a cascading MDP of 200 items, 20 user state
 ``rollout``, by ``gymnasium.make_vec`` and as a Stable-Baselines3 VecEnv; the peers step the same world written by
 hand as an ordinary Python environment (in this file), in Gymnasium's SyncVectorEnv and SB3's DummyVecEnv. All of
 them are given the same slates, made beforehand, and run on one thread. RecSim and SARDINE run worlds of their own, one
-session at a time: interest evolution, slates of 5 out of 50 documents; SlateTopK-Bored, slates of 10 out of 1,000 items.
+session at a time: interest evolution, slates of 5 of 50 documents; SlateTopK-Bored, slates of 10 of 1,000 items.
 
 CPU seconds; rates are medians over rounds, and so are ratios, each within a round. Stable-Baselines3 comes with
 ``pip install "ethogram[sb3]"``. RecSim needs TensorFlow and Dopamine only for its agents, which are not used:
