@@ -14,7 +14,7 @@ from .memory import Memory, nothing_yet, steps_remembered
 from .recording import Record
 from .rollout import episodes, rollout
 from .sites import Do, Sites
-from .trees import to_device
+from .trees import ask, to_device
 from .whatif import Effect, Ensemble, Processes, Ray, Replay, Setup, abduct, contrast, ensemble
 from .world import Learner, Policy, Remembering, Transition, World
 
@@ -41,6 +41,7 @@ __all__ = [
     "WorldEnv",
     "WorldVectorEnv",
     "abduct",
+    "ask",
     "check_policy",
     "check_world",
     "contrast",

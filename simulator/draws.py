@@ -56,7 +56,6 @@ def _word(seed: int, scope: str, site: str, step: int) -> np.uint64:
 
 
 _NO_KEY = np.uint64(0)
-_ARRAYS = {"ids": "_ids", "step": "_steps"}  # a field, and what is kept of it as an array
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +104,12 @@ class Draws:
     def _but(self, **changes: Any) -> Self:
         # dataclasses.replace would check the ids again: ten times slower, and this is done twice a step
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, **changes)
-        for name in changes:
-            other.__dict__.pop(_ARRAYS.get(name, ""), None)
+        fields = other.__dict__
+        fields.update(self.__dict__, **changes)
+        if "ids" in changes:
+            fields.pop("_ids", None)
+        if "_steps" in fields and "step" in changes:
+            del fields["_steps"]
         return other
 
     @cached_property
