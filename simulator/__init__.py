@@ -6,7 +6,7 @@ The names below are all that most programs need. Families have folders of their 
 """
 
 from .checks import check_policy, check_world
-from .draws import Draws, derived_ids, thresholds
+from .draws import Draws, checked_seed, derived_ids, thresholds
 from .files import write_atomically
 from .gym import FromGym, WorldEnv, WorldVectorEnv
 from .history import Column, History, first_leaf, map_column
@@ -44,6 +44,7 @@ __all__ = [
     "ask",
     "check_policy",
     "check_world",
+    "checked_seed",
     "contrast",
     "derived_ids",
     "ensemble",

@@ -322,16 +322,16 @@ class SoFar(History):
         return torch.full_like(self.ids, self.__dict__["steps"]) if known is None else known
 
     @cached_property
-    def _by_time(self) -> Mapping[str, Column]:  # type: ignore[override]
+    def _by_time(self) -> Mapping[str, Column]:
         return self._lend(0)
 
     @cached_property
-    def series(self) -> Mapping[str, Tensor]:  # type: ignore[override]
+    def series(self) -> Mapping[str, Tensor]:
         """As in a History, so far."""
         return self._lend(1)
 
     @cached_property
-    def thinned(self) -> Mapping[str, Column]:  # type: ignore[override]
+    def thinned(self) -> Mapping[str, Column]:
         """As in a History, so far."""
         return self._lend(2)
 

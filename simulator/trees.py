@@ -183,6 +183,7 @@ def ask(policy: Any, observation: Any, history: Any, draws: Any) -> Any:
 
 def lend_history(history: Any) -> Any:
     """The history, all of whose columns are lent."""
-    lent = history.__dict__["lent"] = []
+    lent: Lent = []
+    history.__dict__["lent"] = lent
     history.__dict__["_by_time"] = lend(history._by_time, lent)
     return history
