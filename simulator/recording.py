@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .history import History, first_leaf, map_column
 from .run import Run
+from .trees import call
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class Record:
         if self.reduce is None:
             return value
         if not isinstance(self.reduce, str):
-            return torch.as_tensor(self.reduce(value))
+            return torch.as_tensor(call(self.reduce, value, f"reduce of Record('{self.site}')"))
         if not isinstance(value, Tensor):
             raise ValueError(
                 f"Record('{self.site}') has reduce='{self.reduce}', but this site is a {type(value).__name__}: "

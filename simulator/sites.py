@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .trees import call
+
 Value = Any  # a tensor whose first axis is rows, or a dict of such
 
 
@@ -52,7 +54,9 @@ class Do:
 
     def apply(self, value: Any) -> Any:
         """The quantity under this intervention."""
-        new = self.mechanism(value) if callable(self.mechanism) else self.mechanism
+        new = self.mechanism
+        if callable(new):
+            new = call(new, value, f"the function of Do('{self.site}')")
         if not isinstance(value, Tensor):  # a dict of columns or text: replaced as a whole
             if self.who is not None:
                 raise ValueError(f"Do('{self.site}') has who=, but this site is not a tensor: leave who= out")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
+from ethogram.simulator import checked_seed
 from ethogram.simulator.formats import Interactions
 
 from ..sessions import CascadingMDP, CascadingSession, rating_mdp
@@ -180,7 +181,7 @@ def _profiles(ratings: Interactions, genres: Tensor, memory: float) -> tuple[Ten
 def _cluster(profiles: Tensor, num_clusters: int, seed: int, sweeps: int = 50, sample: int = 20_000) -> Tensor:
     """(S, G) centres by k-means++ and Lloyd's sweeps, on at most ``sample`` points evenly spaced."""
     points = profiles[:: -(-len(profiles) // sample)].numpy()
-    chance = np.random.default_rng(seed)
+    chance = np.random.default_rng(checked_seed(seed))
     centres = points[chance.integers(len(points))][None]
     distance = np.square(points - centres).sum(1)  # of each point from the nearest centre
     while len(centres) < num_clusters:
