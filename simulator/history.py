@@ -48,8 +48,8 @@ class History:
     one being what was seen after the last action; ``action`` (n, T, …); ``reward`` (n, T) float32; ``terminated``
     and ``truncated`` (n, T) bool; ``sites[name]`` (n, T, …) for each recorded quantity. Dict spaces are dicts of
     columns, text is a NumPy array of strings. Entries from ``length[i]`` on are padding with reward 0.
-    A ``Record`` keeps less: ``series[name]``, (T', …), is a quantity reduced over rows; ``thinned[name]``, (n, T', …),
-    a quantity at every so many steps.
+    ``series[name]``, (T', …), is a quantity without rows, such as one of a whole city, or reduced over rows by a
+    ``Record``; ``thinned[name]``, (n, T', …), one at every so many steps.
 
     ``history[i]`` is one row, ``history[mask]`` some, ``history[:, :t]`` the first t steps: views, not copies. A column
     that did not change is one step's memory seen at every step: copy a column before you write to it.
