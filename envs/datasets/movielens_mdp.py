@@ -86,7 +86,7 @@ def session_mdp(
     Items are the ``num_items`` most rated movies (ties: smaller id first). With e = a rating of movie a by a user:
 
     * State. profile(after e) = memory · profile(before e) + (1 - memory) · genres(a), beginning with the mean genres of
-      all ratings. The S = ``num_states`` states are clusters of the profiles before ratings (k-means++ seeded by
+      all ratings; a movie whose genres are not known leaves it as it was. The S = ``num_states`` states are clusters of the profiles before ratings (k-means++ seeded by
       ``seed``, then Lloyd); a profile's state is its nearest centre. Each e takes its user from a state s to a s'.
     * Attraction. q(s, a) = (c + k q(a)) / (n + k). Of the n moments when a user was in s without having rated a, in
       c did one of the next ``window`` ratings give a four stars or more. q(a) is that share over all states, and
@@ -162,7 +162,8 @@ def movielens_world(
 
 def _profiles(ratings: Interactions, genres: Tensor, memory: float) -> tuple[Tensor, Tensor, Tensor]:
     """(R, G) profile before each rating, (R, G) after it, and (G,) the one that users begin with."""
-    start, genre = genres.mean(0), genres.numpy()
+    known = genres.any(1)
+    start, genre, blend = genres[known].mean(0), genres.numpy(), torch.where(known, memory, 1.0).numpy()[:, None]
     before, after = np.empty_like(genre), np.empty_like(genre)
     counts = ratings.starts.diff()
     by_activity = counts.argsort(descending=True, stable=True)
@@ -172,7 +173,7 @@ def _profiles(ratings: Interactions, genres: Tensor, memory: float) -> tuple[Ten
         active = np.searchsorted(still_active, -k)  # users with more than k ratings
         row = first[:active] + k
         before[row] = profile[:active]
-        profile[:active] = memory * profile[:active] + (1 - memory) * genre[row]
+        profile[:active] = blend[row] * profile[:active] + (1 - blend[row]) * genre[row]
         after[row] = profile[:active]
     return torch.from_numpy(before), torch.from_numpy(after), start
 
