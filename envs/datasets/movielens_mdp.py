@@ -86,8 +86,9 @@ def session_mdp(
     Items are the ``num_items`` most rated movies (ties: smaller id first). With e = a rating of movie a by a user:
 
     * State. profile(after e) = memory · profile(before e) + (1 - memory) · genres(a), beginning with the mean genres of
-      all ratings; a movie whose genres are not known leaves it as it was. The S = ``num_states`` states are clusters of the profiles before ratings (k-means++ seeded by
-      ``seed``, then Lloyd); a profile's state is its nearest centre. Each e takes its user from a state s to a s'.
+      all ratings; a movie whose genres are not known leaves it as it was. The S = ``num_states`` states are clusters of
+      the profiles before ratings (k-means++ seeded by ``seed``, then Lloyd); a profile's state is its nearest centre.
+      Each e takes its user from a state s to a s'.
     * Attraction. q(s, a) = (c + k q(a)) / (n + k). Of the n moments when a user was in s without having rated a, in
       c did one of the next ``window`` ratings give a four stars or more. q(a) is that share over all states, and
       k = ``attraction_prior``. A movie disliked or never chosen did not attract.

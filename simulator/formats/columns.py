@@ -56,8 +56,8 @@ def _frame(source: Any) -> "pandas.DataFrame":
             f"the {type(source).__name__} makes no table ({error}): expected columns of one length"
         ) from None
     raise TypeError(
-        f"the log is a {type(source).__name__}: expected the path of a file, a DataFrame, a dict of columns, or a list of "
-        "rows"
+        f"the log is a {type(source).__name__}: expected the path of a file, a DataFrame, a dict of columns, or a list "
+        "of rows"
     )
 
 
