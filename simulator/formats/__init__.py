@@ -1,6 +1,6 @@
 """Histories as files and tables, and logged interactions as histories."""
 
-from .columns import Ids, Name, id_column, number_column, read_columns
+from .columns import Ids, Name, id_column, number_column, read_columns, time_column
 from .frames import to_minari, to_pandas
 from .interactions import Interactions, load_interactions
 from .saving import load, save
@@ -15,6 +15,7 @@ __all__ = [
     "number_column",
     "read_columns",
     "save",
+    "time_column",
     "to_minari",
     "to_pandas",
 ]

@@ -171,7 +171,7 @@ def time_column(name: Name, column: "pandas.Series[Any]") -> np.ndarray[Any, Any
 
 
 def number_column(role: str, name: Name, column: "pandas.Series[Any]") -> np.ndarray[Any, Any]:
-    """(R,) float64, in the range of its role: rating, click, position, propensity or dwell."""
+    """(R,) float64, in the range of its role: rating, click, position, propensity, dwell or reward."""
     import pandas
 
     values = pandas.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
@@ -181,6 +181,7 @@ def number_column(role: str, name: Name, column: "pandas.Series[Any]") -> np.nda
         "position": ("a whole number from 0", (values >= 0) & (values % 1 == 0)),
         "propensity": ("a probability above 0 and at most 1", (values > 0) & (values <= 1)),
         "dwell": ("a finite number from 0", (values >= 0) & np.isfinite(values)),
+        "reward": ("a finite number from 0", (values >= 0) & np.isfinite(values)),
     }[role]
     _fail(name, ~good, column, f"{expected}, the {role}")
     return values

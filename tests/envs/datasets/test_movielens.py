@@ -10,7 +10,7 @@ import torch
 
 from ethogram.agents.cascading import myopic_policy, optimal_values, policy_value
 from ethogram.envs.datasets import WHEEL, MovieLens, load_movielens, movielens_world, paper_mdp, session_mdp
-from ethogram.envs.datasets.movielens_mdp import _profiles
+from ethogram.envs.datasets.tastes import profiles
 from ethogram.simulator.formats import Interactions, load_interactions
 
 ROOT = Path(__file__).parents[3]
@@ -115,7 +115,7 @@ def test_a_movie_of_no_known_genre_leaves_taste_as_it_was():
     unknown = data.genres.clone()
     unknown[3] = False
     data = MovieLens(data.ratings, data.titles, data.genre_names, unknown)
-    before, after, _ = _profiles(data.ratings, unknown.double()[data.ratings.item], memory=0.7)
+    before, after, _ = profiles(data.ratings.starts, unknown.double()[data.ratings.item], memory=0.7)
     there = data.ratings.item == 3
     assert there.any()
     assert torch.equal(before[there], after[there])
