@@ -61,8 +61,10 @@ def imports_of(path: Path) -> Iterator[Import]:
             above = package[: len(package) + 1 - node.level] if node.level else []
             module = ".".join([*above, *filter(None, [node.module])])
             names, written = tuple(alias.name for alias in node.names), "." * node.level + (node.module or "")
-            for name in names:  # ``from package import module`` is an import of the module
-                if (ROOT / "/".join(module.split(".")[1:]) / f"{name}.py").exists() and module.startswith("ethogram"):
+            inside = ROOT / "/".join(module.split(".")[1:])
+            for name in names:  # ``from package import module`` is an import of the module, or of the folder
+                ours = (inside / f"{name}.py").exists() or (inside / name / "__init__.py").exists()
+                if ours and module.startswith("ethogram"):
                     yield Import(file, node.lineno, f"{module}.{name}", (), written, on_load)
                 else:
                     yield Import(file, node.lineno, module, (name,), written, on_load)
