@@ -13,7 +13,15 @@ from torch import Tensor
 from ethogram.simulator import Draws, Sites, Transition
 from ethogram.simulator.kernels import in_parts, threads_for
 from ethogram.simulator.networks import ContactSum, Network, check_rows
-from ethogram.simulator.populations import repeated
+from ethogram.simulator.populations import (
+    InEach,
+    check_choices,
+    check_number,
+    checked_contacts,
+    checked_initial,
+    first_people,
+    repeated,
+)
 
 from . import kernels
 
@@ -43,21 +51,22 @@ class SEIR:
 
     Sites: "sheds" (n,) bool who exposes their contacts, "hazard" (n,) float64 of infection a day for whoever is
     susceptible, "infected", "onset" and "recovers" (n,) bool; at the start "initial" (n,) bool, who is infectious.
+    Who stays at home sheds nothing and has no hazard, whatever an intervention on these two says.
     """
 
     contacts: Network
     transmission: float = 0.02  # hazard a day and contact of weight 1
     onset_rate: float = 0.25  # a day: 1 / mean time from infection to being infectious, roughly
     recovery_rate: float = 0.1  # a day
-    initial: float | Tensor = 0.005  # probability of being infectious at the start, for all or (n,) each
+    initial: int | float | Tensor | InEach = (
+        0.005  # infectious at the start: how many, or a probability, for all or each
+    )
 
     def __post_init__(self) -> None:
         for name in ("transmission", "onset_rate", "recovery_rate"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected a rate a day, 0 or more")
-        share = torch.as_tensor(self.initial)
-        if tuple(share.shape) not in ((), (self.contacts.num_people,)) or not ((share >= 0) & (share <= 1)).all():
-            raise ValueError(f"initial is {self.initial}: expected a probability, or one for each person")
+            check_number(name, getattr(self, name))
+        object.__setattr__(self, "contacts", checked_contacts("contacts", self.contacts))
+        object.__setattr__(self, "initial", checked_initial(self.initial, self.contacts.num_people))
 
     def repeated(self, times: int) -> "SEIR":
         """So many populations side by side; see ``Repeatable``."""
@@ -76,21 +85,21 @@ class SEIR:
     def reset(self, draws: Draws, site: Sites) -> tuple[Infections, Tensor]:
         """The first infectious people."""
         check_rows(self.contacts, draws)
-        initial = site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial)))
+        initial = site("initial", first_people(self.initial, draws, self.contacts))
         stage = initial.to(torch.int8) * INFECTIOUS
         return Infections(stage, self._pressure(torch.zeros_like(initial), None, draws)), stage
 
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
-        if action.shape != state.stage.shape:
-            raise ValueError(f"action has shape {tuple(action.shape)}: expected ({len(state.stage)},), one a person")
+        check_choices(action, state.stage.shape, "whether each person stays at home")
         stage, out = state.stage, self._out(action)
-        sheds = site("sheds", _equal(stage, INFECTIOUS, among=None if out is self._everybody else out))  # (n,) bool
+        sheds = site("sheds", _equal(stage, INFECTIOUS, among=None if out is self._everybody else out), out)  # (n,) bool
         pressure = self._pressure(sheds, state.pressure, draws)
         plain = type(draws) is Draws and draws.together and stage.is_cpu
         if plain and site.unwatched("hazard", "infected", "onset", "recovers"):
             return self._step_compiled(stage, out, pressure, draws)
-        hazard = site("hazard", self.transmission * pressure.total.double() * out)  # (n,) float64 a day
+        hazard = self.transmission * pressure.total.double() * out
+        hazard = site("hazard", hazard, out, within=(0, math.inf))  # (n,) float64 a day
         well, exposed, ill = (_equal(stage, s) for s in (SUSCEPTIBLE, EXPOSED, INFECTIOUS))
         infected = site("infected", draws.event("infected", hazard * well), well)  # (n,) bool
         onset = site("onset", draws.bernoulli("onset", _within_a_day(self.onset_rate), among=exposed), exposed)
