@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .trees import call
+
 Value = Any  # a tensor whose first axis is rows, or a dict of such
 
 
@@ -53,7 +55,9 @@ class Do:
 
     def apply(self, value: Any) -> Any:
         """The quantity under this intervention."""
-        new = self.mechanism(value) if callable(self.mechanism) else self.mechanism
+        new = self.mechanism
+        if callable(new):
+            new = call(new, value, f"the function of Do('{self.site}')")
         if not isinstance(value, Tensor):  # a dict of columns or text: replaced as a whole
             if self.who is not None:
                 raise ValueError(f"Do('{self.site}') has who=, but this site is not a tensor: leave who= out")
@@ -106,6 +110,7 @@ class Sites:
         recorded: the names that ``record`` keeps, or "all"; the others need not be named to it.
         """
         self.step = 0
+        self.told: dict[str, Any] | None = None  # what the last step told, where somebody listens
         self.names: dict[str, None] = {}  # every name so far, in order of appearance
         self._interventions = tuple(interventions)
         self._record = record
@@ -132,6 +137,15 @@ class Sites:
         if self._record is not None:
             self._record(name, self.step, value)
         return value
+
+    def tell(self, name: str, value: Any) -> None:
+        """Something that is no quantity of the model, for who watches it: an entry of Gymnasium's ``info``.
+
+        value: (n, …) of numbers, a tensor or an array, of which the world keeps nothing. A world tells the same names
+        in ``reset`` and in each ``step``.
+        """
+        if self.told is not None:
+            self.told[name] = value
 
     def unrecorded(self) -> "Sites":
         """The same interventions at the same step, of which nobody keeps a record: for what might have been."""

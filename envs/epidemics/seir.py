@@ -11,7 +11,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator import Draws, Sites, Transition
-from ethogram.simulator.kernels import parts, together
+from ethogram.simulator.kernels import in_parts, threads_for
 from ethogram.simulator.networks import ContactSum, Network, check_rows
 from ethogram.simulator.populations import (
     InEach,
@@ -26,6 +26,7 @@ from ethogram.simulator.populations import (
 from . import kernels
 
 SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED = range(4)
+_NEVER = torch.zeros(1, dtype=torch.bool)  # who has ended: nobody
 
 
 class Infections(NamedTuple):
@@ -91,8 +92,8 @@ class SEIR:
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
         check_choices(action, state.stage.shape, "whether each person stays at home")
-        stage, out = state.stage, _equal(action, 0)
-        sheds = site("sheds", _equal(stage, INFECTIOUS, among=out), out)  # (n,) bool
+        stage, out = state.stage, self._out(action)
+        sheds = site("sheds", _equal(stage, INFECTIOUS, among=None if out is self._everybody else out), out)  # (n,) bool
         pressure = self._pressure(sheds, state.pressure, draws)
         plain = type(draws) is Draws and draws.together and stage.is_cpu
         if plain and site.unwatched("hazard", "infected", "onset", "recovers"):
@@ -117,13 +118,22 @@ class SEIR:
     def _step_compiled(self, stage: Tensor, out: Tensor, pressure: ContactSum, draws: Draws) -> Transition:
         """The same bits in one pass, for when nobody looks in between."""
         now = stage.numpy()
-        after, reward, never = np.empty_like(now), np.empty(now.shape, np.float32), np.zeros(now.shape, bool)
+        after, reward = np.empty_like(now), np.empty(now.shape, np.float32)
         keys = np.array([draws.key("infected"), draws.key("onset"), draws.key("recovers")], np.uint64)
         day = partial(kernels.seir_day, keys, self._chances, float(self.transmission))
-        columns = (draws.ids.numpy(), now, out.numpy(), pressure.total.numpy(), after, reward)
-        together([partial(day, *[column[part] for column in columns]) for part in parts(len(now))])
+        columns = (draws.keyed("recovers")[1], now, out.numpy(), pressure.total.numpy(), after, reward)
+        in_parts(lambda part, _: day(*[column[part] for column in columns]), len(now), threads_for(len(now)))
         stage = torch.from_numpy(after)
-        return Transition(Infections(stage, pressure), stage, torch.from_numpy(reward), torch.from_numpy(never))
+        return Transition(Infections(stage, pressure), stage, torch.from_numpy(reward), _NEVER.expand(len(now)))
+
+    def _out(self, action: Tensor) -> Tensor:
+        """(n,) bool, who goes out."""
+        one_for_all = action.is_cpu and action.stride() == (0,)  # as of ``Fixed``
+        return self._everybody if one_for_all and action.numpy()[0] == 0 else _equal(action, 0)
+
+    @cached_property
+    def _everybody(self) -> Tensor:
+        return torch.ones(self.contacts.num_people, dtype=torch.bool)
 
     @cached_property
     def _chances(self) -> np.ndarray[Any, Any]:
@@ -135,11 +145,7 @@ def _equal(column: Tensor, value: int, among: Tensor | None = None) -> Tensor:
     """``(column == value) & among``: on the CPU NumPy is ten times faster than torch, and wakes no threads."""
     if not column.is_cpu:
         return column == value if among is None else (column == value) & among
-    values = column.numpy()
-    if values.strides == (0,):  # one number for all
-        equal = (np.ones if values[0] == value else np.zeros)(values.shape, bool)
-    else:
-        equal = values == value
+    equal = column.numpy() == value
     return torch.from_numpy(equal if among is None else equal & among.numpy())
 
 
