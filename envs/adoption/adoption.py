@@ -48,7 +48,7 @@ class Adoption:
     intercept: float | Tensor = -4.0  # log-odds a day, for all or (n,) each
     peer_effect: float | Tensor = 4.0  # log-odds when all contacts have adopted, against none
     churn: float | Tensor = 0.05  # probability a day
-    initial: int | float | Tensor | InEach = 0.02  # adopters at the start: how many, or a probability, for all or each
+    initial: int | float | Tensor | InEach = 0.02  # adopters: how many (an int), or a probability, one or (n,)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "contacts", checked_contacts("contacts", self.contacts))

@@ -36,9 +36,11 @@ MOST_AREAS = 10_000
 class Epidemic:
     """A city in days: people meet in layers of contacts, fall ill, decide whether to stay at home and to work.
 
-    layers: name -> contacts. Those who isolate or are in quarantine keep the contacts of the layer "household" only;
-    the layer "workplace" is for those who have a job. Weights within a layer are the contacts'; layer_weight
-    multiplies a whole layer. age: (n,) int64 years. area: (n,) int64 codes from 0.
+    layers: name -> contacts, or a networkx graph; one alone is the layer "community". Those who isolate or are in
+    quarantine keep the contacts of the layer "household" only; the layer "workplace" is for those who have a job.
+    Weights within a layer are the contacts'; layer_weight multiplies a whole layer. age: (n,) int64 years. area: (n,)
+    int64 codes from 0. initial: the exposed at the start; an int is how many, drawn, a float a probability, (n,) one
+    for each.
 
     The hazard of infection of person i on day t is that of the paper's released code, with the contacts' average
     strength in place of its three counts by age, and scaled so that ``reproduction`` is what it says,
@@ -74,7 +76,7 @@ class Epidemic:
     measures: Measures = Measures()
     economy: Economy = Economy()
     layer_weight: Mapping[str, float] = field(default_factory=dict)
-    initial: int | float | Tensor | InEach = 0.001  # exposed at the start: how many, or a probability, for all or each
+    initial: int | float | Tensor | InEach = 0.001
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", checked_layers(self.layers, self.layer_weight))
