@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from by_hand import CLICK_MODELS, N, Codes, Reading, Turns, city, movielens, ring, weighted
+from by_hand import CLICK_MODELS, Codes, N, Reading, Turns, city, movielens, ring, weighted
 from gymnasium import spaces
 
 from ethogram.agents.citizens import Heuristic, Relaxed
@@ -37,13 +37,21 @@ SESSIONS = {
 }
 WORLDS = {  # name -> world, policy, rows
     **SESSIONS,
-    "a session of MovieLens": (CascadingSession(session_mdp(movielens(), 3, 6, 2, window=3).mdp), UniformSlates(6, 2), 5),
+    "a session of MovieLens": (
+        CascadingSession(session_mdp(movielens(), 3, 6, 2, window=3).mdp),
+        UniformSlates(6, 2),
+        5,
+    ),
     "flat slates": (FLAT, Codes(FLAT.action_space), 5),
     "adoption": (Adoption(weighted(), initial=0.1), Fixed(0.1), N),
     "SEIR": (SEIR(ring(), 0.1, initial=0.1), Fixed(0), N),
     "SEIR, mean field": (SEIR(MeanField.well_mixed(N, 8.0), 0.1, initial=0.1), Fixed(0), N),
     "SEIR, meetings": (SEIR(RandomMeetings(N, 4), 0.1, initial=0.1), Fixed(0), N),
-    "SEIR with a gradient": (RelaxedSEIR(ring(), torch.tensor(0.1, requires_grad=True), initial=0.1), Fixed([0.0] * 4), N),
+    "SEIR with a gradient": (
+        RelaxedSEIR(ring(), torch.tensor(0.1, requires_grad=True), initial=0.1),
+        Fixed([0.0] * 4),
+        N,
+    ),
     "a city": (city(), Heuristic(), N),
     "a city with a gradient": (RelaxedEpidemic(city(), torch.tensor(3.0)), Relaxed(Heuristic()), N),
     "everybody's seat": (Everybody(city(), N), Fixed(torch.ones(N, 2, dtype=torch.int8)), 3),
