@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 import torch
@@ -49,8 +49,9 @@ class History:
     ``series[name]``, (T', …), is a quantity without rows, such as one of a whole city, or reduced over rows by a
     ``Record``; ``thinned[name]``, (n, T', …), one at every so many steps.
 
-    ``history[i]`` is one row, ``history[mask]`` some, ``history[:, :t]`` the first t steps: views, not copies. A column
-    that did not change is one step's memory seen at every step: copy a column before you write to it.
+    ``history[i]`` is one row, ``history[mask]`` some, ``history[:, :t]`` the first t steps: views, not copies.
+    ``history["infected"]`` is what there is of that name: a column, a series or what was thinned. A column that did not
+    change is one step's memory seen at every step: copy a column before you write to it.
     Make one from arrays with ``History.of``.
     """
 
@@ -137,11 +138,17 @@ class History:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, key: Any) -> "History":
-        """Some rows, or ``history[rows, :t]`` for their first t steps."""
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
+
+    @overload
+    def __getitem__(self, key: Any) -> "History": ...
+
+    def __getitem__(self, key: Any) -> Any:
+        """Some rows, or ``history[rows, :t]`` for their first t steps; or what is recorded under a name."""
         rows, history = key, self
         if isinstance(key, str):
-            raise TypeError(f"history['{key}']: expected rows, as in history[:10]; a column is history.column('{key}')")
+            return {**self.series, **self.thinned}[key] if key in self.series or key in self.thinned else self.column(key)
         if isinstance(key, tuple):
             rows, steps = key
             if not isinstance(steps, slice) or steps.start not in (None, 0) or steps.step not in (None, 1):
@@ -165,8 +172,14 @@ class History:
         return replace(history, _by_time=columns, length=history.length[rows], ids=self.ids[rows], thinned=thinned)
 
     def __repr__(self) -> str:
-        sites = f", sites {sorted(self.sites)}" if self.sites else ""
-        return f"History({len(self)} rows, {self.num_steps} steps, seed {self.seed}, {self.scenario}{sites})"
+        kept = {"sites": self.sites, "series": self.series, "thinned": self.thinned}
+        more = "".join(f", {kind} {sorted(names)}" for kind, names in kept.items() if names)
+        return f"History({len(self)} rows, {self.num_steps} steps, seed {self.seed}, {self.scenario}{more})"
+
+    def _repr_html_(self) -> str:
+        from .formats import history_table
+
+        return history_table(self)
 
     @property
     def num_steps(self) -> int:
@@ -181,7 +194,7 @@ class History:
     def column(self, name: str) -> Any:
         """One column by name, rows first; "observation" has one step more than the others."""
         if name not in self._by_time:
-            where = "rollout(record=…) names what to keep"
+            where = f"keep it by record=['{name}'] of rollout or Setup"
             if name in self.series or name in self.thinned:
                 where = f"history.{'series' if name in self.series else 'thinned'} has it, as its Record says"
             raise LookupError(f"no column '{name}' in this history, which has {sorted(self._by_time)}; {where}")
@@ -232,7 +245,7 @@ class History:
     @property
     def sites(self) -> dict[str, Any]:
         """The recorded quantities, each (n, T, …)."""
-        return {name: self.column(name) for name in self._by_time if name not in CORE}
+        return _Sites(self, {name: self.column(name) for name in self._by_time if name not in CORE})
 
     @property
     def valid(self) -> Tensor:
@@ -268,6 +281,12 @@ class History:
 
         return to_minari(self, dataset_id, **options)
 
+    def plot(self, *names: str) -> Any:
+        """A matplotlib Figure with a panel for each name, of curves over the steps; see ``report.history_figure``."""
+        from .report import history_figure
+
+        return history_figure(self, *names)
+
     def equals(self, other: "History") -> bool:
         """Whether two histories are the same to the bit, padding included; NaN equals the same NaN."""
 
@@ -293,6 +312,17 @@ class History:
             and torch.equal(self.ids, other.ids)
             and (self.seed, self.scenario) == (other.seed, other.scenario)
         )
+
+
+class _Sites(dict[str, Any]):
+    """Recorded quantities by name, which say how to keep one that is not among them."""
+
+    def __init__(self, history: History, sites: Mapping[str, Any]) -> None:
+        super().__init__(sites)
+        self._history = history
+
+    def __missing__(self, name: str) -> Any:
+        return self._history.column(name)  # or an error that says how
 
 
 class SoFar(History):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -55,30 +55,25 @@ class Record:
             return value
         if not isinstance(self.reduce, str):
             made = self.reduce(value)
-            try:
-                return torch.as_tensor(made)
-            except (TypeError, RuntimeError, ValueError):
-                raise TypeError(
-                    f"reduce of Record('{self.site}') gives {made!r}: expected a number or a tensor; is there a return "
-                    "missing?"
-                ) from None
+            if not isinstance(made, Tensor | Real | np.ndarray | list):
+                raise TypeError(f"reduce of Record('{self.site}') gives {made!r}: expected a number or a tensor")
+            return torch.as_tensor(made)
         if not isinstance(value, Tensor):
             raise ValueError(
                 f"Record('{self.site}') has reduce='{self.reduce}', but this site is a {type(value).__name__}: "
                 "expected a tensor; leave reduce= out"
             )
         if self.by is not None and value.shape[:1] != self.by.shape:
-            raise ValueError(
-                f"Record('{self.site}') has by= for {len(self.by)} rows, but this site has shape {tuple(value.shape)}: "
-                "expected rows first; leave by= out"
-            )
+            what = f"by= for {len(self.by)} rows, but this site has shape {tuple(value.shape)}"
+            raise ValueError(f"Record('{self.site}') has {what}: expected rows first; leave by= out")
         total = self.added(value, self.by)
         return total if self.reduce == "sum" else total / self.counts(len(value), total)
 
     def added(self, value: Tensor, by: Tensor | None) -> Tensor:
         """(…) float64 the sum over rows; or (num_groups, …) those over groups, by their numbers (n,)."""
         if by is not None:
-            total = torch.zeros((self._num_groups, *value.shape[1:]), dtype=torch.float64, device=value.device)
+            groups = 0 if self.by is None else int(self.by.max()) + 1  # of all rows, where ``by`` is of some
+            total = torch.zeros((groups, *value.shape[1:]), dtype=torch.float64, device=value.device)
             return total.index_add_(0, by, value.to(torch.float64))
         if value.dtype == torch.bool and value.is_cpu and value.dim() == 1:  # counting is much faster than adding up
             return torch.tensor(np.count_nonzero(value.numpy()), dtype=torch.float64)
@@ -86,13 +81,7 @@ class Record:
 
     def counts(self, rows: int, total: Tensor) -> Any:
         """The number of rows that a sum is over; or (num_groups, 1, …) those of each group's."""
-        if self.by is None:
-            return rows
-        return self.by.bincount(minlength=self._num_groups).view(-1, *[1] * (total.dim() - 1))
-
-    @cached_property
-    def _num_groups(self) -> int:
-        return 0 if self.by is None else int(self.by.max()) + 1
+        return rows if self.by is None else self.by.bincount().view(-1, *[1] * (total.dim() - 1))
 
 
 WHOLE = {name: Record(name) for name in ("observation", "action", "reward")}  # kept unless a Record says otherwise

@@ -3,5 +3,16 @@
 from .frames import to_minari, to_pandas
 from .interactions import Interactions, load_interactions
 from .saving import load, save
+from .tables import by_seed, history_table, html_table
 
-__all__ = ["Interactions", "load", "load_interactions", "save", "to_minari", "to_pandas"]
+__all__ = [
+    "Interactions",
+    "by_seed",
+    "history_table",
+    "html_table",
+    "load",
+    "load_interactions",
+    "save",
+    "to_minari",
+    "to_pandas",
+]

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -73,6 +74,9 @@ def run_all(job: Job, numbers: Sequence[int], backend: Backend | None) -> Done:
 
 
 def _check(workers: int | None, retries: int) -> None:
+    for name, number in (("workers", workers), ("retries", retries)):
+        if isinstance(number, bool) or not isinstance(number, Integral | None):
+            raise TypeError(f"{name} is {number!r}: expected an int")
     if (workers is not None and workers < 1) or retries < 0:
         raise ValueError(f"workers is {workers}, retries {retries}: expected 1 or more, and 0 or more")
 

@@ -145,6 +145,6 @@ def test_a_report_is_one_well_formed_page_that_fetches_nothing(tmp_path, effect)
     assert "What if &amp; why" in page
     assert page.count("<img") == 5  # a figure, two effects, the reduced record, an ensemble's curves
     assert 'alt="click, reward"' in page
-    assert "too much for curves, or of one step only: action" in page
+    assert "too much for curves: action" in page
     assert f"<td>{number.mean('a'):.4g} ± {number.stderr('a'):.2g}</td>" in page
     assert not re.search(r'(src|href)="(?!data:)', page)
