@@ -46,7 +46,7 @@ class Town(PopulationModel):
     """Adoption in a town where a share of people is nudged every day."""
 
     def __init__(self, nudged: float = 0.2, peer_effect: float = 5.0, people: int = 400, **kwargs: Any) -> None:
-        """nudged: a share in [0, 0.5]; the others, half of the town, never are. peer_effect: see Adoption. kwargs: seed."""
+        """nudged: a share in [0, 0.5]; the others, half of the town, never are. peer_effect: see Adoption; a seed."""
         self.graph, contacts = neighbours(people)
         turn = Draws(1, torch.arange(people)).uniform("turn")  # a larger share nudges the same people, and more
         self.nudged, self.others = turn < nudged, turn >= 0.5  # (n,) bool

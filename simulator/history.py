@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .trees import lend, same_bits
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -31,6 +33,10 @@ def first_leaf(column: Any) -> Any:
     while isinstance(column, dict):
         column = next(iter(column.values()))
     return column
+
+
+def _what(value: Any) -> str:
+    return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 def _swap(column: Column) -> Column:
@@ -85,23 +91,16 @@ class History:
         step of each row truncated where it did not terminate. Raises ValueError for what does not fit together.
         """
         if not isinstance(reward, Tensor) or reward.dim() != 2:
-            what = f"of shape {tuple(reward.shape)}" if isinstance(reward, Tensor) else f"a {type(reward).__name__}"
-            raise ValueError(f"reward is {what}: expected a tensor (rows, steps); use torch.as_tensor")
+            raise ValueError(f"reward is {_what(reward)}: expected a tensor (rows, steps); use torch.as_tensor")
         n, steps = reward.shape
         flags, numbers = {"terminated": terminated, "truncated": truncated}, {"length": length, "ids": ids}
         for name, given in flags.items():
             if given is not None and (not isinstance(given, Tensor) or given.dtype != torch.bool):
-                raise ValueError(
-                    f"{name} is {getattr(given, 'dtype', type(given))}: expected a bool tensor (rows, steps)"
-                )
+                raise ValueError(f"{name} is {_what(given)}: expected a bool tensor (rows, steps)")
         for name, given in numbers.items():
-            if given is None:
-                continue
-            if not isinstance(given, Tensor) or given.dtype != torch.int64 or tuple(given.shape) != (n,):
-                what = (
-                    f"{given.dtype} {tuple(given.shape)}" if isinstance(given, Tensor) else f"a {type(given).__name__}"
-                )
-                raise ValueError(f"{name} is {what}: expected an int64 tensor ({n},), one for each row")
+            good = isinstance(given, Tensor) and given.dtype == torch.int64 and given.shape == (n,)
+            if given is not None and not good:
+                raise ValueError(f"{name} is {_what(given)}: expected an int64 tensor ({n},), one for each row")
         if length is not None and ((length < 0) | (length > steps)).any():
             row = int(((length < 0) | (length > steps)).nonzero()[0])
             raise ValueError(f"length of row {row} is {int(length[row])}: expected 0 to {steps}, the steps there are")
@@ -119,21 +118,15 @@ class History:
             "terminated": terminated,
             "truncated": truncated,
             **(sites or {}),
+            **({} if observation is None else {"observation": observation}),
         }
-        if observation is not None:
-            columns["observation"] = observation
         for name, column in columns.items():
             expected = (n, steps + 1) if name == "observation" else (n, steps)
             shape = tuple(first_leaf(column).shape[:2])
             if shape != expected:
                 raise ValueError(f"column '{name}' begins with axes {shape}: expected {expected}, rows and steps")
-        return cls(
-            {name: _swap(column) for name, column in columns.items()},
-            length,
-            torch.arange(n) if ids is None else ids,
-            seed,
-            scenario,
-        )
+        by_time = {name: _swap(column) for name, column in columns.items()}
+        return cls(by_time, length, torch.arange(n) if ids is None else ids, seed, scenario)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -148,7 +141,9 @@ class History:
         """Some rows, or ``history[rows, :t]`` for their first t steps; or what is recorded under a name."""
         rows, history = key, self
         if isinstance(key, str):
-            return {**self.series, **self.thinned}[key] if key in self.series or key in self.thinned else self.column(key)
+            return (
+                {**self.series, **self.thinned}[key] if key in self.series or key in self.thinned else self.column(key)
+            )
         if isinstance(key, tuple):
             rows, steps = key
             if not isinstance(steps, slice) or steps.start not in (None, 0) or steps.step not in (None, 1):
@@ -245,7 +240,7 @@ class History:
     @property
     def sites(self) -> dict[str, Any]:
         """The recorded quantities, each (n, T, …)."""
-        return _Sites(self, {name: self.column(name) for name in self._by_time if name not in CORE})
+        return _Sites(self)
 
     @property
     def valid(self) -> Tensor:
@@ -289,25 +284,11 @@ class History:
 
     def equals(self, other: "History") -> bool:
         """Whether two histories are the same to the bit, padding included; NaN equals the same NaN."""
-
-        def same(a: Any, b: Any) -> bool:
-            if isinstance(a, dict):
-                return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-            if isinstance(a, Tensor):
-                if not isinstance(b, Tensor) or (a.dtype, a.shape) != (b.dtype, b.shape):
-                    return False
-                whole = torch.contiguous_format  # a row of a longer history, or a column kept once, is strided
-                left, right = (x.clone(memory_format=whole).flatten().view(torch.uint8) for x in (a, b))
-                return torch.equal(left, right)
-            if not isinstance(b, np.ndarray) or (a.dtype, a.shape) != (b.dtype, b.shape):
-                return False
-            return bool((a == b).all()) if a.dtype == object else a.tobytes() == b.tobytes()
-
         return (
             self._by_time.keys() == other._by_time.keys()
-            and all(same(self.column(name), other.column(name)) for name in self._by_time)
-            and same(dict(self.series), dict(other.series))
-            and same(dict(self.thinned), dict(other.thinned))
+            and all(same_bits(self.column(name), other.column(name)) for name in self._by_time)
+            and same_bits(dict(self.series), dict(other.series))
+            and same_bits(dict(self.thinned), dict(other.thinned))
             and torch.equal(self.length, other.length)
             and torch.equal(self.ids, other.ids)
             and (self.seed, self.scenario) == (other.seed, other.scenario)
@@ -315,18 +296,18 @@ class History:
 
 
 class _Sites(dict[str, Any]):
-    """Recorded quantities by name, which say how to keep one that is not among them."""
+    """Recorded quantities by name, which say of one that is not among them how to record it."""
 
-    def __init__(self, history: History, sites: Mapping[str, Any]) -> None:
-        super().__init__(sites)
-        self._history = history
+    def __init__(self, history: History) -> None:
+        super().__init__({name: history.column(name) for name in history._by_time if name not in CORE})
+        self._column = history.column
 
     def __missing__(self, name: str) -> Any:
-        return self._history.column(name)  # or an error that says how
+        return self._column(name)
 
 
 class SoFar(History):
-    """The history of a run that goes on: no array is made before somebody asks for it."""
+    """The history of a run that goes on: no array is made before somebody asks for it, and ``lent`` notes what is."""
 
     @classmethod
     def of_run(cls, recorder: Any, run: Any, scenario: str) -> "SoFar":
@@ -334,12 +315,10 @@ class SoFar(History):
         other = object.__new__(cls)  # the class's own __init__ would cost as much as a step of a small world
         draws = run.draws
         other.__dict__.update(
-            _by_time=recorder.columns,
+            _recorded=(recorder.columns, recorder.series, recorder.thinned),
             ids=draws.ids,
             seed=draws.seed,
             scenario=scenario,
-            series=recorder.series,
-            thinned=recorder.thinned,
             steps=draws.step,
             _run_length=run.known_length,
         )
@@ -350,3 +329,22 @@ class SoFar(History):
         """(n,) int64, the steps of each row so far."""
         known = self.__dict__["_run_length"]
         return torch.full_like(self.ids, self.__dict__["steps"]) if known is None else known
+
+    @cached_property
+    def _by_time(self) -> Mapping[str, Column]:
+        return self._lend(0)
+
+    @cached_property
+    def series(self) -> Mapping[str, Tensor]:
+        """As in a History, so far."""
+        return self._lend(1)
+
+    @cached_property
+    def thinned(self) -> Mapping[str, Column]:
+        """As in a History, so far."""
+        return self._lend(2)
+
+    def _lend(self, part: int) -> dict[str, Any]:
+        kept = self.__dict__
+        shown: dict[str, Any] = lend(kept["_recorded"][part], kept.setdefault("lent", []))
+        return shown

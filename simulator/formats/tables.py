@@ -37,7 +37,7 @@ def history_table(history: History) -> str:
 
 
 def by_seed(values: Mapping[str, Tensor], seeds: Sequence[int]) -> "pandas.DataFrame":
-    """Outcomes (seeds, …) as a table, a column for each name: a row for each seed, and place where there are several."""
+    """Outcomes (seeds, …) as a table: a column for each name, a row for each seed, and place of several."""
     import pandas
 
     shapes = {tuple(column.shape) for column in values.values()}

@@ -180,8 +180,8 @@ class PopulationModel(Model):  # type: ignore[misc]
         """As Mesa does, for the people; others are refused, for they are no rows of the world."""
         if not isinstance(agent, Person):
             raise TypeError(
-                f"a {type(agent).__name__} cannot join, the agents are the rows of the world: keep it in a list of your "
-                "own, or describe it in the world"
+                f"a {type(agent).__name__} cannot join, the agents are the rows of the world: keep it in a list "
+                "of your own, or describe it in the world"
             )
         super().register_agent(agent)
 

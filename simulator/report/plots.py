@@ -144,8 +144,8 @@ def history_figure(history: History, *names: str) -> Figure:
     drawn = {name: curves_of(history, name) for name in names or recorded}
     if wrong := [name for name in names if not drawn[name]]:
         raise ValueError(
-            f"{wrong} cannot be drawn as curves: expected a number a row and step, or up to {MOST_GROUPS} a step; choose "
-            "part of it, and draw that with plots.curves"
+            f"{wrong} cannot be drawn as curves: expected a number a row and step, or up to {MOST_GROUPS} a step; "
+            "choose part of it, and draw that with plots.curves"
         )
     drawn = {name: parts for name, parts in drawn.items() if parts}
     axes = panels(max(len(drawn), 1))
@@ -239,6 +239,15 @@ def figure_of(ax: Axes) -> Figure:
     figure = ax.get_figure(root=True)
     assert figure is not None
     return figure
+
+
+def pixels(ax: Axes) -> Array:
+    """The figure that the axes are on, (height, width, 3) uint8."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas: Any = FigureCanvasAgg(figure_of(ax))
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def to_numpy(values: Any) -> Array:

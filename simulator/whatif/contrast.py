@@ -129,12 +129,12 @@ def _check_alike(setup: Setup, instead: Setup) -> None:
     """Raise ValueError where there are no pairs: other people, or other days."""
     if setup.horizon != instead.horizon:
         raise ValueError(
-            f"instead runs {instead.horizon} steps, the setup {setup.horizon}: expected the same horizon; cut the longer "
-            "history in the outcome, or compare them by ensemble"
+            f"instead runs {instead.horizon} steps, the setup {setup.horizon}: expected the same horizon; cut the "
+            "longer history in the outcome, or compare them by ensemble"
         )
     ids = [s.rows if isinstance(s.rows, Tensor) else torch.arange(s.rows) for s in (setup, instead)]
     if not torch.equal(ids[0].cpu(), ids[1].cpu()):
         raise ValueError(
-            f"instead has {len(ids[1])} rows, the setup {len(ids[0])}, or rows of other ids: expected the same rows, which "
-            "pairs share their luck by; compare them by ensemble"
+            f"instead has {len(ids[1])} rows, the setup {len(ids[0])}, or rows of other ids: expected the same rows, "
+            "by which pairs share their luck; compare them by ensemble"
         )

@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..checkpoint import Checkpoint, fingerprint
+from ..draws import checked_seed
 from ..formats import by_seed, html_table
 from ..history import History
 from ..sites import Do
@@ -120,9 +121,9 @@ def student_t(level: float, degrees: int) -> float:
 
 def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     """The seeds of an ensemble, or an error: the same one twice would count as independent runs."""
-    if isinstance(seeds, int):
+    if not isinstance(seeds, Iterable):
         raise TypeError(f"seeds={seeds}: expected several, such as range({seeds})")
-    runs = tuple(seeds)
+    runs = tuple(map(checked_seed, seeds))
     if not runs:
         raise ValueError("seeds is empty: expected at least one, such as range(20)")
     if len(set(runs)) < len(runs):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from by_hand import CLICK_MODELS, N, Codes, Reading, Turns, city, movielens, ring, weighted
+from by_hand import CLICK_MODELS, Codes, N, Reading, Turns, city, movielens, ring, weighted
 from gymnasium import spaces
 
 from ethogram.agents.citizens import Heuristic, Relaxed
@@ -30,6 +30,7 @@ class Samples:
 
 
 PLANNER, CART_POLE = epidemic_planner_world(100), FromGym("CartPole-v1")
+WITH_GRADIENT = torch.tensor(0.1, requires_grad=True)
 FLAT = FlatSlates(CascadingSession(trap()))
 SESSIONS = {
     f"a session with {type(user).__name__}": (CascadingSession(trap(), user=user), UniformSlates(6, 2), 5)
@@ -37,13 +38,21 @@ SESSIONS = {
 }
 WORLDS = {  # name -> world, policy, rows
     **SESSIONS,
-    "a session of MovieLens": (CascadingSession(session_mdp(movielens(), 3, 6, 2, window=3).mdp), UniformSlates(6, 2), 5),
+    "a session of MovieLens": (
+        CascadingSession(session_mdp(movielens(), 3, 6, 2, window=3).mdp),
+        UniformSlates(6, 2),
+        5,
+    ),
     "flat slates": (FLAT, Codes(FLAT.action_space), 5),
     "adoption": (Adoption(weighted(), initial=0.1), Fixed(0.1), N),
     "SEIR": (SEIR(ring(), 0.1, initial=0.1), Fixed(0), N),
     "SEIR, mean field": (SEIR(MeanField.well_mixed(N, 8.0), 0.1, initial=0.1), Fixed(0), N),
     "SEIR, meetings": (SEIR(RandomMeetings(N, 4), 0.1, initial=0.1), Fixed(0), N),
-    "SEIR with a gradient": (RelaxedSEIR(ring(), torch.tensor(0.1, requires_grad=True), initial=0.1), Fixed([0.0] * 4), N),
+    "SEIR with a gradient": (
+        RelaxedSEIR(ring(), torch.tensor(0.1, requires_grad=True), initial=0.1),
+        Fixed([0.0] * 4),
+        N,
+    ),
     "a city": (city(), Heuristic(), N),
     "a city with a gradient": (RelaxedEpidemic(city(), torch.tensor(3.0)), Relaxed(Heuristic()), N),
     "everybody's seat": (Everybody(city(), N), Fixed(torch.ones(N, 2, dtype=torch.int8)), 3),
@@ -123,6 +132,6 @@ def test_what_no_file_can_hold_is_refused_when_it_is_recorded(value, message):
 
 @pytest.mark.parametrize("made", [None, {"a": 1}])
 def test_a_record_whose_function_gives_no_tensor_says_so(made):
+    record = [Record("named", reduce=lambda value: made)]
     with pytest.raises(TypeError, match=r"reduce of Record\('named'\) gives .*: expected a number or a tensor"):
-        record = [Record("named", reduce=lambda value: made)]
         rollout(Names(torch.zeros(2)), Fixed(0), rows=2, horizon=2, record=record)
