@@ -291,9 +291,7 @@ class _Look:
         seen: Tensor = self.site(name, given, None if possible is None else torch.from_numpy(possible), within)
         return value if seen is given else seen
 
-    def __call__(
-        self, name: str, value: Array | Tensor, possible: Array | None = None, within: Within = None
-    ) -> Array:
+    def __call__(self, name: str, value: Array | Tensor, possible: Array | None = None, within: Within = None) -> Array:
         return _array(self.raw(name, value, possible, within))
 
     def share(self, name: str, value: Any) -> Array | Tensor:

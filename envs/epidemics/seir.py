@@ -93,7 +93,9 @@ class SEIR:
         """One day. action: (n,) int64."""
         check_choices(action, state.stage.shape, "whether each person stays at home")
         stage, out = state.stage, self._out(action)
-        sheds = site("sheds", _equal(stage, INFECTIOUS, among=None if out is self._everybody else out), out)  # (n,) bool
+        sheds = site(
+            "sheds", _equal(stage, INFECTIOUS, among=None if out is self._everybody else out), out
+        )  # (n,) bool
         pressure = self._pressure(sheds, state.pressure, draws)
         plain = type(draws) is Draws and draws.together and stage.is_cpu
         if plain and site.unwatched("hazard", "infected", "onset", "recovers"):

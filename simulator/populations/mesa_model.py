@@ -41,6 +41,7 @@ class Person(Agent):  # type: ignore[misc]
     """
 
     row: int
+    unique_id: int | None
 
     def __init__(self, model: "PopulationModel", row: int) -> None:
         # Agent.__init__ of Mesa 3.3 would count ids in a table of the class, which keeps every model alive for ever.

@@ -22,7 +22,7 @@ h1, h2, p, table { max-width: 52rem; margin-left: auto; margin-right: auto }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% } th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd }
 th { text-align: left } td { font-variant-numeric: tabular-nums }
-figure { margin: 1rem 0; text-align: center; overflow-x: auto } img { height: auto }
+figure { margin: 1rem 0; text-align: center; overflow-x: auto } img { max-width: max(100%, 48rem); height: auto }
 """
 
 PIXELS = 96  # of a page, to an inch of a figure: its letters are then as large as the text's

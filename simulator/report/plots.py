@@ -152,8 +152,8 @@ def history_figure(history: History, *names: str) -> Figure:
     for ax, (name, parts) in zip(axes, drawn.items(), strict=False):
         length = len(next(iter(parts.values())))
         every_step = length in (history.num_steps, history.num_steps + 1)
-        label(ax, name, "step" if every_step else "record", name)
-        curves(ax, parts, np.arange(length))
+        label(ax, name, "step" if every_step else "record", next(iter(parts)) if len(parts) == 1 else name)
+        curves(ax, parts, np.arange(length)).get_legend().set_visible(len(parts) > 1)
     return figure_of(axes[0])
 
 

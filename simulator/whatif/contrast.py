@@ -65,8 +65,11 @@ class Effect:
         """(…) how many times more variance the difference would have with independent seeds.
 
         Var(counterfactual) + Var(factual) over Var(difference). Below 1 pairing harms, which happens where a change
-        turns luck round; inf where the difference is the same in every pair; NaN where nothing varies at all.
+        turns luck round; inf where the difference is the same in every pair; NaN where nothing varies at all, or for a
+        single pair.
         """
+        if len(self.seeds) == 1:
+            return torch.full_like(self.mean, torch.nan)
         independent = self.factual.var(0) + self.counterfactual.var(0)
         return independent / self.difference.var(0)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from .setup import Setup
 if TYPE_CHECKING:
     import pandas
 
-P, T = ParamSpec("P"), TypeVar("T")
+Asks = TypeVar("Asks", bound=Callable[..., Any])
 Outcome = Callable[[History], Any]  # a number, or a tensor such as a curve over steps
 Instead = Sequence[Do] | Setup  # what is changed in a setup, or what is run in its place
 
@@ -131,16 +131,16 @@ def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     return runs
 
 
-def of_a_setup(function: Callable[Concatenate[Setup, P], T]) -> Callable[Concatenate[Setup, P], T]:
+def of_a_setup(function: Asks) -> Asks:
     """Say what a Setup is where another thing stands in its place, before Python complains of what comes with it."""
 
     @wraps(function)
-    def checked(setup: Setup, *args: P.args, **options: P.kwargs) -> T:
+    def checked(setup: Any, *args: Any, **options: Any) -> Any:
         if not isinstance(setup, Setup):
             raise TypeError(f"setup is a {type(setup).__name__}: expected Setup(world, policy, rows=…, horizon=…)")
         return function(setup, *args, **options)
 
-    return checked
+    return cast(Asks, checked)
 
 
 @of_a_setup
