@@ -93,9 +93,7 @@ class SEIR:
         """One day. action: (n,) int64."""
         check_choices(action, state.stage.shape, "whether each person stays at home")
         stage, out = state.stage, self._out(action)
-        sheds = site(
-            "sheds", _equal(stage, INFECTIOUS, among=None if out is self._everybody else out), out
-        )  # (n,) bool
+        sheds = site("sheds", _equal(stage, INFECTIOUS, among=None if out is self._everybody else out), out)  # (n,)
         pressure = self._pressure(sheds, state.pressure, draws)
         plain = type(draws) is Draws and draws.together and stage.is_cpu
         if plain and site.unwatched("hazard", "infected", "onset", "recovers"):
@@ -103,7 +101,7 @@ class SEIR:
         hazard = self.transmission * pressure.total.double() * out
         hazard = site("hazard", hazard, out, within=(0, math.inf))  # (n,) float64 a day
         well, exposed, ill = (_equal(stage, s) for s in (SUSCEPTIBLE, EXPOSED, INFECTIOUS))
-        infected = site("infected", draws.event("infected", hazard * well), well)  # (n,) bool
+        infected = site("infected", draws.event("infected", hazard * well), well)  # (n,)
         onset = site("onset", draws.bernoulli("onset", _within_a_day(self.onset_rate), among=exposed), exposed)
         recovers = site("recovers", draws.bernoulli("recovers", _within_a_day(self.recovery_rate), among=ill), ill)
         stage = stage + (infected | onset | recovers)  # each happens in one stage only, and leads to the next

@@ -153,7 +153,9 @@ def history_figure(history: History, *names: str) -> Figure:
         length = len(next(iter(parts.values())))
         every_step = length in (history.num_steps, history.num_steps + 1)
         label(ax, name, "step" if every_step else "record", next(iter(parts)) if len(parts) == 1 else name)
-        curves(ax, parts, np.arange(length)).get_legend().set_visible(len(parts) > 1)
+        legend = curves(ax, parts, np.arange(length)).get_legend()
+        if legend is not None and len(parts) == 1:
+            legend.remove()
     return figure_of(axes[0])
 
 
