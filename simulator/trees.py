@@ -187,3 +187,18 @@ def lend_history(history: Any) -> Any:
     history.__dict__["lent"] = lent
     history.__dict__["_by_time"] = lend(history._by_time, lent)
     return history
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Whether two arrays, or dicts of them, are the same to the bit."""
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(same_bits(a[k], b[k]) for k in a)
+    if isinstance(a, Tensor):
+        if not isinstance(b, Tensor) or (a.dtype, a.shape) != (b.dtype, b.shape):
+            return False
+        whole = torch.contiguous_format  # a row of a longer history, or a column kept once, is strided
+        left, right = (x.clone(memory_format=whole).flatten().view(torch.uint8) for x in (a, b))
+        return torch.equal(left, right)
+    if not isinstance(b, np.ndarray) or (a.dtype, a.shape) != (b.dtype, b.shape):
+        return False
+    return bool((a == b).all()) if a.dtype == object else a.tobytes() == b.tobytes()

@@ -4,11 +4,15 @@ from .columns import Ids, Name, id_column, number_column, read_columns, time_col
 from .frames import to_minari, to_pandas
 from .interactions import Interactions, load_interactions
 from .saving import load, save
+from .tables import by_seed, history_table, html_table
 
 __all__ = [
     "Ids",
     "Interactions",
     "Name",
+    "by_seed",
+    "history_table",
+    "html_table",
     "id_column",
     "load",
     "load_interactions",

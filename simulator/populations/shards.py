@@ -108,7 +108,7 @@ def _of_all(record: Record, shard: Shard) -> Record:
 
 @dataclass(frozen=True, eq=False)
 class _Reduced:
-    """What a Record makes of everybody's values."""
+    """The value that a Record makes of everybody's."""
 
     shard: Shard
     record: Record
