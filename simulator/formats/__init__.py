@@ -3,12 +3,15 @@
 from .columns import Ids, Name, id_column, number_column, read_columns, time_column
 from .frames import to_minari, to_pandas
 from .interactions import Interactions, load_interactions
+from .readers import from_minari, from_pandas
 from .saving import load, save
 
 __all__ = [
     "Ids",
     "Interactions",
     "Name",
+    "from_minari",
+    "from_pandas",
     "id_column",
     "load",
     "load_interactions",
