@@ -12,7 +12,15 @@ from .checks import (
     importance_weight,
     numbers,
 )
-from .estimate import Estimate, effective_size, estimate_of, over_positions, weighted
+from .estimate import (
+    Estimate,
+    effective_size,
+    estimate_of,
+    no_estimate,
+    over_positions,
+    weighted,
+    without_overlap,
+)
 
 
 def ips(
@@ -70,6 +78,8 @@ def dr(
     model = (evaluated * predicted).sum(1)
     wrong = reward - predicted.gather(1, action[:, None])[:, 0]
     correction = weighted(wrong[:, None], weight[:, None], self_normalised, None)
+    if correction.undefined:
+        return correction  # what is left is dm
     contributions = model + correction.contributions
     influence = model - model.mean() + correction.influence
     return estimate_of(contributions, influence, correction.effective_rounds, unit, skewed=not self_normalised)
@@ -150,6 +160,8 @@ def cascade_dr(
     weight = importance_weight(logged, evaluated, reward.shape)
     check_prefix("logged", logged)
     check_prefix("evaluated", evaluated)
+    if reason := without_overlap(weight):
+        return no_estimate(len(reward), reason)
     above = torch.nn.functional.pad(weight[:, :-1], (1, 0), value=1.0)  # the weight of what stands above a position
     expected = (distribution * predicted).sum(2)
     wrong = reward - predicted.gather(2, slate[..., None])[..., 0]
