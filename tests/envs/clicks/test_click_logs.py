@@ -158,7 +158,7 @@ def test_logs_that_count_items_otherwise_are_refused_and_read_by_the_models_name
     assert model.log_likelihood(log).isfinite().all()
     with pytest.raises(ValueError, match="column 'doc' is 'w' in row 0: expected one of the 3 ids given"):
         ClickLog.from_frame(TABLE.replace("y", "w"), **ROLES, item_ids=model.item_ids)
-    with pytest.raises(ValueError, match="num_items is 4: expected 3, as many as the log names"):
+    with pytest.raises(ValueError, match="num_items is 4: expected 3, as the log names them"):
         DBN.fit(ClickLog.from_frame(TABLE, **ROLES), num_items=4)
 
 
