@@ -39,6 +39,8 @@ def load_open_bandit(path: str | Path | None = None, policy: str = "random", cam
     """
     import pandas as pd
 
+    if not isinstance(path, str | Path | None):
+        raise TypeError(f"path is a {type(path).__name__}: expected the folder or wheel of the logs, or None")
     if policy not in ("random", "bts"):
         raise ValueError(f"policy is {policy!r}: expected 'random' or 'bts', the two that logged")
     if campaign not in ("all", "men", "women"):

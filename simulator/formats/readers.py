@@ -26,6 +26,8 @@ def from_pandas(frame: "pandas.DataFrame", *, seed: int = 0, scenario: str = "lo
     as their bits. Raises ValueError, naming id and step, for gaps, repeats, missing cells and vectors of several
     lengths.
     """
+    if not hasattr(frame, "iloc"):
+        raise TypeError(f"the table is a {type(frame).__name__}: expected a pandas.DataFrame")
     absent = [
         name for name in NEEDED if not any(c == name or c.startswith(f"{name}.") for c in map(str, frame.columns))
     ]
@@ -85,6 +87,8 @@ def from_minari(dataset: Any, *, infos: Sequence[str] = ()) -> History:
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError("Minari is not installed: run `pip install 'ethogram[minari]'`") from error
         dataset = minari.load_dataset(dataset)
+    if not hasattr(dataset, "iterate_episodes"):
+        raise TypeError(f"dataset is a {type(dataset).__name__}: expected a MinariDataset, or the id of one")
     episodes = list(dataset.iterate_episodes())
     if not episodes:
         raise ValueError(f"{dataset} has no episodes: expected at least one")

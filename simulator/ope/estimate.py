@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from statistics import NormalDist
 
 import torch
 from torch import Tensor
+
+from .checks import as_tensor
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -117,6 +120,7 @@ def estimate_of(
 ) -> Estimate:
     """The mean of the contributions; ``unit`` (rounds,) says which influences belong together (a user's, say)."""
     if unit is not None:
+        unit = as_tensor("unit", unit, device=influence.device)
         if unit.dtype != torch.int64 or unit.shape != influence.shape:
             raise ValueError(f"unit is {unit.dtype} {tuple(unit.shape)}: expected int64 {tuple(influence.shape)}")
         units, index = unit.unique(return_inverse=True)  # type: ignore[no-untyped-call]
@@ -134,6 +138,6 @@ def effective_size(weight: Tensor) -> float:
 
 
 def _quantile(level: float) -> float:
-    if not 0 < level < 1:
+    if not isinstance(level, Real) or not 0 < level < 1:
         raise ValueError(f"level is {level}: expected a number between 0 and 1, such as 0.95")
     return NormalDist().inv_cdf((1 + level) / 2)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from .checks import (
+    as_tensor,
     check_actions,
     check_distribution,
     check_finite,
@@ -184,7 +185,13 @@ def cascade_model(
     )
     check_rewards(reward, 2)
     check_distribution("distribution", distribution, 3)
-    num_items, contexts = distribution.shape[2], int(context.max()) + 1
+    num_items = distribution.shape[2]
+    context = as_tensor("context", context, device=reward.device)
+    if context.dtype != torch.int64 or context.shape != reward.shape[:1] or int(context.min()) < 0:
+        raise ValueError(
+            f"context is {context.dtype} {tuple(context.shape)}: expected int64 ({len(reward)},), numbers from 0"
+        )
+    contexts = int(context.max()) + 1
     slate = check_actions(slate, reward.shape, num_items)
     weight = importance_weight(logged, evaluated, reward.shape)
     table = reward.new_zeros(reward.shape[1], contexts, num_items)

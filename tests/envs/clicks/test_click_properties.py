@@ -83,7 +83,7 @@ def test_probabilities_equal_enumeration_whatever_is_certain_or_impossible(data,
 
 @st.composite
 def logs(draw):
-    """(a log, its number of states, of items): no clicks, all clicks or any, lists of any length, one of them or more."""
+    """(a log, its number of states, of items): no clicks, all clicks or any, lists of any length, one or more."""
     states, items = draw(st.integers(1, 2)), draw(st.integers(1, 4))
     m, n = draw(st.integers(1, min(items, 3))), draw(st.integers(1, 6))
     shown = torch.tensor([draw(slates(items, m)) for _ in range(n)])
@@ -142,9 +142,8 @@ def test_closed_forms_equal_plain_loops(instance, prior):
 
     everywhere = rate(cells["clicked"], cells["shown"])
     assert torch.allclose(DocumentCTR.fit(log, states, items, prior=prior).attraction, everywhere)
-    assert torch.allclose(
-        CascadeModel.fit(log, states, items, prior=prior).attraction, rate(cells["hit"], cells["seen"])
-    )
+    to_first_click = rate(cells["hit"], cells["seen"])
+    assert torch.allclose(CascadeModel.fit(log, states, items, prior=prior).attraction, to_first_click)
     sdbn, dcm = SDBN.fit(log, states, items, prior=prior), DCM.fit(log, states, items, prior=prior)
     assert torch.allclose(sdbn.attraction, rate(cells["taken"], cells["looked"]))
     assert torch.allclose(dcm.attraction, sdbn.attraction)
@@ -153,12 +152,8 @@ def test_closed_forms_equal_plain_loops(instance, prior):
     assert torch.allclose(dcm.continuation, going_on)
     assert RCM.fit(log, prior=prior).rate == pytest.approx((hits + prior) / (total + 2 * prior))
     stop = torch.full_like(log.state, log.length)
-    for one, other in zip(
-        counts._count_items_compiled(log, stop, states, items),
-        counts._count_items_torch(log, stop, states, items),
-        strict=True,
-    ):
-        assert torch.equal(one, other)
+    both = (f(log, stop, states, items) for f in (counts._count_items_compiled, counts._count_items_torch))
+    assert all(torch.equal(one, other) for one, other in zip(*both, strict=True))
 
 
 @settings(max_examples=100, deadline=None)

@@ -190,3 +190,35 @@ def test_one_overlapping_round_is_a_number_and_no_clicks_are_zero_without_an_err
     nothing = ope.ips(torch.zeros(4), HALF[:, 0], evaluated)
     assert (nothing.value, nothing.undefined) == (0, "")
     assert math.isnan(nothing.stderr)
+
+
+def cascade_model(context):
+    half = [[0.5, 0.5]]
+    return ope.cascade_model([[1, 0]], [[0, 1]], context, half, half, [half * 2])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ope.ips(None, [0.5], [0.5]), "reward is a NoneType: expected a tensor, an array or a list of numbers"),
+        (lambda: ope.ips(["a"], [0.5], [0.5]), "reward is a list: expected"),
+        (lambda: ope.rips([[1, 0], [1]], [[0.5, 0.5]], [[0.5, 0.5]]), "reward is a list: expected"),
+        (lambda: ope.ips([1, 0], [0.5, 0.5], [0.5, 0.5], unit=["a", "b"]), "unit is a list: expected"),
+        (lambda: ope.dr([1.0], ["a"], [0.5], [[1.0]], [[1.0]]), "items shown is a list: expected"),
+        (lambda: ope.rounds(None), "history is a NoneType: expected a History"),
+        (lambda: ope.session_prefix("x"), "propensity is a str: expected"),
+        (lambda: ope.ips([1, 0], [0.5, 0.5], [0.5, 0.5]).interval("x"), "level is x: expected a number between"),
+        (lambda: cascade_model([-1]), r"context is torch.int64 \(1,\): expected int64 \(1,\), numbers from 0"),
+        (lambda: cascade_model([0, 0]), r"context is torch.int64 \(2,\)"),
+        (lambda: cascade_model([0.5]), r"context is torch.float"),
+    ],
+)
+def test_wrong_arguments_are_named_with_what_was_expected(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()
+
+
+def test_lists_are_units_and_contexts():
+    assert cascade_model([0]).shape == (2, 1, 2)
+    one = ope.ips([1, 0, 1], [0.5] * 3, [0.5] * 3, unit=[0, 0, 1])
+    assert one.stderr == ope.ips([1, 0, 1], [0.5] * 3, [0.5] * 3, unit=torch.tensor([0, 0, 1])).stderr
