@@ -23,7 +23,7 @@ class SB3VecEnv(VecEnv):
 
     Its semantics: a row that ends starts again in the same step, its last observation is in
     ``infos[i]["terminal_observation"]``, and ``infos[i]["TimeLimit.truncated"]`` says whether only time ran out.
-    Both keys are there where a row has ended; other infos are empty.
+    Both keys are there where a row has ended; besides them a row's info is the environment's.
     """
 
     def __init__(self, envs: VectorEnv[Any, Any, Any]) -> None:
@@ -52,8 +52,13 @@ class SB3VecEnv(VecEnv):
         """Observations, rewards (num_envs,) float32, dones (num_envs,) bool, infos."""
         observation, reward, terminated, truncated, final = self.envs.step(self._actions)
         done = terminated | truncated
+        told = {name: values for name, values in final.items() if f"_{name}" in final and not name.startswith("final_")}
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for name, values in told.items():
+            for info, value in zip(infos, values, strict=True):
+                info[name] = value
         for i in done.nonzero()[0]:
+            infos[i] = {name: final["final_info"][name][i] for name in told}  # of the end, not of the next start
             infos[i]["terminal_observation"] = final["final_obs"][i]
             infos[i]["TimeLimit.truncated"] = bool(truncated[i] and not terminated[i])
         return observation, reward, done, infos
@@ -81,8 +86,9 @@ class SB3VecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
     def get_images(self) -> Sequence[Any]:
-        """There is nothing to render."""
-        return [None] * self.num_envs
+        """A picture of each row, where the environments have ``render_mode="rgb_array"``; else None each."""
+        pictures = self.envs.render() if self.envs.render_mode == "rgb_array" else None
+        return [None] * self.num_envs if pictures is None else list(pictures)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +96,8 @@ class SB3Policy:
     """A trained Stable-Baselines3 model as a policy.
 
     model: any of its algorithms (PPO, A2C, DQN, …), trained on the world's observations.
-    slates: the world's ``Slates`` where the model was trained on their flat encoding; its actions are then decoded.
+    slates: the world's ``Slates`` where the model was trained on an encoding of them, ``flat=True`` (MultiDiscrete) or
+        ``discrete=True`` (Discrete); its actions are then decoded.
     deterministic: the model's best action. False samples the model's distribution with keyed draws (Discrete and
         MultiDiscrete actions only), so that a run repeats whatever PyTorch's global generator does.
 
@@ -107,7 +114,8 @@ class SB3Policy:
         seen = map_column(lambda leaf: leaf.cpu().numpy(), observation)
         action = self.model.predict(seen, deterministic=True)[0] if self.deterministic else self._sample(seen, draws)
         if self.slates is not None:
-            action = self.slates.unflatten(action)
+            discrete = isinstance(self.model.action_space, gymnasium.spaces.Discrete)
+            action = self.slates.every()[action] if discrete else self.slates.unflatten(action)
         else:
             action = action.astype(self.model.action_space.dtype, copy=False)  # networks' digits are int64
         return torch.from_numpy(action).to(draws.ids.device)

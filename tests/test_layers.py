@@ -61,8 +61,10 @@ def imports_of(path: Path) -> Iterator[Import]:
             above = package[: len(package) + 1 - node.level] if node.level else []
             module = ".".join([*above, *filter(None, [node.module])])
             names, written = tuple(alias.name for alias in node.names), "." * node.level + (node.module or "")
-            for name in names:  # ``from package import module`` is an import of the module
-                if (ROOT / "/".join(module.split(".")[1:]) / f"{name}.py").exists() and module.startswith("ethogram"):
+            inside = ROOT / "/".join(module.split(".")[1:])
+            for name in names:  # ``from package import module`` is an import of the module, or of the folder
+                ours = (inside / f"{name}.py").exists() or (inside / name / "__init__.py").exists()
+                if ours and module.startswith("ethogram"):
                     yield Import(file, node.lineno, f"{module}.{name}", (), written, on_load)
                 else:
                     yield Import(file, node.lineno, module, (name,), written, on_load)
@@ -216,7 +218,8 @@ def test_optional_libraries_are_imported_where_they_are_used():
 def test_every_folder_is_packed():
     """One that is not named in pyproject.toml imports well when editable, and is missing from the wheel."""
     named = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
-    assert sorted(named) == sorted({"ethogram." + folder(str(p.relative_to(ROOT))).replace("/", ".") for p in FILES})
+    folders = {"ethogram." + folder(str(p.relative_to(ROOT))).replace("/", ".") for p in FILES}
+    assert sorted(named) == sorted({"ethogram", "ethogram.examples", *folders})
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -1,17 +1,27 @@
 """The maker of the id ``ethogram/Adoption-v0``."""
 
+from typing import Any
+
+from ethogram.simulator.gym import Counts
 from ethogram.simulator.networks import small_world
 from ethogram.simulator.populations import Everybody
 
-from .adoption import Adoption
+from .adoption import Adopters, Adoption
 
 
-def adoption(num_people: int = 1000, horizon: int = 100, world: Adoption | None = None) -> tuple[Everybody, int]:
-    """``ethogram/Adoption-v0``: everybody's seat; a nudge in log-odds for each person and day; (world, horizon).
+def adoption(
+    num_people: int = 1000, horizon: int = 100, world: Adoption | None = None
+) -> tuple[Everybody, int, Counts]:
+    """``ethogram/Adoption-v0``: everybody's seat; a nudge in log-odds for each person and day; (world, horizon, view).
 
     num_people: of a small world (degree 6, a tenth rewired), if no world is given. horizon: days.
     """
     world = Adoption(small_world(num_people, 6, 0.1)) if world is None else world
     if not isinstance(world, Adoption):
         raise TypeError(f"world is a {type(world).__name__}: expected an Adoption")
-    return Everybody(world, world.contacts.num_people), horizon
+    n = world.contacts.num_people
+    return Everybody(world, n), horizon, Counts(_counted, n, "day")
+
+
+def _counted(state: Adopters) -> dict[str, Any]:
+    return {"adopted": state.adopted.sum(1).cpu().numpy()}

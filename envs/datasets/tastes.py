@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ethogram.simulator import checked_seed
+
 
 def profiles(starts: Tensor, features: Tensor, memory: float) -> tuple[Tensor, Tensor, Tensor]:
     """(R, G) profile before each event, (R, G) after it, and (G,) the one that users begin with.
@@ -30,7 +32,7 @@ def profiles(starts: Tensor, features: Tensor, memory: float) -> tuple[Tensor, T
 def cluster(profiles: Tensor, num_clusters: int, seed: int, sweeps: int = 50, sample: int = 20_000) -> Tensor:
     """(S, G) centres by k-means++ and Lloyd's sweeps, on at most ``sample`` points evenly spaced."""
     points = profiles[:: -(-len(profiles) // sample)].numpy()
-    chance = np.random.default_rng(seed)
+    chance = np.random.default_rng(checked_seed(seed))
     centres = points[chance.integers(len(points))][None]
     distance = np.square(points - centres).sum(1)  # of each point from the nearest centre
     while len(centres) < num_clusters:

@@ -17,6 +17,7 @@ from ethogram.simulator import (
     Policy,
     Sites,
     Transition,
+    ask,
     nothing_yet,
     steps_remembered,
     thresholds,
@@ -50,6 +51,7 @@ class CascadingSession:
 
     Sites: "attraction" (n, m) float64, probability that an item attracts if examined; "clicks" (n, m) bool, with
     ``user`` only; "click" (n,) int64, position clicked, m for none; "state" (n,) int64, where the user goes.
+    Tells: "clicked_item" (n,) int64, -1 for none.
     Draws: whether an item attracts is drawn for (user, item, step), whatever its position.
     """
 
@@ -91,6 +93,7 @@ class CascadingSession:
     def reset(self, draws: Draws, site: Sites) -> tuple[Any, Tensor]:
         """All users in the initial state."""
         state = torch.full_like(draws.ids, self.mdp.initial)
+        site.tell("clicked_item", torch.full_like(state, -1))
         if not self._remembered:
             return state, state
         slate = torch.zeros(len(state), self.mdp.length, dtype=torch.int64, device=state.device)
@@ -113,7 +116,7 @@ class CascadingSession:
             seen = {"state": state, "slate": slate, "attraction": attraction}
             present = None if memory is None else memory.seeing(seen)
             before = nothing_yet(draws) if present is None else present.history(draws)
-            clicks = site("clicks", self.user.act(seen, before, draws.scoped("user")))  # (n, m) bool
+            clicks = site("clicks", ask(self.user, seen, before, draws.scoped("user")))  # (n, m) bool
             _check_clicks(clicks, slate)
             memory = None if present is None else present.after(clicks)
             click = length - 1 - first_true(clicks.flip(1))  # the last; -1 for none
@@ -121,6 +124,7 @@ class CascadingSession:
         click = site("click", click)  # (n,) position, m for none
         _check("click", click, 0, length)
         outcome = clicked_rows(state, slate, click, items)  # (n,) row of the (s, a) tables
+        site.tell("clicked_item", _item(outcome, items))
         after = site("state", draws.inverse_cdf("state", self._cumulative, outcome))  # (n,)
         _check("state", after, 0, self.mdp.num_states - 1)
         state = after if memory is None else Visit(after, memory)
@@ -140,6 +144,7 @@ class CascadingSession:
         unseen = site.unwatched("attraction", "click", "state")
         after, reward = np.empty(rows, np.int64), np.empty(rows, np.float32)
         click = np.empty(0 if unseen else rows, np.int64)
+        item = np.empty(0 if site.told is None else rows, np.int64)
         good = kernels.session_step(
             *draws.keyed("attracted"),
             *draws.keyed("state"),
@@ -149,12 +154,15 @@ class CascadingSession:
             after,
             reward,
             click,
+            item,
         )
         if not good:
             check_slates(slate, rows, self.mdp.num_items, length)
+        site.tell("clicked_item", item)
         moved = torch.from_numpy(after)
         if not unseen:
-            site("attraction", lookup(self._attraction, state, slate))
+            if not site.unwatched("attraction"):
+                site("attraction", lookup(self._attraction, state, slate))
             site("click", torch.from_numpy(click))
             site("state", moved)
         never = torch.from_numpy(np.zeros(rows, np.bool_))
@@ -179,6 +187,12 @@ class CascadingSession:
         examined = (position <= click) & (slates >= 0) & history.valid[..., None]
         after = history.observation[:, 1:]
         return {"attracted": (position == click, examined), "state": (after, history.valid)}
+
+
+def _item(outcome: Tensor, items: int) -> Tensor:
+    """(n,) int64 the item of rows of the (s, a) tables, -1 where nothing was clicked."""
+    item = outcome % (items + 1)
+    return item.where(item < items, -1)
 
 
 def _check(name: str, value: Tensor, low: int, high: int) -> None:

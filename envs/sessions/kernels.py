@@ -67,17 +67,19 @@ def session_step(
     after: Array,
     received: Array,
     position: Array,
+    chosen: Array,
 ) -> bool:
     """A whole step of ``CascadingSession``, where nobody changes what lies in between.
 
     Keys and ids are those of ``draws.keyed``. attraction (S (N + 1),), cumulative (S (N + 1), S): uint32, thresholds
     of the draws (``draws.thresholds``), by which the comparisons are those of the readable step. reward (S (N + 1),).
-    Writes the next state ``after``, the reward ``received``, and into ``position`` where the click was, unless it has
-    no entries; returns whether all slates may be good (False is certain).
+    Writes the next state ``after``, the reward ``received``, and, unless they have no entries, into ``position`` where
+    the click was and into ``chosen`` what was clicked, -1 for nothing; returns whether all slates may be good (False is
+    certain).
     """
     n, length, last = slate.shape[0], slate.shape[1], cumulative.shape[1] - 1
     items = np.int64(attraction.shape[0] // (last + 1) - 1)
-    good, tell = True, position.shape[0] > 0
+    good, tell, name = True, position.shape[0] > 0, chosen.shape[0] > 0
     for i in range(n):
         row = mix(attracted_key + np.uint64(attracted_ids[i]) * _INCREMENT)
         first, clicked, click, seen, shown = state[i] * (items + 1), items, length, np.uint64(0), False
@@ -97,6 +99,8 @@ def session_step(
         good &= shown
         if tell:
             position[i] = click
+        if name:
+            chosen[i] = clicked if clicked < items else -1
         after[i] = first + clicked
     for i in range(n):
         outcome = after[i]

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from itertools import permutations
+from math import perm
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from torch import Tensor
 
 from . import kernels
 
+MOST_NUMBERED = 10_000  # slates in one Discrete: a learner must try each
+
 
 class Slates(Space[Any]):
     """Ordered lists of 1 to ``length`` distinct items out of ``num_items``.
@@ -19,6 +23,8 @@ class Slates(Space[Any]):
     An element is an int64 array of shape (length,): items between 0 and num_items - 1, then -1 for each position
     left empty. With ``rows`` it is the batch of so many, (rows, length), as Gymnasium's vector tools make it.
     """
+
+    judged_by_world = True  # sessions refuse what is no slate, so that shells need not look twice
 
     def __init__(
         self,
@@ -72,6 +78,24 @@ class Slates(Space[Any]):
     def __repr__(self) -> str:
         rows = "" if self.rows is None else f", rows={self.rows}"
         return f"Slates({self.num_items}, {self.length}{rows})"
+
+    def __str__(self) -> str:
+        """With the way out: an algorithm that does not know the space prints it in its error."""
+        return f"{self!r} (make the environment with flat=True for MultiDiscrete actions, discrete=True for Discrete)"
+
+    def every(self) -> np.ndarray[Any, Any]:
+        """All K slates, (K, length) int64, the shorter first and then in order; ValueError where K > MOST_NUMBERED."""
+        count = sum(perm(self.num_items, k) for k in range(1, self.length + 1))
+        if count > MOST_NUMBERED:
+            raise ValueError(
+                f"{self!r} has {count:,} lists: expected at most {MOST_NUMBERED:,} to number; use fewer items or "
+                "shorter lists, or the MultiDiscrete encoding (flat=True)"
+            )
+        empty = (-1,) * self.length
+        lists = [
+            (*some, *empty[k:]) for k in range(1, self.length + 1) for some in permutations(range(self.num_items), k)
+        ]
+        return np.array(lists, np.int64)
 
     @property
     def flat(self) -> spaces.MultiDiscrete:

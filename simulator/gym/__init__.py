@@ -8,12 +8,25 @@ their episodes end, and an episode seen in Gymnasium can be played again, record
 
 Rows are moved by one call of the world, wherever each is in its episode (``batch.py``). Actions are copied as they come
 in and what goes out is a copy, so that neither side can change what the other holds.
-``info`` is empty but for what Gymnasium itself asks for.
+``info`` holds what a ``View`` of the world tells, under the same names at every step and reset; ``render()`` draws it.
 """
 
 from .convert import checked_space, first_row, stack, to_numpy
 from .env import WorldEnv, episode_ids
 from .foreign import FromGym
 from .vector import WorldVectorEnv
+from .view import Counts, View, count_values
 
-__all__ = ["FromGym", "WorldEnv", "WorldVectorEnv", "checked_space", "episode_ids", "first_row", "stack", "to_numpy"]
+__all__ = [
+    "Counts",
+    "FromGym",
+    "View",
+    "WorldEnv",
+    "WorldVectorEnv",
+    "checked_space",
+    "count_values",
+    "episode_ids",
+    "first_row",
+    "stack",
+    "to_numpy",
+]

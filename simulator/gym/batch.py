@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ..draws import Draws
 from ..run import Run
-from ..sites import Sites
 from ..trees import concatenate, leaves_of, rebuild
 from ..world import World
 from .convert import Array, without_gradients
+from .view import Infos, View, listening
 
 
 class Batch(Run):
@@ -21,17 +21,19 @@ class Batch(Run):
 
     The step of ``draws`` is an int while all rows are at one step of their episodes, (n,) int64 while they are not;
     the world is called once for all in both cases. outcome: reward (n,) float32, terminated and truncated (n,) bool of
-    the last step, arrays to hand out. done: (n,) bool array, whose episode is over; any_done: whether there is one.
+    the last step, arrays to hand out. info: what the view makes of it. done: (n,) bool array, whose episode is over;
+    any_done: whether there is one.
     """
 
     outcome: tuple[Array, Array, Array]
+    info: Infos
     done: Array
     any_done: bool
 
-    def __init__(self, world: World, horizon: int, ids: Tensor) -> None:
-        """The first state of episodes; ids: (n,) int64, theirs."""
-        super().__init__(world, Draws(0, ids, scope="world"), Sites())
-        self.horizon = horizon
+    def __init__(self, world: World, horizon: int, ids: Tensor, view: View) -> None:
+        """The first state of episodes; ids: (n,) int64, theirs, on the device to run on."""
+        super().__init__(world, Draws(0, ids, scope="world"), listening())
+        self.horizon, self.view = horizon, view
         self.restart(ids)
 
     def restart(self, ids: Tensor, places: Array | None = None) -> None:
@@ -39,8 +41,12 @@ class Batch(Run):
         if places is None:
             without_gradients(self.begin, Draws(0, ids, scope="world"))
             self._end_nowhere()
+            self.info = self.view.info(self)
             return
         fresh = self._begun(ids)
+        self.info = {name: values.copy() for name, values in self.info.items()}
+        for name, values in self.view.info(fresh).items():
+            self.info[name][places] = values
         order = np.arange(self._rows)
         order[places] = np.arange(self._rows, self._rows + len(places))
         self._weave((self.state, self.observation), fresh, order)
@@ -52,6 +58,7 @@ class Batch(Run):
     def move(self, action: Any) -> None:
         """One step of every row, none of which may be done."""
         without_gradients(self.advance, action)
+        self.info = self.view.info(self)
 
     def move_and_restart(self, action: Any, going: Array, next_ids: Callable[[], Tensor]) -> None:
         """One step of some rows, and other episodes in the places of all others.
@@ -68,18 +75,24 @@ class Batch(Run):
         self._place(steps, fresh, places)
         self._end_nowhere()
         self.outcome[0][going] = part.outcome[0]
+        begun = self.view.info(fresh)
+        self.info = {name: np.concatenate((values, begun[name]))[order] for name, values in part.info.items()}
         if part.any_done:
             for whole, of_part in zip((*self.outcome[1:], self.done), (*part.outcome[1:], part.done), strict=True):
                 whole[going] = of_part
         self.any_done, self._checked = part.any_done, True
 
     def _end(self, terminated: Tensor) -> None:
-        step, ended = self.draws.step, terminated.numpy().copy()
-        late = (step.numpy() if isinstance(step, Tensor) else step) + 1 >= self.horizon
-        truncated = np.zeros(self._rows, np.bool_) if late is False else late & ~ended
-        self.terminated, self.done = terminated, ended | truncated
-        self.any_done = bool(np.count_nonzero(self.done))
-        self.outcome = self.reward.numpy().copy(), ended, truncated
+        step, ended = self.draws.step, _here(terminated).copy()
+        if isinstance(step, Tensor):
+            truncated = (_here(step) + 1 >= self.horizon) & ~ended
+            self.done = ended | truncated
+        else:
+            late = step + 1 >= self.horizon
+            truncated = ~ended if late else np.zeros(self._rows, np.bool_)
+            self.done = np.ones(self._rows, np.bool_) if late else ended.copy()
+        self.terminated, self.any_done = terminated, bool(np.count_nonzero(self.done))
+        self.outcome = _here(self.reward).copy(), ended, truncated
 
     def _end_nowhere(self) -> None:
         n = self._rows
@@ -100,20 +113,27 @@ class Batch(Run):
             part.state = _mapped(partial(_taken, rows=torch.from_numpy(rows), n=self._rows), self.state)
         except (TypeError, ValueError) as error:
             raise self._refusal(error) from error
-        part.draws, part._rows = _drawing(self.draws.ids.numpy()[rows], self._steps()[rows]), len(rows)
+        part.draws, part._rows = self._drawing(_here(self.draws.ids)[rows], self._steps()[rows]), len(rows)
         self.site.step = part.draws.step
         return part
 
     def _steps(self) -> Array:
         step = self.draws.step
-        return step.numpy() if isinstance(step, Tensor) else np.full(self._rows, step)
+        return _here(step) if isinstance(step, Tensor) else np.full(self._rows, step)
 
     def _place(self, steps: Array, fresh: Run, places: Array) -> None:
         """Draws at these steps, but for the fresh rows."""
-        ids, steps = self.draws.ids.numpy().copy(), steps.copy()
-        ids[places], steps[places] = fresh.draws.ids.numpy(), 0
-        self.draws = _drawing(ids, steps)
+        ids, steps = _here(self.draws.ids).copy(), steps.copy()
+        ids[places], steps[places] = _here(fresh.draws.ids), 0
+        self.draws = self._drawing(ids, steps)
         self.site.step = self.draws.step
+
+    def _drawing(self, ids: Array, steps: Array) -> Draws:
+        """Draws of rows at steps, (n,) int64 each; an int if all are the same."""
+        first, device = steps[0], self.draws.ids.device
+        same = first == steps[-1] and bool((steps == first).all())
+        step = int(first) if same else torch.from_numpy(steps).to(device)
+        return Draws(0, torch.from_numpy(ids).to(device), step, "world")
 
     def _weave(self, old: tuple[Any, Any], fresh: Run, order: Array) -> None:
         """State and observation: row i is row ``order[i]`` of the old ones followed by the fresh."""
@@ -131,11 +151,9 @@ class Batch(Run):
         )
 
 
-def _drawing(ids: Array, steps: Array) -> Draws:
-    """Draws of rows at steps, (n,) int64 each; an int if all are the same."""
-    first = steps[0]
-    same = first == steps[-1] and bool((steps == first).all())
-    return Draws(0, torch.from_numpy(ids), int(first) if same else torch.from_numpy(steps), "world")
+def _here(tensor: Tensor) -> Array:
+    """As an array, in main memory."""
+    return tensor.numpy() if tensor.is_cpu else tensor.cpu().numpy()
 
 
 def _mapped(function: Any, *trees: Any) -> Any:

@@ -1,14 +1,17 @@
 """Spaces and columns: NumPy to torch and back."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from copy import copy
+from typing import Any, NoReturn, cast
 
 import numpy as np
 import torch
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from torch import Tensor
 
 from ..history import Column
+from . import kernels
 
 Array = np.ndarray[Any, Any]
 
@@ -33,7 +36,7 @@ def to_numpy(column: Any) -> Any:
 
 
 def _shown(column: Tensor) -> Array:
-    return (column.detach() if column.requires_grad else column).numpy()
+    return column.numpy() if column.is_cpu and not column.requires_grad else column.numpy(force=True)
 
 
 def first_row(column: Any) -> Any:
@@ -52,54 +55,126 @@ def rows_of(space: spaces.Space[Any], column: Any, rows: Array) -> list[Any]:
     return list(_shown(column)[rows] if isinstance(column, Tensor) else column[rows])
 
 
-def to_torch(space: spaces.Space[Any], value: Any, batch: tuple[int, ...], rows: Array | None = None) -> Any:
-    """An action of Gymnasium's, batched (n,) or single (), as a column, which shares no memory with it.
+class Actions:
+    """Actions of a space as Gymnasium gives them, made columns; what is not of the space is refused.
 
-    rows: (k,) int64 positions, if only those are wanted.
+    A space of one's own is asked whether it contains them, unless it says ``judged_by_world``: that the worlds that
+    have it refuse what is none.
     """
-    if isinstance(space, spaces.Dict):
-        if not isinstance(value, dict) or value.keys() != space.keys():
-            raise ValueError(f"action is {value!r}: expected a dict with keys {sorted(space.keys())}")
-        return {key: to_torch(part, value[key], batch, rows) for key, part in space.items()}
-    if isinstance(space, spaces.Text):
-        text = np.array(value if batch else [value], dtype=object)
-        return text if rows is None else text[rows]
-    array, dtype = np.asarray(value), space.dtype
-    shape = (*batch, *(space.shape or ()))
-    if array.shape != shape or (array.dtype != dtype and not np.can_cast(array.dtype, dtype or array, "same_kind")):
-        raise ValueError(
-            f"action is {array.dtype} {array.shape}: expected {dtype} {shape}"
-            f"{', one a row' if batch else ''}, an element of {space}"
-        )
-    if rows is not None:
-        array = array[rows]
-    return torch.from_numpy(np.array(array if batch else array[None], dtype, order="C"))
+
+    def __init__(self, space: spaces.Space[Any], device: Any = None) -> None:
+        """space: of one row. device: of the columns."""
+        self.space, self.device = space, device
+        self.parts = {k: Actions(part, device) for k, part in space.items()} if isinstance(space, spaces.Dict) else None
+        self.shape, self.dtype = tuple(space.shape or ()), space.dtype
+        self.text, self.bounds = is_text(space), None if self.parts else _bounds(space)
+        self.asked = self.bounds is None and not getattr(space, "judged_by_world", False)
+
+    def __call__(self, value: Any, batch: tuple[int, ...], rows: Array | None = None) -> Any:
+        """Actions, batched (n,) or single (), as a column, which shares no memory with them.
+
+        rows: (k,) int64 positions, if only those are wanted, and looked at.
+        """
+        if self.parts is not None:
+            if not isinstance(value, dict) or value.keys() != self.parts.keys():
+                raise ValueError(f"action is {value!r}: expected a dict with keys {sorted(self.parts)}")
+            return {key: part(value[key], batch, rows) for key, part in self.parts.items()}
+        if self.text:
+            text = np.array(value if batch else [value], dtype=object)
+            return self._contained(text if rows is None else text[rows], rows)
+        array, dtype = np.asarray(value), self.dtype
+        if array.shape != (*batch, *self.shape) or (
+            array.dtype != dtype and not np.can_cast(array.dtype, dtype or array, "same_kind")
+        ):
+            raise ValueError(
+                f"action is {array.dtype} {array.shape}: expected {dtype} {(*batch, *self.shape)}"
+                f"{', one a row' if batch else ''}, an element of {self.space!r}"
+            )
+        given = array if rows is None else array[rows]
+        array = np.array(given if batch else given[None], dtype, order="C")
+        if self.bounds is not None:
+            # an integer is looked at before it is cast, which could wrap it; a float after, which could round it
+            exact = array if array.dtype.kind == "f" else given
+            if (place := kernels.first_outside(exact.reshape(-1), *self.bounds)) >= 0:
+                row, part = divmod(place, len(self.bounds[0]))
+                at = f" at {[int(k) for k in np.unravel_index(part, self.shape)]}" if self.shape else ""
+                self._refuse(f"{exact.reshape(-1)[place]}{at}", row, rows)
+        elif self.asked:
+            self._contained(array, rows)
+        column = torch.from_numpy(array)
+        return column if self.device is None else column.to(self.device)
+
+    def _contained(self, column: Array, rows: Array | None) -> Array:
+        for i, one in enumerate(column):
+            if not self.space.contains(one):
+                self._refuse(str(one), i, rows)
+        return column
+
+    def _refuse(self, what: str, row: int, rows: Array | None) -> NoReturn:
+        row = row if rows is None else int(rows[row])
+        raise ValueError(f"action of row {row} is {what}: expected an element of {self.space!r}")
+
+
+def _bounds(space: spaces.Space[Any]) -> tuple[Array, Array] | None:
+    """The lowest and the highest of each number of an element, (k,) of the space's type; None for other spaces."""
+    if isinstance(space, spaces.Box):
+        low, high = space.low, space.high
+    elif isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        first, count = (space.start, space.n) if isinstance(space, spaces.Discrete) else (space.start, space.nvec)
+        low, high = np.asarray(first), np.asarray(first + (count - 1))
+    elif isinstance(space, spaces.MultiBinary):
+        low, high = np.zeros(space.shape), np.ones(space.shape)
+    else:
+        return None
+    return low.astype(space.dtype).reshape(-1), high.astype(space.dtype).reshape(-1)
+
+
+def is_text(space: spaces.Space[Any]) -> bool:
+    """Whether elements are text: of Gymnasium's Text, or of a space of one's own whose dtype is str."""
+    return isinstance(space, spaces.Text) or (space.dtype is not None and np.dtype(space.dtype).kind == "U")
 
 
 def checked_space(space: spaces.Space[Any], role: str) -> spaces.Space[Any]:
     """The space, if its elements can be columns; ValueError otherwise."""
-    parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
-    for part in parts:
-        if isinstance(part, spaces.Dict):
+    if isinstance(space, spaces.Dict):
+        for part in space.spaces.values():
             checked_space(part, role)
-        elif isinstance(part, spaces.Tuple | spaces.Sequence | spaces.Graph | spaces.OneOf):
-            raise ValueError(f"{role} space holds {part}: expected arrays, Text, or a Dict of them; name the parts")
+    elif not isinstance(space, spaces.Space):
+        raise ValueError(f"{role} space is a {type(space).__name__}: expected a gymnasium.Space")
+    elif not is_text(space) and (space.dtype is None or space.shape is None):
+        raise ValueError(f"{role} space holds {space}: expected arrays, text, or a Dict of them; name the parts")
     return space
 
 
-def checked_horizon(horizon: int) -> int:
+def checked_horizon(horizon: Any, name: str = "horizon") -> int:
     """The horizon, if it is a number of steps; ValueError otherwise."""
-    if not isinstance(horizon, int | np.integer) or horizon < 1:
-        raise ValueError(f"horizon is {horizon!r}: expected an int, at least 1 step")
-    return horizon
+    if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or horizon < 1:
+        raise ValueError(f"{name} is {horizon!r}: expected an int, at least 1 step")
+    return int(horizon)
 
 
-def checked_seeds(seeds: Sequence[int]) -> Tensor:
-    """Seeds as (n,) int64; ValueError for one out of range."""
-    for seed in seeds:
-        if not 0 <= seed < 2**63:
-            raise ValueError(f"seed is {seed}: expected an int between 0 and 2**63 - 1")
-    return torch.tensor(seeds, dtype=torch.int64)
+def checked_mode(render_mode: str | None) -> str | None:
+    """The render mode, if it is one; ValueError otherwise."""
+    if render_mode not in (None, "rgb_array"):
+        raise ValueError(f"render_mode is {render_mode!r}: expected None or 'rgb_array'")
+    return render_mode
+
+
+def stating_horizon(spec: EnvSpec | None, horizon: int) -> EnvSpec | None:
+    """The spec, with the horizon as its ``max_episode_steps``: whoever reads specs learns when episodes end."""
+    spec = copy(spec)
+    if spec is not None:
+        spec.max_episode_steps = horizon
+    return spec
+
+
+def checked_seed(seed: Any) -> int:
+    """A seed as an int; an error for what is none."""
+    if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"seed is {seed!r}: expected an int between 0 and 2**63 - 1")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed is {seed}: expected an int between 0 and 2**63 - 1")
+    return int(seed)
 
 
 def check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> None:
@@ -112,6 +187,6 @@ def stack(space: spaces.Space[Any], observations: Sequence[Any], device: torch.d
     """Single observations as a column."""
     if isinstance(space, spaces.Dict):
         return {key: stack(part, [o[key] for o in observations], device) for key, part in space.items()}
-    if isinstance(space, spaces.Text):
+    if is_text(space):
         return np.array(observations, dtype=object)
     return cast(Column, torch.from_numpy(np.stack(observations).astype(space.dtype)).to(device))

@@ -5,24 +5,28 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from torch import Tensor
 
 from .. import kernels
 from ..draws import Draws, derived_ids
 from ..run import Run
-from ..sites import Sites
+from ..trees import to_device
 from ..world import World
 from .convert import (
+    Actions,
     Array,
     check_options,
     checked_horizon,
-    checked_seeds,
+    checked_mode,
+    checked_seed,
     checked_space,
     first_row,
-    to_torch,
+    stating_horizon,
     without_gradients,
 )
+from .view import View, listening, picture
 
 
 def episode_ids(seed: int | Tensor, episode: int | Tensor = 0) -> Tensor:
@@ -45,44 +49,96 @@ class WorldEnv(gymnasium.Env[Any, Any]):
     """One row of a world as a ``gymnasium.Env``; after ``horizon`` steps it is truncated.
 
     ``reset()`` without a seed starts the next episode of the present seed, as Gymnasium's generators go on; an
-    environment that never had a seed takes one from ``np_random``. A step after the end raises ResetNeeded.
+    environment that never had a seed takes one from ``np_random``. A step after the end raises ResetNeeded, an action
+    outside the space ValueError.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012  (Gymnasium's name)
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012  (Gymnasium's name)
 
-    def __init__(self, world: World, horizon: int) -> None:
-        """world: any world whose state and observations have rows as first axis. horizon: steps, at least 1."""
-        self.world, self.horizon = world, checked_horizon(horizon)
+    def __init__(
+        self,
+        world: World,
+        horizon: int,
+        *,
+        view: View | None = None,
+        render_mode: str | None = None,
+        device: str | torch.device | None = None,
+    ) -> None:
+        """world: any world whose state and observations have rows as first axis. horizon: steps, at least 1.
+
+        view: what ``info`` holds and a picture shows; by default nothing, and the reward. render_mode: None, or
+        "rgb_array" for ``render()`` to give a picture of the episode so far, (height, width, 3) uint8. device: where
+        the world is moved to and runs; what goes in and out is in main memory. By default the CPU.
+        """
+        self.device = torch.device(device or "cpu")
+        self.world = world if device is None else to_device(world, device)
+        self.horizon, self.view, self.render_mode = checked_horizon(horizon), view or View(), checked_mode(render_mode)
         self.observation_space = checked_space(world.observation_space, "observation")
         self.action_space = checked_space(world.action_space, "action")
+        self._actions = Actions(self.action_space, device)
         self._seed: int | None = None
         self._episode = -1
         self._run: Run | None = None
         self._ended = False
+        self._notes: list[Any] = []
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """The spec by which ``gymnasium.make`` made this, with the horizon as ``max_episode_steps``."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        """Set it."""
+        self._spec = stating_horizon(spec, self.horizon)
+
+    _spec: EnvSpec | None = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """The first observation of an episode; there are no options."""
+        seed = None if seed is None else checked_seed(seed)
         super().reset(seed=seed)
         check_options(options, known=())
         if seed is not None:
-            self._seed, self._episode = int(checked_seeds([seed])[0]), -1
+            self._seed, self._episode = seed, -1
         elif self._seed is None:
             self._seed = int(self.np_random.integers(2**63))
         self._episode += 1
-        draws = Draws(0, ids_of(np.array([self._seed]), np.array([self._episode])), scope="world")
+        draws = Draws(0, self._ids(), scope="world")
         if self._run is None:
-            self._run = Run(self.world, draws, Sites())
+            self._run = Run(self.world, draws, listening())
         without_gradients(self._run.begin, draws)
-        self._ended = False
-        return first_row(self._run.observation), {}
+        self._ended, self._notes = False, []
+        return self._shown(self._run, None, 0.0)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step."""
         run = self._run
         if run is None or self._ended:
             raise ResetNeeded(f"the episode has {'ended' if run else 'not begun'}: call reset() before step()")
-        without_gradients(run.advance, to_torch(self.action_space, action, ()))
+        without_gradients(run.advance, self._actions(action, ()))
         terminated = run.alive is not None
         truncated = not terminated and run.draws.step >= self.horizon
-        self._ended = terminated or truncated
-        return first_row(run.observation), run.reward.item(), terminated, truncated, {}
+        self._ended, reward = terminated or truncated, run.reward.item()
+        observation, info = self._shown(run, action, reward)
+        return observation, reward, terminated, truncated, info
+
+    def render(self) -> Array | None:
+        """A picture of the episode so far; None, with Gymnasium's warning, where no render_mode was given."""
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() without a render mode shows nothing: expected render_mode='rgb_array'")
+            return None
+        if self._run is None:
+            raise ResetNeeded("the episode has not begun: call reset() before render()")
+        return picture(self.view, self._notes)
+
+    def _ids(self) -> Tensor:
+        return ids_of(np.array([self._seed]), np.array([self._episode])).to(self.device)
+
+    def _shown(self, run: Run, action: Any, reward: float) -> tuple[Any, dict[str, Any]]:
+        """The observation and the info of a step, or of a reset (action None)."""
+        observation = first_row(run.observation)
+        info = {name: values[0] for name, values in self.view.info(run).items()}
+        if self.render_mode is not None:
+            self._notes.append(self.view.note(observation, action, reward, info))
+        return observation, info

@@ -1,10 +1,12 @@
-"""Areas as tiles, networks."""
+"""Areas as tiles, networks, lists shown and clicked."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 
 from ..networks import Contacts
 from .plots import COLOURS, to_numpy
@@ -72,6 +74,34 @@ def network(ax: Axes, contacts: Contacts, values: Any, unit: str, *, ringed: Any
         dots = ax.scatter(x, y, area[who], face, **style)
     _picture(ax)
     _colour_bar(ax, dots, unit)
+    return ax
+
+
+def lists(ax: Axes, shown: Any, clicked: Any, labels: Sequence[str]) -> Axes:
+    """Lists side by side, each from the top down, with the items clicked in colour.
+
+    shown: (K, m) int, items, -1 where a position is empty. clicked: (K, m) bool. labels: K, below each list.
+    """
+    shown, clicked = np.asarray(shown), np.asarray(clicked)
+    if shown.ndim != 2 or clicked.shape != shown.shape or len(labels) != len(shown):
+        raise ValueError(
+            f"shown is {shown.shape}, clicked {clicked.shape} and there are {len(labels)} labels: expected (K, m) "
+            "twice, and K labels"
+        )
+    colour = np.where(clicked[..., None], to_rgb(COLOURS[4]), np.where((shown < 0)[..., None], 1.0, 0.92))
+    ax.imshow(colour.swapaxes(0, 1), aspect="auto")
+    for (place, position), item in np.ndenumerate(shown):
+        if item >= 0:
+            weight = "bold" if clicked[place, position] else "normal"
+            ax.text(place, position, str(item), ha="center", va="center", fontsize=11, fontweight=weight)
+    ax.set_xticks(range(len(shown)), labels, fontsize=8)
+    ax.set_yticks(range(shown.shape[1]), [str(k + 1) for k in range(shown.shape[1])])
+    ax.set_xticks(np.arange(1, len(shown)) - 0.5, minor=True)
+    ax.set_yticks(np.arange(1, shown.shape[1]) - 0.5, minor=True)
+    ax.grid(visible=False)
+    ax.grid(visible=True, which="minor", color="white", linewidth=3)
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
     return ax
 
 

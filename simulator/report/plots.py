@@ -166,6 +166,17 @@ def save(ax: Axes | Sequence[Axes], path: str | Path) -> Path:
     return path
 
 
+def pixels(ax: Axes) -> Array:
+    """The figure that the axes are on, (height, width, 3) uint8."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
 def to_numpy(values: Any) -> Array:
     """A series as NumPy's floats, from whatever device."""
     return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=np.float64)
