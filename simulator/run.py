@@ -23,7 +23,8 @@ class Run:
 
     world, draws, site: what ``world.step`` takes; ``draws`` is at the step to come. policy: who acts, where ``act`` is
     asked. state, observation: the present ones. reward: (n,) float32, terminated: (n,) bool, those of the last step;
-    rows that ended before have reward 0. alive: (n,) bool, or None while all are.
+    rows that ended before have reward 0. truncated: (n,) bool, cut short by the world in the last step; None for none.
+    alive: (n,) bool, or None while all are.
     """
 
     def __init__(self, world: World, draws: Draws, site: Sites, policy: Policy | None = None) -> None:
@@ -32,6 +33,7 @@ class Run:
         self.state: Any = None
         self.observation: Column = _NOTHING
         self.reward = self.terminated = _NOTHING
+        self.truncated: Tensor | None = None
         self.alive: Tensor | None = None
         self._rows = len(draws.ids)
         self.known_length: Tensor | None = None  # (n,) int64 steps of each row, as soon as they may differ
@@ -57,27 +59,29 @@ class Run:
         if first_leaf(action).shape[0] != self._rows:
             who = type(self.policy).__name__ if self.policy else "somebody"
             raise ValueError(f"{who} gives {len(first_leaf(action))} actions: expected {self._rows}")
-        self.state, observation, reward, terminated = self.world.step(self.state, action, draws, site)
+        self.state, observation, reward, terminated, *cut = self.world.step(self.state, action, draws, site)
         if not self._checked:
             check_transition(self.world, self._rows, observation, reward, terminated)
             self._checked = True
         self.reward = site("reward", reward if self.alive is None else reward.where(self.alive, 0))
-        self._end(terminated)
+        self._end(terminated, cut[0] if cut else None)
         step = draws.step + 1
         self.draws, site.step = draws.at(step), step
         self.observation = site("observation", observation)
 
-    def _end(self, terminated: Tensor) -> None:
+    def _end(self, terminated: Tensor, truncated: Tensor | None = None) -> None:
         """Note who has ended with this step."""
-        ends = np.count_nonzero(terminated.numpy()) if terminated.is_cpu else terminated.any()
+        over = terminated if truncated is None else terminated | truncated
+        ends = np.count_nonzero(over.numpy()) if over.is_cpu else over.any()
         if self.alive is not None:
             self.known_length = self.length + self.alive
             terminated = terminated & self.alive
+            truncated = None if truncated is None else truncated & self.alive
         elif ends:
             self.known_length = self.length + 1
-        self.terminated = terminated
+        self.terminated, self.truncated = terminated, truncated
         if ends:
-            self.alive = ~terminated if self.alive is None else self.alive & ~terminated
+            self.alive = ~over if self.alive is None else self.alive & ~over
 
     @property
     def length(self) -> Tensor:

@@ -17,6 +17,7 @@ class Transition(NamedTuple):
     observation: Column  # (n, …) as the observation space batches it
     reward: Tensor  # (n,) float32
     terminated: Tensor  # (n,) bool: the task has ended (time running out is the rollout's business)
+    truncated: Tensor | None = None  # (n,) bool: cut short by the world itself, as foreign ones may be; None: nobody
 
 
 @runtime_checkable

@@ -117,9 +117,10 @@ class WorldEnv(gymnasium.Env[Any, Any]):
         if run is None or self._ended:
             raise ResetNeeded(f"the episode has {'ended' if run else 'not begun'}: call reset() before step()")
         without_gradients(run.advance, self._actions(action, ()))
-        terminated = run.alive is not None
-        truncated = not terminated and run.draws.step >= self.horizon
-        self._ended, reward = terminated or truncated, run.reward.item()
+        over, late = run.alive is not None, run.draws.step >= self.horizon
+        terminated = over if run.truncated is None else bool(run.terminated[0])
+        truncated = (over or late) and not terminated
+        self._ended, reward = over or late, run.reward.item()
         observation, info = self._shown(run, action, reward)
         return observation, reward, terminated, truncated, info
 
