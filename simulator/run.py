@@ -55,10 +55,14 @@ class Run:
     def advance(self, action: Any) -> None:
         """One step of every row."""
         site, draws = self.site, self.draws
+        if not hasattr(first_leaf(action), "shape"):
+            raise TypeError(
+                f"{self._who} acts with a {type(action).__name__}: expected a tensor, an action a row, or a dict"
+            )
         action = site("action", action)
-        if first_leaf(action).shape[0] != self._rows:
-            who = type(self.policy).__name__ if self.policy else "somebody"
-            raise ValueError(f"{who} gives {len(first_leaf(action))} actions: expected {self._rows}")
+        if first_leaf(action).shape[:1] != (self._rows,):
+            shape = tuple(first_leaf(action).shape)
+            raise ValueError(f"{self._who} gives actions of shape {shape}: expected {self._rows} rows, an action each")
         self.state, observation, reward, terminated, *cut = self.world.step(self.state, action, draws, site)
         if not self._checked:
             check_transition(self.world, self._rows, observation, reward, terminated)
@@ -68,6 +72,10 @@ class Run:
         step = draws.step + 1
         self.draws, site.step = draws.at(step), step
         self.observation = site("observation", observation)
+
+    @property
+    def _who(self) -> str:
+        return type(self.policy).__name__ if self.policy else "somebody"
 
     def _end(self, terminated: Tensor, truncated: Tensor | None = None) -> None:
         """Note who has ended with this step."""

@@ -27,8 +27,8 @@ def leaves_of(tree: Any, found: list[Any] | None = None) -> list[Any]:
             leaves_of(tree[key], found)
     else:
         raise TypeError(
-            f"the state holds a {type(tree).__name__}: expected tensors, in dataclasses, dicts, lists or tuples, which can "
-            "be saved in a checkpoint and cut by rows"
+            f"the state holds a {type(tree).__name__}: expected tensors, in dataclasses, dicts, lists or tuples, "
+            "which can be saved in a checkpoint and cut by rows"
         )
     return found
 

@@ -51,6 +51,12 @@ class World(Protocol):
         ...
 
 
+def people_of(world: Any) -> int | None:
+    """How many people a population world is of, each a row; None for others, the seats of populations among them."""
+    of_people = getattr(world, "contacts", world if hasattr(world, "repeated") else None)
+    return getattr(of_people, "num_people", None)
+
+
 @runtime_checkable
 class Policy(Protocol):
     """Anything that acts. Memoryless policies ignore ``history``; stochastic ones take their chance from ``draws``.

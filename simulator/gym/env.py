@@ -18,6 +18,7 @@ from .convert import (
     Actions,
     Array,
     check_options,
+    check_rows,
     checked_horizon,
     checked_mode,
     checked_seed,
@@ -70,6 +71,7 @@ class WorldEnv(gymnasium.Env[Any, Any]):
         "rgb_array" for ``render()`` to give a picture of the episode so far, (height, width, 3) uint8. device: where
         the world is moved to and runs; what goes in and out is in main memory. By default the CPU.
         """
+        check_rows(world, 1)
         self.device = torch.device(device or "cpu")
         self.world = world if device is None else to_device(world, device)
         self.horizon, self.view, self.render_mode = checked_horizon(horizon), view or View(), checked_mode(render_mode)

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gymnasium
 import numpy as np
@@ -18,8 +18,12 @@ from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics, Time
 
 import ethogram.envs
 from ethogram.agents.simple import Fixed
+from ethogram.envs.adoption import Adoption
+from ethogram.envs.epidemics import SEIR, epidemic_planner_world, small_city
 from ethogram.envs.sessions import CascadingSession, FlatSlates, good_medium_bad, trap
 from ethogram.simulator.gym import WorldEnv, WorldVectorEnv, episode_ids
+from ethogram.simulator.networks import RandomMeetings, small_world
+from ethogram.simulator.populations import Everybody
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.world import Transition
 
@@ -337,6 +341,19 @@ class Pair(Browsing):
     """A world whose action space has parts without names."""
 
     action_space = spaces.Tuple([spaces.Discrete(2), spaces.Discrete(2)])
+
+
+def test_a_population_in_other_rows_than_people_is_refused_where_it_is_made():
+    for world in (Adoption(small_world(20, 4, 0.1)), SEIR(RandomMeetings(20, 4), 0.1), small_city(20)):
+        assert WorldVectorEnv(world, 20, 3).reset(seed=0)
+        for make in (lambda world=world: WorldVectorEnv(world, 3, 3), lambda world=world: WorldEnv(world, 3)):
+            with pytest.raises(ValueError, match=r"is a population of 20 people, .* Everybody\(world, 20\)"):
+                make()
+        assert WorldVectorEnv(Everybody(world, 20), 3, 3).reset(seed=0)
+        with pytest.raises(ValueError, match="num_people is 19: expected 20, as many as the world has"):
+            Everybody(world, 19)
+    with pytest.raises(ValueError, match="num_people is 19: expected 20"):
+        replace(epidemic_planner_world(20), num_people=19)
 
 
 def test_parts_of_a_space_need_names():
