@@ -4,7 +4,7 @@
 of it, and when they stop, is their own business.
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -55,14 +55,13 @@ class Run:
     def advance(self, action: Any) -> None:
         """One step of every row."""
         site, draws = self.site, self.draws
-        if not hasattr(first_leaf(action), "shape"):
-            raise TypeError(
-                f"{self._who} acts with a {type(action).__name__}: expected a tensor, an action a row, or a dict"
-            )
+        try:
+            rows = first_leaf(action).shape[0]
+        except (AttributeError, IndexError):
+            self._refuse(action)
+        if rows != self._rows:
+            self._refuse(action)
         action = site("action", action)
-        if first_leaf(action).shape[:1] != (self._rows,):
-            shape = tuple(first_leaf(action).shape)
-            raise ValueError(f"{self._who} gives actions of shape {shape}: expected {self._rows} rows, an action each")
         self.state, observation, reward, terminated, *cut = self.world.step(self.state, action, draws, site)
         if not self._checked:
             check_transition(self.world, self._rows, observation, reward, terminated)
@@ -73,9 +72,12 @@ class Run:
         self.draws, site.step = draws.at(step), step
         self.observation = site("observation", observation)
 
-    @property
-    def _who(self) -> str:
-        return type(self.policy).__name__ if self.policy else "somebody"
+    def _refuse(self, action: Any) -> NoReturn:
+        """Say what is wrong with an action that is not one a row."""
+        who, leaf = type(self.policy).__name__ if self.policy else "somebody", first_leaf(action)
+        if not hasattr(leaf, "shape"):
+            raise TypeError(f"{who} acts with a {type(action).__name__}: expected a tensor, an action a row, or a dict")
+        raise ValueError(f"{who} gives actions of shape {tuple(leaf.shape)}: expected {self._rows} rows, an action each")
 
     def _end(self, terminated: Tensor, truncated: Tensor | None = None) -> None:
         """Note who has ended with this step."""
