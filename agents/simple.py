@@ -1,6 +1,7 @@
 """Policies that need no learning: uniform, fixed, a table, softmax slates; and the simulator's replay, handed on."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import torch
@@ -23,8 +24,12 @@ class Fixed:
 
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The action, once a row."""
-        action = torch.as_tensor(self.action, device=draws.ids.device)
+        action = self._action.to(draws.ids.device)
         return action.expand(len(draws.ids), *action.shape)
+
+    @cached_property
+    def _action(self) -> Tensor:
+        return torch.as_tensor(self.action)
 
 
 @dataclass(frozen=True, eq=False)

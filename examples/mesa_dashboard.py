@@ -13,6 +13,7 @@ import argparse
 import functools
 import sys
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import pandas as pd
@@ -43,8 +44,8 @@ def neighbours(people: int) -> tuple[nx.Graph, Contacts]:
 class Town(PopulationModel):
     """Adoption in a town where a share of people is nudged every day."""
 
-    def __init__(self, nudged: float = 0.2, peer_effect: float = 5.0, people: int = 400, seed: int = 0) -> None:
-        """nudged: a share in [0, 0.5]; the others, half of the town, never are. peer_effect: see Adoption."""
+    def __init__(self, nudged: float = 0.2, peer_effect: float = 5.0, people: int = 400, **kwargs: Any) -> None:
+        """nudged: a share in [0, 0.5]; the others, half of the town, never are. peer_effect: see Adoption. kwargs: seed."""
         self.graph, contacts = neighbours(people)
         turn = Draws(1, torch.arange(people)).uniform("turn")  # a larger share nudges the same people, and more
         self.nudged, self.others = turn < nudged, turn >= 0.5  # (n,) bool
@@ -52,12 +53,12 @@ class Town(PopulationModel):
             Adoption(contacts, intercept=-5.0, peer_effect=peer_effect),
             Fixed(0.0),
             rows=people,
-            seed=seed,
             interventions=[Do("action", NUDGE, who=self.nudged)],
             model_reporters={
                 "everybody": lambda town: town.adopted.float().mean().item(),
                 "never nudged": lambda town: town.adopted[town.others].float().mean().item(),
             },
+            **kwargs,
         )
 
     @property
@@ -112,7 +113,9 @@ def page():
 
     @solara.component
     def Page() -> None:
-        town = solara.use_memo(Town, [])  # one for each visitor
+        town = solara.use_memo(lambda: Town(seed=0), [])  # one for each visitor
+        solara.Title("Does a nudge spread?")
+        solara.Style(".v-slider__thumb-label-container { display: block !important }")  # sliders show their values
         SolaraViz(
             town,
             components=[town_map, curves],
@@ -139,7 +142,7 @@ def main() -> None:
     arguments = parser.parse_args()
     people, days, seeds = (150, 30, 4) if arguments.quick else (arguments.people, arguments.days, arguments.seeds)
 
-    town, diary = Town(people=people), DataCollector(agent_reporters={"adopted": "adopted"})
+    town, diary = Town(people=people, seed=0), DataCollector(agent_reporters={"adopted": "adopted"})
     for _ in range(days):
         town.step()
         diary.collect(town)

@@ -6,7 +6,7 @@ The names below are all that most programs need. Families have folders of their 
 """
 
 from .checks import check_policy, check_world
-from .draws import Draws, derived_ids, thresholds
+from .draws import Draws, checked_seed, derived_ids, thresholds
 from .files import write_atomically
 from .gym import FromGym, WorldEnv, WorldVectorEnv
 from .history import Column, History, first_leaf, map_column
@@ -14,7 +14,7 @@ from .memory import Memory, nothing_yet, steps_remembered
 from .recording import Record
 from .rollout import episodes, rollout
 from .sites import Do, Sites
-from .trees import to_device
+from .trees import ask, to_device
 from .whatif import Effect, Ensemble, Processes, Ray, Replay, Setup, abduct, contrast, ensemble
 from .world import Learner, Policy, Remembering, Transition, World
 
@@ -41,8 +41,10 @@ __all__ = [
     "WorldEnv",
     "WorldVectorEnv",
     "abduct",
+    "ask",
     "check_policy",
     "check_world",
+    "checked_seed",
     "contrast",
     "derived_ids",
     "ensemble",

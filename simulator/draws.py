@@ -14,6 +14,7 @@ is one key for all with the id moved by the rest, and the kernels need not know.
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -35,8 +36,23 @@ _INCREMENT, _MULTIPLIER_1, _MULTIPLIER_2 = (
 )
 
 
+def checked_seed(seed: Any) -> int:
+    """The seed as an int; TypeError for what is none: True is 1 to Python, but would not be the same seed."""
+    return _checked_int("seed", seed)
+
+
+def _checked_int(name: str, number: Any) -> int:
+    if type(number) is int:
+        return number
+    if not isinstance(number, Integral) or isinstance(number, bool):
+        raise TypeError(f"{name} is {number!r}: expected an int, or an integer of NumPy's")
+    return int(number)
+
+
 @lru_cache(maxsize=4096)
 def _key_of_site(seed: int, scope: str, site: str) -> int:
+    if not isinstance(scope, str) or not isinstance(site, str):
+        raise TypeError(f"scope and site of a draw are {scope!r} and {site!r}: expected two names, str")
     words = f"{seed}\0{scope}\0{site}".encode()
     return int.from_bytes(blake2b(words, digest_size=8).digest(), "little")
 
@@ -56,14 +72,13 @@ def _word(seed: int, scope: str, site: str, step: int) -> np.uint64:
 
 
 _NO_KEY = np.uint64(0)
-_ARRAYS = {"ids": "_ids", "step": "_steps"}  # a field, and what is kept of it as an array
 
 
 @dataclass(frozen=True, eq=False)
 class Draws:
     """The chance that one step's mechanisms may use.
 
-    seed: any Python int. ids: (n,) int64, who each row is; on the device that the draws shall be on. step: the
+    seed: any int. ids: (n,) int64, who each row is; on the device that the draws shall be on. step: the
     step that the draws are for, an int; or (n,) int64, a step for each row, where rows began at different times.
     scope: keeps apart the draws of the world, its user and the policy, so that two of them may use one site name;
     ``rollout`` sets it.
@@ -75,13 +90,19 @@ class Draws:
     scope: str = ""
 
     def __post_init__(self) -> None:
+        if type(self.seed) is not int:
+            object.__setattr__(self, "seed", checked_seed(self.seed))
         if not isinstance(self.ids, Tensor) or self.ids.dtype != torch.int64 or self.ids.dim() != 1:
             raise ValueError(f"ids are {_kind(self.ids)}: expected int64 of shape (n,); use torch.arange(n) for n rows")
-        self._check_step(self.step)
+        if type(self.step) is not int:
+            object.__setattr__(self, "step", self._checked_step(self.step))
 
-    def _check_step(self, step: Any) -> None:
-        if isinstance(step, Tensor) and (step.dtype != torch.int64 or step.shape != self.ids.shape):
+    def _checked_step(self, step: Any) -> Any:
+        if not isinstance(step, Tensor):
+            return _checked_int("step", step)
+        if step.dtype != torch.int64 or step.shape != self.ids.shape:
             raise ValueError(f"step is {_kind(step)}: expected an int, or int64 of shape ({len(self.ids)},)")
+        return step
 
     @property
     def together(self) -> bool:
@@ -90,8 +111,7 @@ class Draws:
 
     def at(self, step: Any) -> Self:
         """The same rows' draws at another step."""
-        self._check_step(step)
-        return self._but(step=step)
+        return self._but(step=step if type(step) is int else self._checked_step(step))
 
     def scoped(self, scope: str) -> Self:
         """The same rows' draws for another party, such as the policy."""
@@ -105,9 +125,12 @@ class Draws:
     def _but(self, **changes: Any) -> Self:
         # dataclasses.replace would check the ids again: ten times slower, and this is done twice a step
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, **changes)
-        for name in changes:
-            other.__dict__.pop(_ARRAYS.get(name, ""), None)
+        fields = other.__dict__
+        fields.update(self.__dict__, **changes)
+        if "ids" in changes:
+            fields.pop("_ids", None)
+        if "_steps" in fields and "step" in changes:
+            del fields["_steps"]
         return other
 
     @cached_property

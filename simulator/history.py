@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .trees import lend
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -46,8 +48,8 @@ class History:
     one being what was seen after the last action; ``action`` (n, T, …); ``reward`` (n, T) float32; ``terminated``
     and ``truncated`` (n, T) bool; ``sites[name]`` (n, T, …) for each recorded quantity. Dict spaces are dicts of
     columns, text is a NumPy array of strings. Entries from ``length[i]`` on are padding with reward 0.
-    A ``Record`` keeps less: ``series[name]``, (T', …), is a quantity reduced over rows; ``thinned[name]``, (n, T', …),
-    a quantity at every so many steps.
+    ``series[name]``, (T', …), is a quantity without rows, such as one of a whole city, or reduced over rows by a
+    ``Record``; ``thinned[name]``, (n, T', …), one at every so many steps.
 
     ``history[i]`` is one row, ``history[mask]`` some, ``history[:, :t]`` the first t steps: views, not copies. A column
     that did not change is one step's memory seen at every step: copy a column before you write to it.
@@ -296,7 +298,7 @@ class History:
 
 
 class SoFar(History):
-    """The history of a run that goes on: no array is made before somebody asks for it."""
+    """The history of a run that goes on: no array is made before somebody asks for it, and ``lent`` notes what is."""
 
     @classmethod
     def of_run(cls, recorder: Any, run: Any, scenario: str) -> "SoFar":
@@ -304,12 +306,10 @@ class SoFar(History):
         other = object.__new__(cls)  # the class's own __init__ would cost as much as a step of a small world
         draws = run.draws
         other.__dict__.update(
-            _by_time=recorder.columns,
+            _recorded=(recorder.columns, recorder.series, recorder.thinned),
             ids=draws.ids,
             seed=draws.seed,
             scenario=scenario,
-            series=recorder.series,
-            thinned=recorder.thinned,
             steps=draws.step,
             _run_length=run.known_length,
         )
@@ -320,3 +320,22 @@ class SoFar(History):
         """(n,) int64, the steps of each row so far."""
         known = self.__dict__["_run_length"]
         return torch.full_like(self.ids, self.__dict__["steps"]) if known is None else known
+
+    @cached_property
+    def _by_time(self) -> Mapping[str, Column]:
+        return self._lend(0)
+
+    @cached_property
+    def series(self) -> Mapping[str, Tensor]:
+        """As in a History, so far."""
+        return self._lend(1)
+
+    @cached_property
+    def thinned(self) -> Mapping[str, Column]:
+        """As in a History, so far."""
+        return self._lend(2)
+
+    def _lend(self, part: int) -> dict[str, Any]:
+        kept = self.__dict__
+        shown: dict[str, Any] = lend(kept["_recorded"][part], kept.setdefault("lent", []))
+        return shown

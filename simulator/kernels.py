@@ -2,15 +2,14 @@
 
 Every kernel here has its plain torch twin beside the caller (``draws.py``), which computes the same integers and
 the same IEEE operations in the same order, so that both give the same bits; a test holds them together.
-Kernels are compiled on first use and cached on disk; ``parts`` and ``together`` run them in threads where rows are
-many.
+Kernels are compiled on first use and cached on disk; ``in_parts`` runs them in threads where rows are many.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numba
@@ -132,24 +131,35 @@ def derived_ids(ids: Array, number: Array, out: Array) -> None:
 
 
 WORTH_A_THREAD = 1 << 17  # people; a thread is woken in the time in which a kernel does some thousand
+PART = 1 << 16  # people; enough parts that no thread waits long for the other's last
 
 
-def parts(num_people: int) -> list[slice]:
-    """The people in equal parts, one for each thread that torch may use; few are left together."""
-    if num_people < 2 * WORTH_A_THREAD:
-        return [slice(0, num_people)]
-    number = min(torch.get_num_threads(), num_people // WORTH_A_THREAD)
-    ends = [num_people * k // number for k in range(number + 1)]
-    return [slice(*some) for some in pairwise(ends)]
+def threads_for(num_people: int) -> int:
+    """How many threads are worth waking for people: at most as many as torch may use."""
+    return max(1, min(torch.get_num_threads(), num_people // WORTH_A_THREAD))
 
 
-def together(calls: Sequence[Callable[[], Any]]) -> None:
-    """Make calls of compiled code at one time, the first here and each other in a thread, and wait for all.
+def in_parts(work: Callable[[slice, int], Any], num_people: int, threads: int) -> None:
+    """Do ``work(part, thread)`` for all people, thread 0 being this one; each takes the next part when it is free.
 
-    Threads that sleep between the calls: torch's own spin, which costs as much as working does.
+    work: calls compiled code, which does not hold the GIL. Its threads sleep between the calls: torch's own spin, which
+    costs as much as working does.
     """
-    others = [_threads().submit(call) for call in calls[1:]]
-    calls[0]()
+    if threads == 1:
+        work(slice(0, num_people), 0)
+        return
+    pending = deque(slice(at, min(at + PART, num_people)) for at in range(0, num_people, PART))
+
+    def take(thread: int) -> None:
+        while True:
+            try:
+                part = pending.popleft()
+            except IndexError:
+                return
+            work(part, thread)
+
+    others = [_threads().submit(take, thread) for thread in range(1, threads)]
+    take(0)
     for other in others:
         other.result()
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .draws import Draws
 from .history import Column, History, first_leaf, map_column
+from .trees import lend_history
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,7 @@ class Present:
         """
         memory, count = self.memory, self.memory.count
         steps = int(count.max()) if self.age is None else self.age
-        return History.of(
+        history = History.of(
             observation=map_column(lambda column: column[:, : steps + 1], self.observation),
             action=map_column(lambda column: column[:, :steps], memory.action),
             reward=memory.reward[:, :steps],
@@ -88,6 +89,7 @@ class Present:
             ids=draws.ids,
             seed=draws.seed,
         )
+        return lend_history(history)
 
     def after(self, action: Column, reward: Tensor | None = None) -> Memory:
         """The memory with one step more; where there is no room the oldest goes. Columns (n, …); reward None: 0."""

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .history import History, first_leaf, map_column
+from .history import History, map_column
 from .run import Run
+from .trees import call
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +20,7 @@ class Record:
 
     What it keeps goes to ``history.thinned[site]``, (n, T', …) of the steps kept, or, with ``reduce``, to
     ``history.series[site]``, (T', …), or (T', num_groups, …) with ``by``. What has no rows, such as a number of the
-    whole city, is a series, too, if not every step is kept.
+    whole city, is a series in any case.
 
     site: the name; "observation", "action" and "reward" too, whose full columns are then not kept.
     every: keep steps 0, every, 2 every, …
@@ -53,26 +55,45 @@ class Record:
         if self.reduce is None:
             return value
         if not isinstance(self.reduce, str):
-            return torch.as_tensor(self.reduce(value))
+            made = call(self.reduce, value, f"reduce of Record('{self.site}')")
+            try:
+                return torch.as_tensor(made)
+            except (TypeError, RuntimeError, ValueError):
+                raise TypeError(
+                    f"reduce of Record('{self.site}') gives {made!r}: expected a number or a tensor; is there a return "
+                    "missing?"
+                ) from None
         if not isinstance(value, Tensor):
             raise ValueError(
                 f"Record('{self.site}') has reduce='{self.reduce}', but this site is a {type(value).__name__}: "
                 "expected a tensor; leave reduce= out"
             )
+        if self.by is not None and value.shape[:1] != self.by.shape:
+            raise ValueError(
+                f"Record('{self.site}') has by= for {len(self.by)} rows, but this site has shape {tuple(value.shape)}: "
+                "expected rows first; leave by= out"
+            )
+        total = self.added(value, self.by)
+        return total if self.reduce == "sum" else total / self.counts(len(value), total)
+
+    def added(self, value: Tensor, by: Tensor | None) -> Tensor:
+        """(…) float64 the sum over rows; or (num_groups, …) those over groups, by their numbers (n,)."""
+        if by is not None:
+            total = torch.zeros((self._num_groups, *value.shape[1:]), dtype=torch.float64, device=value.device)
+            return total.index_add_(0, by, value.to(torch.float64))
+        if value.dtype == torch.bool and value.is_cpu and value.dim() == 1:  # counting is much faster than adding up
+            return torch.from_numpy(np.array(np.count_nonzero(value.numpy()), np.float64))
+        return value.sum(0, dtype=torch.float64)
+
+    def counts(self, rows: int, total: Tensor) -> Any:
+        """The number of rows that a sum is over; or (num_groups, 1, …) those of each group's."""
         if self.by is None:
-            if (
-                value.dtype == torch.bool and value.is_cpu and value.dim() == 1
-            ):  # counting is much faster than adding up
-                total = torch.tensor(np.count_nonzero(value.numpy()), dtype=torch.float64)
-            else:
-                total = value.sum(0, dtype=torch.float64)
-            return total / len(value) if self.reduce == "mean" else total
-        groups = int(self.by.max()) + 1
-        total = torch.zeros((groups, *value.shape[1:]), dtype=torch.float64, device=value.device)
-        total.index_add_(0, self.by, value.to(torch.float64))
-        if self.reduce == "sum":
-            return total
-        return total / self.by.bincount(minlength=groups).view(-1, *[1] * (value.dim() - 1))
+            return rows
+        return self.by.bincount(minlength=self._num_groups).view(-1, *[1] * (total.dim() - 1))
+
+    @cached_property
+    def _num_groups(self) -> int:
+        return 0 if self.by is None else int(self.by.max()) + 1
 
 
 WHOLE = {name: Record(name) for name in ("observation", "action", "reward")}  # kept unless a Record says otherwise
@@ -122,6 +143,7 @@ class Recorder:
             value = how.reduced(value)
         tapes = self._tapes.get(name)
         if tapes is None:
+            _check_storable(name, value)
             whole = how.every == 1 and how.reduce is None
             steps = -(-(self.horizon + (name == "observation")) // how.every)
             once = whole and step == 0  # one that appears later has been nothing until then
@@ -196,21 +218,35 @@ class Recorder:
         columns, series, *more = kept  # an earlier build had no others
         thinned = more[0] if more else {}
         self.columns, self.series, self.thinned = columns, series, thinned
-        self._once = dict.fromkeys(columns.keys() - {"terminated", "truncated"}, step - 1)
         by_time = {**columns, **series, **{name: _swapped(column) for name, column in thinned.items()}}
         for name in by_time.keys() - {"terminated", "truncated"}:
-            self.wanted.setdefault(name, Record(name))  # of "all"; no step may name it again
+            how = self.wanted.setdefault(name, Record(name))  # of "all"; no step may name it again
+            if how.every == 1 and how.reduce is None:
+                self._once[name] = step - 1
             self._tapes[name] = map_column(Tape, by_time[name])
 
     def _show(self, name: str) -> None:
         """Put the arrays that are written to in their places; those of a thinned site have their rows first."""
         how, arrays = self.wanted[name], map_column(lambda tape: tape.array, self._tapes[name])
-        if how.reduce is None and how.every == 1:
-            self.columns[name] = arrays
-        elif how.reduce is None and first_leaf(arrays).shape[1:2] == (self.rows,):
-            self.thinned[name] = _swapped(arrays)
-        else:
+        if how.reduce is not None or any(leaf.shape[1:2] != (self.rows,) for leaf in _leaves(arrays)):
             self.series[name] = arrays
+        elif how.every == 1:
+            self.columns[name] = arrays
+        else:
+            self.thinned[name] = _swapped(arrays)
+
+
+def _check_storable(name: str, value: Any) -> None:
+    """One look at the first value of a site: what a History keeps can be saved, too."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            _check_storable(f"{name}.{key}", part)
+    elif isinstance(value, Tensor):
+        if value.dtype.is_complex or (value.dtype not in _NUMPYS and value.dtype != torch.bfloat16):
+            raise TypeError(f"site '{name}' is {value.dtype}: expected bool, integers or real numbers to record")
+    elif not isinstance(value, np.ndarray) or value.dtype.kind not in "biufUO":
+        what = value.dtype if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+        raise TypeError(f"site '{name}' is {what}: expected a tensor, an array of text or a dict of them to record")
 
 
 WORTH_LOOKING = 1 << 16  # bytes of a column; a smaller one is written as it comes
@@ -320,7 +356,8 @@ def _buffer(steps: int, leaf: Any) -> Any:
         return torch.from_numpy(np.zeros((steps, *leaf.shape), _NUMPYS[leaf.dtype]))
     if isinstance(leaf, Tensor):
         return torch.zeros((steps, *leaf.shape), dtype=leaf.dtype, device=leaf.device)
-    return np.full((steps, *leaf.shape), "" if leaf.dtype == object else 0, dtype=leaf.dtype)
+    text = leaf.dtype.kind in "OU"  # of any length: another step may have longer ones
+    return np.full((steps, *leaf.shape), "" if text else 0, dtype=object if text else leaf.dtype)
 
 
 def _swapped(column: Any) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .checkpoint import Checkpoint, fingerprint
-from .draws import Draws
+from .draws import Draws, checked_seed
 from .history import History, SoFar
 from .recording import Record, Recorder
 from .run import Run
@@ -137,10 +137,10 @@ def checked_run(
     """The ids of the rows, or an error that says which argument of ``rollout`` is wrong."""
     check_role("world", world)
     check_role("policy", policy)
-    for name, number in (("horizon", horizon), ("seed", seed)):
-        if not isinstance(number, Integral):
-            raise TypeError(f"{name} is {number!r}: expected an int")
-    if not isinstance(rows, Integral | Tensor):
+    checked_seed(seed)
+    if not isinstance(horizon, Integral) or isinstance(horizon, bool):
+        raise TypeError(f"horizon is {horizon!r}: expected an int")
+    if not isinstance(rows, Integral | Tensor) or isinstance(rows, bool):
         raise TypeError(f"rows is {rows!r}: expected how many, an int, or their ids, an int64 tensor (n,)")
     if (len(rows) if isinstance(rows, Tensor) else rows) < 1 or horizon < 1:
         raise ValueError(f"rollout of rows={rows} over {horizon} steps: expected at least one of each")

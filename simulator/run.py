@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from .draws import Draws
-from .history import Column, History, first_leaf
+from .history import Column, History, first_leaf, map_column
 from .sites import Sites
+from .trees import ask, leaves_of
 from .world import Policy, World
 
 _NOTHING = torch.empty(0)
@@ -36,6 +37,7 @@ class Run:
         self.truncated: Tensor | None = None
         self.alive: Tensor | None = None
         self._rows = len(draws.ids)
+        self._parameters: dict[int, Tensor] | None = None  # that are seen; looked up when somebody acts
         self.known_length: Tensor | None = None  # (n,) int64 steps of each row, as soon as they may differ
         self._checked = False
 
@@ -48,9 +50,27 @@ class Run:
         self.observation = self.site("observation", observation)
 
     def act(self, history: History) -> Any:
-        """The policy's next action; it sees the observation and ``history``."""
-        assert self.policy is not None
-        return self.policy.act(self.observation, history, self.draws.scoped("policy"))
+        """The policy's next action; it sees the observation and ``history``, and may write to neither."""
+        seen, own = self.observation, self._parameters
+        if own is None:
+            own = self._parameters = self._copied_parameters()
+        if own:
+            seen = map_column(lambda leaf: own.get(id(leaf), leaf), seen)
+        return ask(self.policy, seen, history, self.draws.scoped("policy"))
+
+    def _copied_parameters(self) -> dict[int, Tensor]:
+        """Copies of those tensors of the world that are seen, such as ages: the policy gets these in their place.
+
+        By their ``id``; a run holds its world, so that nothing else can have it.
+        """
+        seen, fields = self.observation, getattr(self.world, "__dict__", {})
+        if isinstance(seen, Tensor):
+            for field in fields.values():
+                if field is seen:
+                    return {id(seen): seen.clone()}
+            return {}
+        own = {id(field) for field in fields.values()}
+        return {id(leaf): leaf.clone() for leaf in leaves_of(seen) if id(leaf) in own}
 
     def advance(self, action: Any) -> None:
         """One step of every row."""
@@ -82,7 +102,7 @@ class Run:
     def _end(self, terminated: Tensor, truncated: Tensor | None = None) -> None:
         """Note who has ended with this step."""
         over = terminated if truncated is None else terminated | truncated
-        ends = np.count_nonzero(over.numpy()) if over.is_cpu else over.any()
+        ends = _any(over)
         if self.alive is not None:
             self.known_length = self.length + self.alive
             terminated = terminated & self.alive
@@ -116,6 +136,13 @@ class Run:
         if not alive.all():
             self.known_length, self.alive = length, alive
         self.draws, self.site.step = self.draws.at(step), step
+
+
+def _any(flags: Tensor) -> Any:
+    """Whether any of (n,) flags is set."""
+    if not flags.is_cpu:
+        return flags.any()
+    return np.count_nonzero(flags.numpy() if flags.stride() != (0,) else flags[:1].numpy())  # one for all rows
 
 
 def check_transition(world: World, rows: int, observation: Any, reward: Tensor, terminated: Tensor) -> None:

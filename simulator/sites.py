@@ -3,12 +3,15 @@
 A world's step written this way is a structural causal model that one can read, one line a mechanism.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from .trees import call
 
 Value = Any  # a tensor whose first axis is rows, or a dict of such
 
@@ -18,8 +21,8 @@ class Do:
     """An intervention: from step ``start`` until before ``stop``, ``mechanism`` decides what ``site`` is.
 
     site: the name of a quantity of the world, or one of "observation", "action", "reward".
-    mechanism: a value (a scalar, or a tensor that broadcasts to the quantity), or a function of the value that the
-        quantity would have had.
+    mechanism: a value (a scalar, or a tensor that broadcasts to the quantity), which replaces what earlier
+        interventions left, or a function of the value that the quantity would have had.
     start, stop: steps, counted from 0; stop None: until the end.
     who: (n,) bool, the rows it acts on; None: all.
     """
@@ -52,7 +55,9 @@ class Do:
 
     def apply(self, value: Any) -> Any:
         """The quantity under this intervention."""
-        new = self.mechanism(value) if callable(self.mechanism) else self.mechanism
+        new = self.mechanism
+        if callable(new):
+            new = call(new, value, f"the function of Do('{self.site}')")
         if not isinstance(value, Tensor):  # a dict of columns or text: replaced as a whole
             if self.who is not None:
                 raise ValueError(f"Do('{self.site}') has who=, but this site is not a tensor: leave who= out")
@@ -68,8 +73,13 @@ class Do:
             raise ValueError(
                 f"Do('{self.site}') gives {new.dtype}: expected {value.dtype}, the type that the site has; convert it"
             )
+        given, new = new, new.to(value.dtype)
+        if given.dtype != new.dtype and not value.is_floating_point() and not (given == new).all():
+            raise ValueError(
+                f"Do('{self.site}') gives {given.tolist()}: expected one that fits {value.dtype}, the type of the site"
+            )
         try:
-            new = new.to(value.dtype).expand(value.shape)
+            new = new.expand(value.shape)
         except RuntimeError:
             raise ValueError(
                 f"Do('{self.site}') gives shape {tuple(new.shape)}: expected one that broadcasts to "
@@ -108,16 +118,22 @@ class Sites:
         self._intervened = {do.site for do in interventions}
         self._watched = self._intervened | (set() if recorded == "all" else set(recorded))
 
-    def __call__(self, name: str, value: Any, possible: Tensor | None = None) -> Any:
+    def __call__(
+        self, name: str, value: Any, possible: Tensor | None = None, within: tuple[float, float] | None = None
+    ) -> Any:
         """The value of the quantity ``name``: what is given, or what an intervention makes of it.
 
-        possible: of an event, (n,) bool, to whom it can happen at all (only the living die); an intervention that
-        says True for others has no effect on them.
+        possible: (n,) bool, to whom an event can happen at all (only the living die), or who has any of a quantity
+        (only who is there attends): for the others it stays False or 0, whatever an intervention says.
+        within: the lowest and the highest that it can be, and finite; ValueError for an intervention that gives others.
         """
         self.names[name] = None
         for do in self._interventions:
             if do.site == name and do.acts_at(self.step):
-                value = do.apply(value) if possible is None else do.apply(value) & possible
+                value = do.apply(value)
+                if within is not None:
+                    _check_within(name, value, *within)
+                value = value if possible is None else _among(value, possible)
         if self._record is not None:
             self._record(name, self.step, value)
         return value
@@ -154,3 +170,22 @@ class Sites:
         unknown = sorted(set(asked) - self.names.keys())
         if unknown:
             raise LookupError(f"no site named {unknown}; this model names {sorted(self.names)}")
+
+
+def _check_within(name: str, value: Tensor, low: float, high: float) -> None:
+    """Raise ValueError where an intervention gives what a quantity cannot be."""
+    lowest, highest = (end.item() for end in value.detach().aminmax())  # both NaN where any is
+    if not (low <= lowest and highest <= high and -math.inf < lowest and highest < math.inf):
+        good = (value >= low) & (value <= high) & value.isfinite()
+        row = int((~good).nonzero()[0, 0])
+        span = f"{low:g} to {high:g}" if high < math.inf else "a finite number" + ", 0 or more" * (low == 0)
+        raise ValueError(f"Do('{name}') gives {value[row].item():g} in row {row}: expected {span}")
+
+
+def _among(value: Tensor, possible: Tensor) -> Tensor:
+    """The value for some rows, and False or 0 for the others."""
+    if value.dtype == torch.bool:
+        return value & possible
+    if value.is_cpu and not value.requires_grad:  # where people are many, torch takes ten times as long
+        return torch.from_numpy(value.numpy() * possible.numpy())
+    return value * possible

@@ -143,7 +143,7 @@ def fitted(model):
     fit = type(model).fit(log, 2, 6)
     surprise = fit.perplexity(log)
     numbers = {"perplexity": surprise.by_position, "likelihood": fit.log_likelihood(log)}
-    return rough(numbers | {name: torch.as_tensor(value) for name, value in vars(fit).items()})
+    return rough(numbers | {name: torch.as_tensor(value) for name, value in vars(fit).items() if value is not None})
 
 
 CASES |= {f"fit of {type(model).__name__}": partial(fitted, model) for model in by_hand.CLICK_MODELS}

@@ -218,7 +218,8 @@ def test_optional_libraries_are_imported_where_they_are_used():
 def test_every_folder_is_packed():
     """One that is not named in pyproject.toml imports well when editable, and is missing from the wheel."""
     named = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
-    assert sorted(named) == sorted({"ethogram." + folder(str(p.relative_to(ROOT))).replace("/", ".") for p in FILES})
+    folders = {"ethogram." + folder(str(p.relative_to(ROOT))).replace("/", ".") for p in FILES}
+    assert sorted(named) == sorted({"ethogram", "ethogram.examples", *folders})
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("simulator", "envs", "agents")
+FRONT = ("ethogram", "examples")
 pytestmark = pytest.mark.slow  # builds in an isolated environment
 
 
@@ -22,17 +23,17 @@ def built(tmp_path_factory):
 
 
 def sources() -> set[str]:
-    """Files of the three packages that git knows of, or would."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *ROOMS]
+    """Files of the packages that git knows of, or would."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *FRONT, *ROOMS]
     tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     return {name for name in tracked if (ROOT / name).exists()}
 
 
-def test_the_wheel_holds_the_three_packages_and_nothing_else(built):
+def test_the_wheel_holds_the_packages_and_nothing_else(built):
     (wheel,) = built.glob("*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert names == {f"ethogram/{name}" for name in sources()}
-    assert {f"ethogram/{room}/py.typed" for room in ROOMS} <= names
+    assert names == {f"ethogram/{name.removeprefix('ethogram/')}" for name in sources()}
+    assert {"ethogram/py.typed", *(f"ethogram/{room}/py.typed" for room in ROOMS)} <= names
 
 
 def test_the_wheel_carries_the_licence(built):

@@ -166,9 +166,9 @@ _pointer: Any = intrinsic(_make_pointer)  # an integer as a pointer, for ``carra
 
 @compiled
 def best_list_at(
-    attraction: int, value: int, no_click: float, if_none_worth: int, num_items: int, slate: _Array, best: _Array
-) -> bool:
-    """BestPerm for one state whose tables are given by address, (N,) float64 each; returns whether they are good.
+    attraction: int, value: int, no_click: float, if_none_worth: int, num_items: int, slate: _Array
+) -> float:
+    """BestPerm for one state whose tables are given by address, (N,) float64 each; the value, NaN if they are not good.
 
     A tensor's address costs a tenth of a NumPy view of it, which would be the larger part of one state's time.
     """
@@ -178,11 +178,11 @@ def best_list_at(
     bad = not np.abs(no_click) < np.inf
     for a in range(num_items):
         bad |= not ((u[a] >= 0) & (u[a] <= 1) & (np.abs(w[a]) < np.inf))  # NaN too
-    if not bad:
-        order = np.empty(num_items, np.int64)
-        rank_items(w, order)
-        best[()] = best_list(u, w, no_click, low, order, scratch(num_items, slate.shape[0]), slate)
-    return not bad
+    if bad:
+        return np.nan
+    order = np.empty(num_items, np.int64)
+    rank_items(w, order)
+    return best_list(u, w, no_click, low, order, scratch(num_items, slate.shape[0]), slate)
 
 
 @compiled

@@ -70,9 +70,9 @@ def best_permutation(
     Raises ValueError where shapes or dtypes differ from these or a number is out of range.
     """
     lower = attraction if attraction_if_none_worth is None else attraction_if_none_worth
-    _check_states(attraction, value, no_click, length, lower)
     if value.is_cpu and value.dim() == 1:
-        return _solve_one(attraction, value, float(no_click), lower, length)
+        return _solve_one(attraction, value, no_click, lower, length)
+    _check_states(attraction, value, no_click, length, lower)
     no_click = _no_click_like(value, no_click)
     if value.is_cpu:
         many = len(value) >= batch_kernels.LANES
@@ -139,18 +139,28 @@ def _raise_bad_state(row: int) -> None:
     )
 
 
-def _solve_one(attraction: Tensor, value: Tensor, no_click: float, lower: Tensor, length: int) -> tuple[Tensor, Tensor]:
+def _solve_one(
+    attraction: Tensor, value: Tensor, no_click: Tensor | float, lower: Tensor, length: int
+) -> tuple[Tensor, Tensor]:
     """One state on the CPU: what ``_solve_compiled`` gives, without the views that it takes of tables."""
+    items, plain = value.numel(), type(no_click) is float and lower is attraction and attraction.is_cpu
+    if not (
+        plain
+        and attraction.dtype is value.dtype is torch.float64
+        and attraction.dim() == 1
+        and attraction.numel() == items
+        and 1 <= length <= items
+    ):
+        _check_states(attraction, value, no_click, length, lower)  # the same, slower, of all that there may be
     if attraction.requires_grad or value.requires_grad or lower.requires_grad:
         raise RuntimeError("best_permutation of tensors that require grad: it has no gradient; pass x.detach()")
     u, w = attraction.contiguous(), value.contiguous()  # kept alive here while their addresses are in use
     low = u if lower is attraction else lower.contiguous()
     slate: _Array = np.empty(length, np.int64)
-    best: _Array = np.empty(())
-    at = u.data_ptr(), w.data_ptr(), no_click, low.data_ptr()
-    if not list_kernels.best_list_at(*at, w.numel(), slate, best):
+    best = list_kernels.best_list_at(u.data_ptr(), w.data_ptr(), float(no_click), low.data_ptr(), items, slate)
+    if best != best:  # NaN
         _raise_bad_state(0)
-    return torch.from_numpy(slate), torch.from_numpy(best)
+    return torch.from_numpy(slate), torch.from_numpy(np.array(best))
 
 
 def _solve_compiled(

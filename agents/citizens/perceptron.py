@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ethogram.simulator import Draws, History, write_atomically
+from ethogram.simulator import Draws, History, checked_seed, write_atomically
 
 from .decisions import decide
 from .features import Data, Features, decisions, expit, features_of
@@ -57,6 +57,7 @@ class Perceptron:
         Trains on the CPU in one thread, so that the same data, settings and processor give the same bits. Raises
         ValueError for a feature that is constant in the data.
         """
+        seed = checked_seed(seed)
         names, x, y = decisions(data, features, period)
         x, y = x.cpu(), y.cpu()
         mean, scale = x.mean(0), x.std(0, correction=0)

@@ -5,13 +5,13 @@ Run: python benchmarks/sessions/session_speed.py        (under three minutes)
 One world for all rows but RecSim's: a cascading MDP of 200 items, 20 user states and slates of 5. Ours is stepped by
 ``rollout``, by ``gymnasium.make_vec`` and as a Stable-Baselines3 VecEnv; the peers step the same world written by
 hand as an ordinary Python environment (in this file), in Gymnasium's SyncVectorEnv and SB3's DummyVecEnv. All of
-them are given the same slates, made beforehand, and run on one thread. RecSim runs its own world, interest
-evolution: slates of 5 out of 50 documents, one session at a time.
+them are given the same slates, made beforehand, and run on one thread. RecSim and SARDINE run worlds of their own, one
+session at a time: interest evolution, slates of 5 of 50 documents; SlateTopK-Bored, slates of 10 of 1,000 items.
 
 CPU seconds; rates are medians over rounds, and so are ratios, each within a round. Stable-Baselines3 comes with
 ``pip install "ethogram[sb3]"``. RecSim needs TensorFlow and Dopamine only for its agents, which are not used:
 
-    pip install --no-deps --target peers recsim gym==0.26.2 gym-notices gin-config absl-py six
+    pip install --no-deps --target peers recsim gym==0.26.2 gym-notices gin-config absl-py six sardine-rec==1.0.8
     PYTHONPATH=peers python benchmarks/sessions/session_speed.py
 """
 
@@ -123,6 +123,7 @@ def contenders(rows: int, horizon: int) -> dict[str, Run | str]:
     runs["by hand: Gymnasium SyncVectorEnv"] = stepping(sync.step, slates, rows, calls=5)
     runs |= stable_baselines(mdp, rows, slates)
     runs["RecSim: interest evolution"] = recsim()
+    runs["SARDINE: SlateTopK-Bored"] = sardine()
     return runs
 
 
@@ -182,6 +183,25 @@ def recsim() -> Run | str:
             env.reset()
 
     return stepping(step, slates, rows=1, calls=2000)
+
+
+def sardine() -> Run | str:
+    """One of SARDINE's environments."""
+    try:
+        import sardine as _  # noqa: F401  (registers its ids)
+    except ImportError:
+        return "not installed; --help says how"
+    env = gymnasium.make("sardine/SlateTopK-Bored-v0")
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    slates = [rng.permutation(1000)[:10] for _ in range(100)]
+
+    def step(slate: Any) -> None:
+        _, _, terminated, truncated, _ = env.step(slate)
+        if terminated or truncated:
+            env.reset()
+
+    return stepping(step, slates, rows=1, calls=1000)
 
 
 def main() -> None:

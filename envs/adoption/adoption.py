@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ethogram.simulator import Draws, Sites, Transition
 from ethogram.simulator.networks import Network, check_rows, sum_over_contacts
-from ethogram.simulator.populations import repeated
+from ethogram.simulator.populations import InEach, checked_contacts, checked_initial, first_people, repeated
 
 from . import kernels
 
@@ -48,17 +48,21 @@ class Adoption:
     intercept: float | Tensor = -4.0  # log-odds a day, for all or (n,) each
     peer_effect: float | Tensor = 4.0  # log-odds when all contacts have adopted, against none
     churn: float | Tensor = 0.05  # probability a day
-    initial: float | Tensor = 0.02  # probability of having adopted at the start
+    initial: int | float | Tensor | InEach = 0.02  # adopters at the start: how many, or a probability, for all or each
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "contacts", checked_contacts("contacts", self.contacts))
         n = self.contacts.num_people
-        for name in ("intercept", "peer_effect", "churn", "initial"):
+        object.__setattr__(self, "initial", checked_initial(self.initial, n))
+        for name in ("intercept", "peer_effect", "churn"):
             value = torch.as_tensor(getattr(self, name))
+            if value.dim():
+                object.__setattr__(self, name, value)
             if tuple(value.shape) not in ((), (n,)) or not value.isfinite().all():
                 raise ValueError(
                     f"{name} is {value}: expected a finite number, or a tensor ({n},), one for each person"
                 )
-            if name in ("churn", "initial") and not ((value >= 0) & (value <= 1)).all():
+            if name == "churn" and not ((value >= 0) & (value <= 1)).all():
                 raise ValueError(f"{name} goes from {value.min():g} to {value.max():g}: expected probabilities")
 
     def repeated(self, times: int) -> "Adoption":
@@ -78,7 +82,7 @@ class Adoption:
     def reset(self, draws: Draws, site: Sites) -> tuple[Adopters, Tensor]:
         """The first adopters."""
         check_rows(self.contacts, draws)
-        return self._observed(site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial))), draws)
+        return self._observed(site("initial", first_people(self.initial, draws, self.contacts)), draws)
 
     def step(self, state: Adopters, nudge: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. nudge: (n,) log-odds."""
@@ -86,9 +90,9 @@ class Adoption:
             raise ValueError(f"nudge has shape {tuple(nudge.shape)}: expected ({len(state.adopted)},), one a person")
         if type(draws) is Draws and self._compiles(nudge) and site.unwatched(*SITES):
             return self._step_compiled(state, nudge, draws)
-        exposure = site("exposure", state.exposure)  # (n,) share of contacts
+        exposure = site("exposure", state.exposure, within=(0, 1))  # (n,) share of contacts
         log_odds = self.intercept + self.peer_effect * exposure + nudge
-        propensity = site("propensity", log_odds.sigmoid())  # (n,) probability a day
+        propensity = site("propensity", log_odds.sigmoid(), within=(0, 1))  # (n,) probability a day
         adopts = site("adopts", draws.bernoulli("adopts", propensity))  # (n,) bool
         gives_up = site("gives_up", draws.bernoulli("gives_up", torch.as_tensor(self.churn)))  # (n,) bool
         adopted = site("adopted", torch.where(state.adopted, ~gives_up, adopts))

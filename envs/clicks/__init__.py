@@ -10,10 +10,12 @@ the examination E_r:
     CascadeModel, DCM, SDBN, DBN, CCM   the user goes down the list until leaving  (``_BrowsingModel``)
     UBM                                 depends on the last position clicked
 
-What they share is in ``model.py``, their estimation in ``counts.py`` and ``em.py``.
+What they share is in ``model.py``, their estimation in ``counts.py`` and ``em.py``, how far off an
+estimate may be in ``errors.py``.
 """
 
 from .browsing import CCM, DBN, DCM, SDBN, CascadeModel
+from .errors import standard_errors
 from .log import ClickLog
 from .model import ClickModel, Perplexity
 from .positions import PBM, RCM, DocumentCTR, RankCTR
@@ -33,4 +35,5 @@ __all__ = [
     "DocumentCTR",
     "Perplexity",
     "RankCTR",
+    "standard_errors",
 ]

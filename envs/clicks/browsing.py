@@ -45,7 +45,7 @@ class _BrowsingModel(ClickModel):
         return attraction * filtered_examination(log.clicks, attraction, after_skip, after_click)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CascadeModel(_BrowsingModel):
     """Cascade model, CM (Craswell et al., WSDM 2008): the first item that attracts is clicked, and that is all.
 
@@ -59,10 +59,12 @@ class CascadeModel(_BrowsingModel):
         check_probability("attraction", self.attraction, (None, None))
 
     @classmethod
-    def fit(cls, log: ClickLog, num_states: int, num_items: int, *, prior: float = 1.0) -> Self:
+    def fit(
+        cls, log: ClickLog, num_states: int | None = None, num_items: int | None = None, *, prior: float = 1.0
+    ) -> Self:
         """(clicks + prior) / (impressions + 2 prior) at or above each row's first click; what follows is not used."""
-        check_fit(log, num_states, num_items, prior)
-        return cls(ratio(*count_items(log, first_true(log.clicks), num_states, num_items), prior))
+        num_states, num_items = check_fit(log, num_states, num_items, prior)
+        return cls(ratio(*count_items(log, first_true(log.clicks), num_states, num_items), prior)).named(log)
 
     def _goes_on(self, state: Tensor, slates: Tensor, attraction: Tensor) -> tuple[float, Tensor]:
         return 1.0, torch.zeros_like(attraction)
@@ -72,7 +74,7 @@ class CascadeModel(_BrowsingModel):
         return skip, ~skip
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DCM(_BrowsingModel):
     """Dependent click model (Guo, Liu & Wang, WSDM 2009): after a click at r the user goes on with chance λ_r.
 
@@ -92,8 +94,8 @@ class DCM(_BrowsingModel):
     def fit(
         cls,
         log: ClickLog,
-        num_states: int,
-        num_items: int,
+        num_states: int | None = None,
+        num_items: int | None = None,
         *,
         iterations: int = 0,
         prior: float = 1.0,
@@ -106,13 +108,13 @@ class DCM(_BrowsingModel):
         α = clicks / impressions at or above the last click, λ_r = the share of clicks at r that are not the last.
         It is quick and biased, since some users go on and find nothing; EM is not. Arguments as in ``PBM.fit``.
         """
-        check_fit(log, num_states, num_items, prior, iterations, least=0)
+        num_states, num_items = check_fit(log, num_states, num_items, prior, iterations, least=0)
         if iterations == 0:
             last = last_click(log)
             clicked, _ = count_positions(log)
             not_last = clicked - torch.bincount(last, minlength=log.length + 1)[:-1]
             attraction = ratio(*count_items(log, last, num_states, num_items), prior)
-            return cls(attraction, ratio(not_last, clicked, prior))
+            return cls(attraction, ratio(not_last, clicked, prior)).named(log)
         clicked, _ = count_clicks(log, num_states, num_items)
 
         def one_round(attraction: Tensor, continuation: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,7 +124,7 @@ class DCM(_BrowsingModel):
 
         half = torch.full(clicked.shape, 0.5, dtype=torch.float64, device=clicked.device)
         start = half, half.new_full((log.length,), 0.5)
-        return cls(*iterate(one_round, start, iterations, tolerance, progress))
+        return cls(*iterate(one_round, start, iterations, tolerance, progress)).named(log)
 
     def _check(self, state: Tensor, slates: Tensor) -> None:
         check_shown(state, slates, self.attraction, len(self.continuation))
@@ -135,7 +137,7 @@ class DCM(_BrowsingModel):
         return torch.ones_like(click), click
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DBN(_BrowsingModel):
     """Dynamic Bayesian network model (Chapelle & Zhang, WWW 2009): users leave bored, or satisfied by a click.
 
@@ -158,19 +160,25 @@ class DBN(_BrowsingModel):
     def fit(
         cls,
         log: ClickLog,
-        num_states: int,
-        num_items: int,
+        num_states: int | None = None,
+        num_items: int | None = None,
         *,
+        continuation: float | None = None,
         iterations: int = 50,
         prior: float = 1.0,
         tolerance: float = 1e-6,
         progress: bool = False,
     ) -> Self:
-        """EM on the exact likelihood, from 1/2 everywhere. Arguments as in ``PBM.fit``."""
-        check_fit(log, num_states, num_items, prior, iterations)
+        """EM on the exact likelihood, from 1/2 everywhere. continuation: γ if it is known and held; None: fitted, too.
+
+        The other arguments are those of ``PBM.fit``.
+        """
+        num_states, num_items = check_fit(log, num_states, num_items, prior, iterations)
         em = iterations, tolerance, progress
-        attraction, satisfaction, continuation = fit_dbn(log, num_states, num_items, None, prior, em)
-        return cls(attraction, satisfaction, float(continuation))
+        if continuation is not None:
+            check_number("continuation", continuation)
+        attraction, satisfaction, gamma = fit_dbn(log, num_states, num_items, continuation, prior, em)
+        return cls(attraction, satisfaction, float(gamma)).named(log)
 
     def _goes_on(self, state: Tensor, slates: Tensor, attraction: Tensor) -> tuple[float, Tensor]:
         unsatisfied = 1 - look_up(self.satisfaction, state, slates)
@@ -181,7 +189,7 @@ class DBN(_BrowsingModel):
         return skip, skip & ~draws.bernoulli("satisfied", look_up(self.satisfaction, state, slates), slates)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SDBN(_BrowsingModel):
     """Simplified DBN (Chapelle & Zhang, WWW 2009): DBN whose user only leaves satisfied, γ = 1.
 
@@ -199,8 +207,8 @@ class SDBN(_BrowsingModel):
     def fit(
         cls,
         log: ClickLog,
-        num_states: int,
-        num_items: int,
+        num_states: int | None = None,
+        num_items: int | None = None,
         *,
         iterations: int = 0,
         prior: float = 1.0,
@@ -212,16 +220,16 @@ class SDBN(_BrowsingModel):
         The closed form counts as ``DCM.fit`` does: attraction = clicks / impressions at or above the last click,
         satisfaction = the share of an item's clicks that are their row's last. It is quick and biased; EM is not.
         """
-        check_fit(log, num_states, num_items, prior, iterations, least=0)
+        num_states, num_items = check_fit(log, num_states, num_items, prior, iterations, least=0)
         if iterations > 0:
             em = iterations, tolerance, progress
-            return cls(*fit_dbn(log, num_states, num_items, 1.0, prior, em)[:2])
+            return cls(*fit_dbn(log, num_states, num_items, 1.0, prior, em)[:2]).named(log)
         last = last_click(log)
         clicked, shown = count_items(log, last, num_states, num_items)
         item = log.slates.gather(1, last.clamp(max=log.length - 1)[:, None])[:, 0]
         pair = (log.state * num_items + item)[last < log.length]
         lasts = torch.bincount(pair, minlength=clicked.numel()).view_as(clicked)
-        return cls(ratio(clicked, shown, prior), ratio(lasts, clicked, prior))
+        return cls(ratio(clicked, shown, prior), ratio(lasts, clicked, prior)).named(log)
 
     def _goes_on(self, state: Tensor, slates: Tensor, attraction: Tensor) -> tuple[float, Tensor]:
         return 1.0, 1 - look_up(self.satisfaction, state, slates)
@@ -231,7 +239,7 @@ class SDBN(_BrowsingModel):
         return torch.ones_like(click), click
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CCM(_BrowsingModel):
     """Click chain model (Guo et al., WWW 2009): what attracts also satisfies, and the user may leave at any position.
 
@@ -256,8 +264,8 @@ class CCM(_BrowsingModel):
     def fit(
         cls,
         log: ClickLog,
-        num_states: int,
-        num_items: int,
+        num_states: int | None = None,
+        num_items: int | None = None,
         *,
         iterations: int = 50,
         prior: float = 1.0,
@@ -265,7 +273,7 @@ class CCM(_BrowsingModel):
         progress: bool = False,
     ) -> Self:
         """EM on the exact likelihood, from 1/2 everywhere. Arguments as in ``PBM.fit``."""
-        check_fit(log, num_states, num_items, prior, iterations)
+        num_states, num_items = check_fit(log, num_states, num_items, prior, iterations)
         clicked, clicked_above = count_clicks(log, num_states, num_items)
 
         def one_round(attraction: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
@@ -277,7 +285,7 @@ class CCM(_BrowsingModel):
 
         half = torch.full(clicked.shape, 0.5, dtype=torch.float64, device=clicked.device)
         attraction, after = iterate(one_round, (half, half.new_full((3,), 0.5)), iterations, tolerance, progress)
-        return cls(attraction, *after.tolist())
+        return cls(attraction, *after.tolist()).named(log)
 
     def _goes_on(self, state: Tensor, slates: Tensor, attraction: Tensor) -> tuple[float, Tensor]:
         click = attraction * self.after_satisfied + (1 - attraction) * self.after_click

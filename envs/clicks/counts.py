@@ -11,11 +11,16 @@ TINY = 1e-300  # keeps 0 / 0 at 0 where an event has probability 0
 
 
 def check_fit(
-    log: ClickLog, num_states: int, num_items: int, prior: float, iterations: int = 1, least: int = 1
-) -> None:
-    """Raise ValueError unless a model of this size can be fitted to the log, in ``least`` rounds or more."""
+    log: ClickLog, num_states: int | None, num_items: int | None, prior: float, iterations: int = 1, least: int = 1
+) -> tuple[int, int]:
+    """S and N, the log's where they are not given; ValueError unless ``least`` rounds or more can fit such a model."""
     if not isinstance(log, ClickLog):
-        raise TypeError(f"log is a {type(log).__name__}: expected a ClickLog; ClickLog.of(history) makes one")
+        raise TypeError(
+            f"log is a {type(log).__name__}: expected a ClickLog; ClickLog.of(history) or "
+            "ClickLog.from_frame(table, …) makes one"
+        )
+    num_states = log.num_states if num_states is None else num_states
+    num_items = log.num_items if num_items is None else num_items
     item, state = int(log.slates.max()), int(log.state.max())
     if item >= num_items or state >= num_states:
         raise ValueError(
@@ -26,6 +31,7 @@ def check_fit(
         raise ValueError(f"prior is {prior}: expected a number from 0, of clicks and of skips to add")
     if iterations < least:
         raise ValueError(f"iterations is {iterations}: expected at least {least} rounds of EM")
+    return num_states, num_items
 
 
 def ratio(hits: Tensor, tries: Tensor, prior: float) -> Tensor:

@@ -1,32 +1,40 @@
 """ClickLog, the log that click models read, and the checks of what is let in."""
 
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ethogram.simulator import History
+from ethogram.simulator.formats import Ids, Name, id_column, number_column, read_columns
 
 from ..sessions import find_bad_slate
 
 _NO_LIMIT = 2**62
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ClickLog:
     """Lists that n users were shown, and their clicks.
 
     state: (n,) int64, the user state in which (or the query for which) each slate was shown. slates: (n, m) int64,
-    1 to m distinct items, then -1 for empty positions. clicks: (n, m) bool, none on an empty position.
-    ``log[rows]`` is part of a log, for a split into training and test.
+    1 to m distinct items, then -1 for empty positions. clicks: (n, m) bool, none on an empty position. NumPy arrays and
+    lists become tensors. state_ids, item_ids: what states and items are called, (S,) and (N,); None where they have no
+    other name than their number. ``log[rows]`` is part of a log, for a split into training and test.
     """
 
     state: Tensor
     slates: Tensor
     clicks: Tensor
+    state_ids: Ids | None = field(default=None, kw_only=True)
+    item_ids: Ids | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        for name in ("state", "slates", "clicks"):
+            if not isinstance(array := getattr(self, name), Tensor):
+                object.__setattr__(self, name, torch.as_tensor(np.asarray(array)))
         check_shown(self.state, self.slates)
         if len(self) == 0:
             raise ValueError("the log has no rows: expected at least one slate shown")
@@ -41,6 +49,76 @@ class ClickLog:
                 f"row {row} has clicks {self.clicks[row].tolist()} on slate {self.slates[row].tolist()}: "
                 "expected none on -1, an empty position"
             )
+        for name, ids, highest in (("state", self.state_ids, self.state), ("item", self.item_ids, self.slates)):
+            if ids is not None and int(highest.max()) >= len(ids):
+                raise ValueError(
+                    f"{name}_ids are {len(ids)}, and the log has {name} {int(highest.max())}: expected an id for each"
+                )
+
+    @classmethod
+    def from_frame(
+        cls,
+        source: Any,
+        *,
+        session: Name,
+        item: Name,
+        click: Name,
+        position: Name | None = None,
+        state: Name | None = None,
+        separator: str | None = None,
+        state_ids: Ids | None = None,
+        item_ids: Ids | None = None,
+    ) -> Self:
+        """The log in a table that has a row for each item shown: a frame, or the path of a .csv, .tsv or .parquet file.
+
+        session: column that says which list a row belongs to. position: of the item in its list, from 0 or, in the
+        whole log, from 1; None: rows stand in the order of their list. click: 0 or 1. state: the query or kind of user,
+        one for each list; None: all alike. Rows may stand in any order, and lists be of any length; row i of the log is
+        the i-th session in ascending order. Sizes and names are those of the log, or of another whose ``state_ids`` and
+        ``item_ids`` are given: names that it does not know are errors. The rest is as in ``load_interactions``.
+
+        Raises LookupError for a column that is not there; ValueError, by session, for positions with gaps or twice, an
+        item twice in a list, and a list in two states; and what ``load_interactions`` raises for single cells.
+        """
+        roles = {"session": session, "item": item, "click": click, "position": position, "state": state}
+        frame, _ = read_columns(source, {role: name for role, name in roles.items() if name is not None}, separator)
+        row, sessions = id_column(session, frame[session])
+        items, item_ids = id_column(item, frame[item], item_ids)
+        clicked = number_column("click", click, frame[click]) == 1
+        states = np.zeros_like(row)
+        if state is not None:
+            states, state_ids = id_column(state, frame[state], state_ids)
+        order = np.argsort(row, kind="stable")
+        if position is not None:
+            place = number_column("position", position, frame[position]).astype(np.int64)
+            order = np.lexsort((place, row))
+        row, items, clicked, states = row[order], items[order], clicked[order], states[order]
+        counts = np.bincount(row)
+        first = counts.cumsum() - counts  # of each list
+        rank = np.arange(len(row)) - first[row]
+        if position is not None and len(bad := np.flatnonzero(place[order] - place.min() != rank)):
+            name, there = sessions.tolist()[row[bad[0]]], place[order][row == row[bad[0]]].tolist()
+            raise ValueError(
+                f"session {name!r} has positions {there}: expected {place.min()}, {place.min() + 1}, … each once, and "
+                "no gaps; position=None takes the rows of a list in the order in which they stand"
+            )
+        if len(bad := np.flatnonzero(states != states[first][row])):
+            raise ValueError(
+                f"session {sessions.tolist()[row[bad[0]]]!r} is in more than one state: expected one for each list; a "
+                "session of several lists needs an id for each of them"
+            )
+        by_item = np.lexsort((items, row))
+        if len(bad := np.flatnonzero((np.diff(row[by_item]) == 0) & (np.diff(items[by_item]) == 0))):
+            at = by_item[bad[0]]
+            raise ValueError(
+                f"session {sessions.tolist()[row[at]]!r} shows item {item_ids.tolist()[items[at]]!r} twice: expected "
+                "distinct items in a list; a session of several lists needs an id for each of them"
+            )
+        slates = np.full((len(counts), counts.max()), -1)
+        clicks = np.zeros(slates.shape, dtype=bool)
+        slates[row, rank], clicks[row, rank] = items, clicked
+        arrays = (torch.from_numpy(array) for array in (states[first], slates, clicks))
+        return cls(*arrays, state_ids=state_ids, item_ids=item_ids)
 
     @classmethod
     def of(cls, history: History) -> Self:
@@ -60,8 +138,22 @@ class ClickLog:
     def __len__(self) -> int:
         return len(self.state)
 
+    def __repr__(self) -> str:
+        kinds = f"{self.num_items} items in {self.num_states} {'state' if self.num_states == 1 else 'states'}"
+        return f"ClickLog({len(self)} lists of up to {self.length} of {kinds}, {int(self.clicks.sum())} clicks)"
+
     def __getitem__(self, rows: slice | Tensor) -> "ClickLog":
-        return ClickLog(self.state[rows], self.slates[rows], self.clicks[rows])
+        return replace(self, state=self.state[rows], slates=self.slates[rows], clicks=self.clicks[rows])
+
+    @property
+    def num_states(self) -> int:
+        """S: as many as have names, or else the highest in the log and those below it."""
+        return int(self.state.max()) + 1 if self.state_ids is None else len(self.state_ids)
+
+    @property
+    def num_items(self) -> int:
+        """N, likewise."""
+        return int(self.slates.max()) + 1 if self.item_ids is None else len(self.item_ids)
 
     @property
     def length(self) -> int:
@@ -110,7 +202,7 @@ def check_probability(name: str, table: Tensor, shape: tuple[int | None, ...]) -
     if not fits or not table.is_floating_point() or table.numel() == 0:
         words = "(" + ", ".join("any" if want is None else str(want) for want in shape) + ")"
         raise ValueError(f"{name} is {table.dtype} {tuple(table.shape)}: expected float64 {words}, not empty")
-    low, high = (float(end) for end in torch.aminmax(table))
+    low, high = (float(end) for end in torch.aminmax(table.detach()))
     if not (low >= 0 and high <= 1):  # NaN is neither
         where = (~((table >= 0) & (table <= 1))).nonzero()[0].tolist()
         raise ValueError(f"{name}{where} is {float(table[tuple(where)]):.6g}: expected a probability in [0, 1]")

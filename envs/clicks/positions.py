@@ -32,7 +32,7 @@ class _PositionModel(ClickModel):
         return self._marginal(log.state, log.slates, attraction)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RCM(_PositionModel):
     """Random clicks: the same chance for every item at every position. It ignores a given attraction.
 
@@ -45,11 +45,13 @@ class RCM(_PositionModel):
         check_number("rate", self.rate)
 
     @classmethod
-    def fit(cls, log: ClickLog, num_states: int, num_items: int, *, prior: float = 1.0) -> Self:
+    def fit(
+        cls, log: ClickLog, num_states: int | None = None, num_items: int | None = None, *, prior: float = 1.0
+    ) -> Self:
         """The share clicked, with ``prior`` clicks and as many skips added."""
-        check_fit(log, num_states, num_items, prior)
+        num_states, num_items = check_fit(log, num_states, num_items, prior)
         clicked, shown = count_positions(log)
-        return cls(float(ratio(clicked.sum(), shown.sum(), prior)))
+        return cls(float(ratio(clicked.sum(), shown.sum(), prior))).named(log)
 
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """See ``ClickModel.act``; "attraction" is ignored."""
@@ -62,7 +64,7 @@ class RCM(_PositionModel):
         return (slates >= 0).double() * self.rate
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RankCTR(_PositionModel):
     """Each position has its own click-through rate, whatever it shows. It ignores a given attraction.
 
@@ -75,10 +77,12 @@ class RankCTR(_PositionModel):
         check_probability("rate", self.rate, (None,))
 
     @classmethod
-    def fit(cls, log: ClickLog, num_states: int, num_items: int, *, prior: float = 1.0) -> Self:
+    def fit(
+        cls, log: ClickLog, num_states: int | None = None, num_items: int | None = None, *, prior: float = 1.0
+    ) -> Self:
         """The share clicked at each position, with ``prior`` clicks and as many skips added."""
-        check_fit(log, num_states, num_items, prior)
-        return cls(ratio(*count_positions(log), prior))
+        num_states, num_items = check_fit(log, num_states, num_items, prior)
+        return cls(ratio(*count_positions(log), prior)).named(log)
 
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """See ``ClickModel.act``; "attraction" is ignored."""
@@ -94,7 +98,7 @@ class RankCTR(_PositionModel):
         return self.rate[: slates.shape[1]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DocumentCTR(_PositionModel):
     """Each item has its own click-through rate in each state, wherever it is shown.
 
@@ -107,14 +111,16 @@ class DocumentCTR(_PositionModel):
         check_probability("attraction", self.attraction, (None, None))
 
     @classmethod
-    def fit(cls, log: ClickLog, num_states: int, num_items: int, *, prior: float = 1.0) -> Self:
+    def fit(
+        cls, log: ClickLog, num_states: int | None = None, num_items: int | None = None, *, prior: float = 1.0
+    ) -> Self:
         """The share clicked of each item in each state, with ``prior`` clicks and as many skips added."""
-        check_fit(log, num_states, num_items, prior)
+        num_states, num_items = check_fit(log, num_states, num_items, prior)
         everywhere = torch.full_like(log.state, log.length)
-        return cls(ratio(*count_items(log, everywhere, num_states, num_items), prior))
+        return cls(ratio(*count_items(log, everywhere, num_states, num_items), prior)).named(log)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PBM(_PositionModel):
     """Position-based model (Craswell et al., WSDM 2008): each position is examined with its own probability.
 
@@ -135,8 +141,8 @@ class PBM(_PositionModel):
     def fit(
         cls,
         log: ClickLog,
-        num_states: int,
-        num_items: int,
+        num_states: int | None = None,
+        num_items: int | None = None,
         *,
         iterations: int = 50,
         prior: float = 1.0,
@@ -151,10 +157,10 @@ class PBM(_PositionModel):
         which makes it the posterior mode under Beta(1 + prior, 1 + prior). With prior 0 it is the maximum of the
         likelihood, and what was never shown stays at 1/2.
         """
-        check_fit(log, num_states, num_items, prior, iterations)
+        num_states, num_items = check_fit(log, num_states, num_items, prior, iterations)
         position = torch.arange(log.length, device=log.slates.device).expand_as(log.slates)
         em = iterations, tolerance, progress
-        return cls(*fit_product(log, position, log.length, (num_states, num_items), prior, em))
+        return cls(*fit_product(log, position, log.length, (num_states, num_items), prior, em)).named(log)
 
     def _check(self, state: Tensor, slates: Tensor) -> None:
         check_shown(state, slates, self.attraction, len(self.examination))

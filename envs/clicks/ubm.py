@@ -15,7 +15,7 @@ from .log import ClickLog, check_probability, check_shown
 from .model import ClickModel
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class UBM(ClickModel):
     """User browsing model (Dupret & Piwowarski, SIGIR 2008): examination depends on where the last click was.
 
@@ -37,8 +37,8 @@ class UBM(ClickModel):
     def fit(
         cls,
         log: ClickLog,
-        num_states: int,
-        num_items: int,
+        num_states: int | None = None,
+        num_items: int | None = None,
         *,
         iterations: int = 50,
         prior: float = 1.0,
@@ -46,12 +46,12 @@ class UBM(ClickModel):
         progress: bool = False,
     ) -> Self:
         """EM from 1/2 everywhere, as ``PBM.fit``."""
-        check_fit(log, num_states, num_items, prior, iterations)
+        num_states, num_items = check_fit(log, num_states, num_items, prior, iterations)
         m = log.length
         context = torch.arange(m, device=log.slates.device) * (m + 1) + _last_click_above(log.clicks)
         em = iterations, tolerance, progress
         attraction, examination = fit_product(log, context, m * (m + 1), (num_states, num_items), prior, em)
-        return cls(attraction, examination.view(m, m + 1))
+        return cls(attraction, examination.view(m, m + 1)).named(log)
 
     def _check(self, state: Tensor, slates: Tensor) -> None:
         check_shown(state, slates, self.attraction, len(self.examination))

@@ -39,6 +39,8 @@ ML_100K_GENRES = (  # of u.item, in its order
     *("Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
 )
 
+NO_GENRE = ("unknown", "(no genres listed)")  # what the releases write where they know none
+
 
 @dataclass(frozen=True, eq=False)
 class MovieLens:
@@ -47,7 +49,7 @@ class MovieLens:
     ratings: Interactions  # reward: stars, 0.5 to 5; time: seconds since 1970; users and movies by their ids
     titles: tuple[str, ...]  # (I,), or () where there are no movies' names
     genre_names: tuple[str, ...]  # (G,), alphabetical
-    genres: Tensor  # (I, G) bool
+    genres: Tensor  # (I, G) bool, all False where a release says "unknown" or "(no genres listed)"
 
 
 def load_movielens(path: str | Path | None = None) -> MovieLens:
@@ -82,7 +84,7 @@ def load_movielens(path: str | Path | None = None) -> MovieLens:
     absent = [movie for movie in known if movie not in titles]
     if absent:
         raise ValueError(f"movie {absent[0]} is rated but not in {movies[0]}: expected files of one release")
-    names = tuple(sorted({kind for movie in known for kind in genres[movie]}))
+    names = tuple(sorted({kind for movie in known for kind in genres[movie]} - set(NO_GENRE)))
     flags = [[name in genres[movie] for name in names] for movie in known]
     return MovieLens(interactions, tuple(titles[m] for m in known), names, torch.tensor(flags, dtype=torch.bool))
 

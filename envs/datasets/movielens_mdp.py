@@ -13,6 +13,7 @@ from ethogram.simulator.formats import Interactions
 
 from ..sessions import CascadingMDP, CascadingSession, rating_mdp
 from .movielens import MovieLens, load_movielens
+from .tastes import cluster, count_pairs, nearest, profiles, transitions
 
 LIKED = 4.0  # stars
 
@@ -86,8 +87,9 @@ def session_mdp(
     Items are the ``num_items`` most rated movies (ties: smaller id first). With e = a rating of movie a by a user:
 
     * State. profile(after e) = memory · profile(before e) + (1 - memory) · genres(a), beginning with the mean genres of
-      all ratings. The S = ``num_states`` states are clusters of the profiles before ratings (k-means++ seeded by
-      ``seed``, then Lloyd); a profile's state is its nearest centre. Each e takes its user from a state s to a s'.
+      all ratings; a movie whose genres are not known leaves it as it was. The S = ``num_states`` states are clusters of
+      the profiles before ratings (k-means++ seeded by ``seed``, then Lloyd); a profile's state is its nearest centre.
+      Each e takes its user from a state s to a s'.
     * Attraction. q(s, a) = (c + k q(a)) / (n + k). Of the n moments when a user was in s without having rated a, in
       c did one of the next ``window`` ratings give a four stars or more. q(a) is that share over all states, and
       k = ``attraction_prior``. A movie disliked or never chosen did not attract.
@@ -116,9 +118,9 @@ def session_mdp(
         raise ValueError(f"num_states is {num_states}: expected at least 1")
     if not 1 <= num_items <= ratings.num_items:
         raise ValueError(f"num_items is {num_items}: expected 1 to {ratings.num_items}, the movies that are rated")
-    before, after, start = _profiles(ratings, data.genres.double()[ratings.item], memory)
-    centres = _cluster(before, num_states, seed)
-    was, becomes = _nearest(before, centres), _nearest(after, centres)  # (R,) states
+    before, after, start = profiles(ratings.starts, data.genres.double()[ratings.item], memory)
+    centres = cluster(before, num_states, seed)
+    was, becomes = nearest(before, centres), nearest(after, centres)  # (R,) states
 
     counted = torch.ones(num_ratings, dtype=torch.bool) if users is None else users[ratings.user]
     popularity = ratings.item.bincount(minlength=ratings.num_items)
@@ -127,11 +129,13 @@ def session_mdp(
     liked = ratings.reward >= LIKED
 
     attraction = _attraction(ratings, was, column, liked, counted, num_states, num_items, window, attraction_prior)
-    after_liked = _transitions(was, becomes, counted & liked, num_states, prior=1 / num_states)  # (S, S)
-    after_none = _transitions(was, becomes, counted & ~liked, num_states, prior=1 / num_states)
+    after_liked = transitions(was, becomes, counted & liked, num_states, prior=1 / num_states)  # (S, S)
+    after_none = transitions(was, becomes, counted & ~liked, num_states, prior=1 / num_states)
     clicks = counted & liked & (column >= 0)
     pairs = was[clicks] * num_items + column[clicks]
-    after_click = _counts(pairs, becomes[clicks], num_states * num_items, num_states).view(num_states, num_items, -1)
+    after_click = count_pairs(pairs, becomes[clicks], num_states * num_items, num_states).view(
+        num_states, num_items, -1
+    )
     after_click = (after_click + transition_prior * after_liked[:, None]) / (
         after_click.sum(-1, keepdim=True) + transition_prior
     )
@@ -141,7 +145,7 @@ def session_mdp(
         torch.ones_like(attraction),
         length,
         horizon,
-        initial=int(_nearest(start[None], centres)),
+        initial=int(nearest(start[None], centres)),
     )
     titles = tuple(data.titles[i] for i in items.tolist())
     frequency = was.bincount(minlength=num_states).double() / num_ratings
@@ -158,64 +162,6 @@ def movielens_world(
 ) -> CascadingSession:
     """The sessions of ``session_mdp`` as a world, from MovieLens 100K or the release at ``path``."""
     return CascadingSession(session_mdp(load_movielens(path), num_states, num_items, length, horizon).mdp)
-
-
-def _profiles(ratings: Interactions, genres: Tensor, memory: float) -> tuple[Tensor, Tensor, Tensor]:
-    """(R, G) profile before each rating, (R, G) after it, and (G,) the one that users begin with."""
-    start, genre = genres.mean(0), genres.numpy()
-    before, after = np.empty_like(genre), np.empty_like(genre)
-    counts = ratings.starts.diff()
-    by_activity = counts.argsort(descending=True, stable=True)
-    first, still_active = ratings.starts[by_activity].numpy(), -counts[by_activity].numpy()
-    profile = np.tile(start.numpy(), (ratings.num_users, 1))  # of the users, the most active first
-    for k in range(int(counts.max())):
-        active = np.searchsorted(still_active, -k)  # users with more than k ratings
-        row = first[:active] + k
-        before[row] = profile[:active]
-        profile[:active] = memory * profile[:active] + (1 - memory) * genre[row]
-        after[row] = profile[:active]
-    return torch.from_numpy(before), torch.from_numpy(after), start
-
-
-def _cluster(profiles: Tensor, num_clusters: int, seed: int, sweeps: int = 50, sample: int = 20_000) -> Tensor:
-    """(S, G) centres by k-means++ and Lloyd's sweeps, on at most ``sample`` points evenly spaced."""
-    points = profiles[:: -(-len(profiles) // sample)].numpy()
-    chance = np.random.default_rng(seed)
-    centres = points[chance.integers(len(points))][None]
-    distance = np.square(points - centres).sum(1)  # of each point from the nearest centre
-    while len(centres) < num_clusters:
-        if distance.sum() == 0:
-            raise ValueError(f"num_states is {num_clusters}: expected at most {len(centres)}, the distinct profiles")
-        new = points[chance.choice(len(points), p=distance / distance.sum())]
-        distance = np.minimum(distance, np.square(points - new).sum(1))
-        centres = np.concatenate([centres, new[None]])
-    for _ in range(sweeps):
-        member = _nearest(torch.from_numpy(points), torch.from_numpy(centres)).numpy()
-        size = np.bincount(member, minlength=num_clusters)[:, None]
-        total = np.stack([np.bincount(member, genre, num_clusters) for genre in points.T], axis=1)
-        moved = np.where(size > 0, total / np.maximum(size, 1), centres)
-        if np.array_equal(moved, centres):
-            break
-        centres = moved
-    return torch.from_numpy(centres)
-
-
-def _nearest(points: Tensor, centres: Tensor) -> Tensor:
-    """(R,) the centre next to each point; the first of several."""
-    product = np.einsum("rg,sg->rs", points.numpy(), centres.numpy())  # not by BLAS, whose sums vary with its threads
-    return torch.from_numpy((centres.square().sum(1).numpy() - 2 * product).argmin(1))
-
-
-def _counts(rows: Tensor, columns: Tensor, num_rows: int, num_columns: int) -> Tensor:
-    """(num_rows, num_columns) float64: how often each pair occurs."""
-    pairs = (rows * num_columns + columns).bincount(minlength=num_rows * num_columns)
-    return pairs.view(num_rows, num_columns).double()
-
-
-def _transitions(was: Tensor, becomes: Tensor, where: Tensor, num_states: int, prior: float) -> Tensor:
-    """(S, S) float64: the share of ratings ``where`` True that lead from each state to each, with a Dirichlet prior."""
-    counts = _counts(was[where], becomes[where], num_states, num_states) + prior
-    return counts / counts.sum(1, keepdim=True)
 
 
 def _attraction(

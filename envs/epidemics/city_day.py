@@ -1,5 +1,6 @@
 """A day of ``Epidemic`` by compiled code and NumPy: the same bits as its torch form, which is the one to read."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -23,7 +24,11 @@ SITES = (
     *("vaccination", "vaccinated", "stimulus", "demand", "employed", "jobless"),
 )
 
+SHARE, ABOVE, FINITE = (0.0, 1.0), (0.0, math.inf), (-math.inf, math.inf)  # what interventions on sites may give
+
 LAST_DAY = 30_000  # days are int16
+
+Within = tuple[float, float] | None
 
 HazardOf = Callable[[City, Mapping[str, Tensor], Draws], Tensor]
 
@@ -51,9 +56,6 @@ class CompiledDay:
 
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites, hazard_of: HazardOf) -> Transition:
         """``Epidemic.step``. hazard_of: its torch form, for a day on which the hazard shall have a gradient."""
-        if tuple(action.shape) != (len(state.stage), 2):
-            what = f"{tuple(action.shape)}: expected {(len(state.stage), 2)}, [isolate, work] of each person"
-            raise ValueError(f"action has shape {what}")
         look, day, acts, ids = _Look(site, self._watched(site)), draws.step, action.detach().numpy(), draws.ids.numpy()
         now: Any = City._make([column.detach().numpy() for column in state])  # views
         alive = now.stage != DEAD
@@ -115,7 +117,7 @@ class CompiledDay:
         kernels.attending(alive, isolates, now.confirmed_on, now.employed, since, out, home, work)
         attends: dict[str, Array | Tensor] = dict.fromkeys(self.layers, out)
         attends |= {name: own for name, own in (("household", home), ("workplace", work)) if name in attends}
-        return {name: look.raw(f"attends_{name}", array) for name, array in attends.items()}
+        return {name: look.share(f"attends_{name}", array) for name, array in attends.items()}
 
     def _hazard(
         self,
@@ -129,7 +131,7 @@ class CompiledDay:
         """(n,) float64 of infection on this day, were everybody susceptible."""
         if any(isinstance(kept, Tensor) and kept.requires_grad for kept in attends.values()):
             tensors = {name: torch.as_tensor(kept) for name, kept in attends.items()}
-            return look("hazard", hazard_of(state, tensors, draws))
+            return look("hazard", hazard_of(state, tensors, draws), within=ABOVE)
         n, day = len(now.stage), draws.step
         who, sheds = np.empty(n + 1, np.uint32), np.empty(n, np.float32)
         count = kernels.shed(now.stage, now.infected_on, self._arrays["shedding"], day, who, sheds)
@@ -140,7 +142,7 @@ class CompiledDay:
         latest, less = day - self.measures.vaccine_delay, np.float32(1 - self.measures.vaccine_against_infection)
         susceptibility, importation = self._arrays["susceptibility"], float(self.disease.importation)
         kernels.hazards(now.vaccinated_on, susceptibility, importation, latest, NEVER, less, pressure)
-        return look("hazard", pressure)
+        return look("hazard", pressure, within=ABOVE)
 
     def _reach(
         self,
@@ -194,7 +196,7 @@ class CompiledDay:
         """Who is confirmed and vaccinated, each (n,) bool."""
         rate = _array(look.rate("confirmation", self.measures.confirmation, len(alive)))
         untested = (now.stage == INFECTIOUS) & (now.confirmed_on < now.infected_on)
-        confirmed = look("confirmed", _some_of(draws, "confirmed", rate, untested))
+        confirmed = look("confirmed", _some_of(draws, "confirmed", rate, untested), alive)
         rate = _array(look.rate("vaccination", self.measures.vaccination, len(alive)))
         waiting = alive & (now.vaccinated_on == NEVER)
         return confirmed, look("vaccinated", _some_of(draws, "vaccinated", rate, waiting), waiting)
@@ -212,24 +214,25 @@ class CompiledDay:
     ) -> tuple[Array, Tensor, Array]:
         """Jobs and money, which move once a week: (employed (n,) bool, savings, jobless (n,) bool)."""
         economy, employed, week_ends = self.economy, now.employed, draws.step % 7 == 0
-        paid = look.rate("stimulus", 0.0, len(alive))
+        paid = look.rate("stimulus", 0.0, len(alive), FINITE)
         stimulus = _array(paid)
         earns = self._arrays["adult"] & alive
         force = earns & (acts[:, 1] != 0)
         idle = force & ~employed
         if week_ends or look.at("demand"):
             counts = map(self._count, (alive, isolates, idle & (stimulus <= 0)))
-            demand = look("demand", self._demand(*counts))  # (1,) of the city
+            demand = look("demand", self._demand(*counts), within=ABOVE)  # (1,) of the city
         if not week_ends:
-            has = look("employed", employed & alive)
-            return has, state.savings, look("jobless", force & ~has)
+            had = employed & alive
+            has = look("employed", had, had | force) if look.at("employed") else had
+            return has, state.savings, look("jobless", force & ~has, force)
         closed = np.zeros(1, np.float32)
         if "workplace" in attends:
             closed = (employed & ~isolates).astype(np.float32) - _array(attends["workplace"])
         loses, finds = self._chances(demand, closed)
         separated = _some_of(draws, "separated", loses, employed)
         hired = _some_of(draws, "hired", finds, idle)
-        has = look("employed", ((employed & ~separated) | hired) & force)
+        has = look("employed", ((employed & ~separated) | hired) & force, force)
         if isinstance(paid, Tensor) or state.savings.requires_grad:
             savings = economy.saved(
                 state.savings, torch.from_numpy(has), torch.as_tensor(paid), torch.from_numpy(earns)
@@ -237,7 +240,7 @@ class CompiledDay:
         else:
             wages = np.where(has, np.float32(1.0), np.float32(economy.benefit)) - np.float32(economy.spending)
             savings = torch.from_numpy(now.savings + (wages + stimulus) * earns)
-        return has, savings, look("jobless", force & ~has)
+        return has, savings, look("jobless", force & ~has, force)
 
     def _demand(self, people: Any, isolated: Any, poor: Any) -> Array:
         return np.array([self.economy.demand(people, self.adults, isolated, poor)])
@@ -278,24 +281,30 @@ class _Look:
     def at(self, name: str) -> bool:
         return name in self.watched
 
-    def raw(self, name: str, value: Array | Tensor, possible: Array | None = None) -> Array | Tensor:
+    def raw(
+        self, name: str, value: Array | Tensor, possible: Array | None = None, within: Within = None
+    ) -> Array | Tensor:
         """The value itself, or a tensor where an intervention made another of it."""
         if not self.at(name):
             return value
         given = torch.as_tensor(value)
-        seen: Tensor = self.site(name, given, None if possible is None else torch.from_numpy(possible))
+        seen: Tensor = self.site(name, given, None if possible is None else torch.from_numpy(possible), within)
         return value if seen is given else seen
 
-    def __call__(self, name: str, value: Array | Tensor, possible: Array | None = None) -> Array:
-        return _array(self.raw(name, value, possible))
+    def __call__(self, name: str, value: Array | Tensor, possible: Array | None = None, within: Within = None) -> Array:
+        return _array(self.raw(name, value, possible, within))
 
-    def rate(self, name: str, value: float, n: int) -> Array | Tensor:
+    def share(self, name: str, value: Any) -> Array | Tensor:
+        """The share that those keep who have any."""
+        return self.raw(name, value, value != 0, SHARE) if self.at(name) else value
+
+    def rate(self, name: str, value: float, n: int, within: Within = SHARE) -> Array | Tensor:
         """(1,) float32 for all; or a tensor (n,) where an intervention made another of it."""
         one = np.array([value], np.float32)
         if not self.at(name):
             return one
         given = torch.from_numpy(one).expand(n)
-        seen: Tensor = self.site(name, given)
+        seen: Tensor = self.site(name, given, None, within)
         return one if seen is given else seen
 
 

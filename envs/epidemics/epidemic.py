@@ -1,10 +1,7 @@
 """Infection, isolation and work in a city, after Chopra et al., "On the limits of agency in agent-based models" (2024).
 
-What is the paper's, as read in the released code of its model (AgentTorch's ``models/covid``): the stages, the hazard
-of a contact, age-stratified susceptibility, infectiousness by stage and by time since infection, and a citizen who
-decides each period whether to isolate and whether to work. What is designed here, because the paper's labour market
-needs data and a language model that it does not ship: testing, vaccination, and a labour market in which jobs follow
-demand and closures. Parameters that were recalled rather than read again say so.
+The paper's, as read in the released code of its model (AgentTorch's ``models/covid``): stages, hazard, citizens who
+decide to isolate and to work. Designed here: tests, vaccines, and jobs that follow demand and closures.
 """
 
 from collections.abc import Mapping
@@ -19,8 +16,16 @@ from torch import Tensor
 
 from ethogram.simulator import Column, Draws, Record, Sites, Transition
 from ethogram.simulator.networks import Network, check_rows, over_shards, sum_over_contacts
+from ethogram.simulator.populations import (
+    InEach,
+    check_choices,
+    checked_column,
+    checked_initial,
+    checked_layers,
+    first_people,
+)
 
-from .city_day import LAST_DAY, CompiledDay
+from .city_day import ABOVE, FINITE, LAST_DAY, SHARE, CompiledDay
 from .disease import AGE_BANDS, DEAD, EXPOSED, INFECTIOUS, NEVER, SUSCEPTIBLE, City, Disease, Measures
 from .economy import Economy
 
@@ -51,10 +56,15 @@ class Epidemic:
     Never terminates; the dead stay in their rows, and do and count nothing.
 
     Sites, (n,) each: "isolates" bool; "attends_<layer>" float32 in [0, 1], how much of their contacts there a person
-    keeps (0 closes it for them); "hazard" float64 a day; "infected", "onset", "died", "recovered", "confirmed",
-    "vaccinated" bool; "vaccination" and "confirmation" float32 probability a day; "stimulus" float32 weekly wages
-    paid; "employed" bool; "jobless" bool, wants a job and has none. "demand" (1,) float64 of the city, 1 in normal
-    times; demand, jobs and money move on days 0, 7, 14, …. At the start "initial" (n,) bool.
+    keeps; "hazard" float64 a day; "infected", "onset", "died", "recovered", "confirmed", "vaccinated" bool;
+    "vaccination" and "confirmation" float32 probability a day; "stimulus" float32 weekly wages paid; "employed" bool;
+    "jobless" bool, wants a job and has none. "demand" (1,) float64 of the city, 1 in normal times; demand, jobs and
+    money move on days 0, 7, 14, …. At the start "initial" (n,) bool.
+
+    An intervention on "attends_<layer>" says what share the layer leaves to those who are there (0 closes it for
+    them): who isolates, is in quarantine, has no job there or is dead keeps 0 whatever it says. So only those who want
+    a job can be "employed" or "jobless", and events happen to those to whom they can. To bring back who stays at
+    home, change what they decide: "action" or "isolates".
     """
 
     layers: Mapping[str, Network]
@@ -64,28 +74,14 @@ class Epidemic:
     measures: Measures = Measures()
     economy: Economy = Economy()
     layer_weight: Mapping[str, float] = field(default_factory=dict)
-    initial: float | Tensor = 0.001  # probability of being exposed at the start, for all or (n,) each
+    initial: int | float | Tensor | InEach = 0.001  # exposed at the start: how many, or a probability, for all or each
 
     def __post_init__(self) -> None:
-        if not isinstance(self.layers, Mapping) or not self.layers:
-            raise ValueError("layers is empty, or no dict: expected at least one, such as {'community': contacts}")
-        if unknown := sorted(set(self.layer_weight) - set(self.layers)):
-            raise ValueError(f"layer_weight names {unknown}: expected layers, of which there are {sorted(self.layers)}")
+        object.__setattr__(self, "layers", checked_layers(self.layers, self.layer_weight))
         n = self.num_people
-        for name, layer in self.layers.items():
-            if layer.num_people != n:
-                raise ValueError(f"layer '{name}' has {layer.num_people} people: expected {n}, as the others")
+        object.__setattr__(self, "initial", checked_initial(self.initial, n))
         for name, top in (("age", 120), ("area", MOST_AREAS - 1)):
-            column = getattr(self, name)
-            if not isinstance(column, Tensor) or column.dtype != torch.int64 or tuple(column.shape) != (n,):
-                what = f"{column.dtype} {tuple(column.shape)}" if isinstance(column, Tensor) else type(column).__name__
-                raise ValueError(f"{name} is {what}: expected an int64 tensor ({n},), one for each person")
-            if (wrong := (column < 0) | (column > top)).any():
-                row = int(wrong.nonzero()[0])
-                raise ValueError(f"{name} of person {row} is {int(column[row])}: expected 0 to {top}")
-        share = torch.as_tensor(self.initial)
-        if tuple(share.shape) not in ((), (n,)) or not ((share >= 0) & (share <= 1)).all():
-            raise ValueError(f"initial is {self.initial}: expected a probability, or one for each person")
+            object.__setattr__(self, name, checked_column(name, getattr(self, name), n, top))
 
     @property
     def num_people(self) -> int:
@@ -175,7 +171,7 @@ class Epidemic:
     def reset(self, draws: Draws, site: Sites) -> tuple[City, Column]:
         """The first exposed people, infected on the day before the first; and who has a job."""
         check_rows(self._any_layer, draws)
-        initial = site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial)))
+        initial = site("initial", first_people(self.initial, draws, self._any_layer))
         never = torch.full_like(self.age, NEVER, dtype=torch.int16)
         until = self.days(never, initial, -1, "exposed_days", draws)
         idle = draws.bernoulli("idle", self.economy.unemployed_at_start, among=self._adult)
@@ -186,6 +182,7 @@ class Epidemic:
 
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n, 2) [isolate, work]."""
+        check_choices(action, (len(state.stage), 2), "[isolate, work] of each person")
         if type(draws) is Draws and draws.ids.is_cpu and draws.step < LAST_DAY:
             return self._compiled.step(state, action, draws, site, self._hazard)  # the same bits
         day, alive = draws.step, state.stage != DEAD
@@ -193,7 +190,7 @@ class Epidemic:
         away = isolates | (day - state.confirmed_on <= self.measures.quarantine_days)  # (n,) bool
         attends = self.attends(state, away, alive, site)
 
-        hazard = site("hazard", self._hazard(state, attends, draws))  # (n,) float64 a day
+        hazard = site("hazard", self._hazard(state, attends, draws), within=ABOVE)  # (n,) float64 a day
         well, exposed, ill = (state.stage == s for s in (SUSCEPTIBLE, EXPOSED, INFECTIOUS))
         infected = site("infected", draws.event("infected", hazard * well), well)
         due = state.until <= day  # (n,) bool: the stage ends today
@@ -203,16 +200,17 @@ class Epidemic:
         recovered = site("recovered", ends & ~died, ill & ~died)
         stage = state.stage + infected + onset + recovered + 2 * died.to(torch.int8)  # one of them at most
 
-        rate = site("confirmation", self._constant(self.measures.confirmation))  # (n,) probability a day
+        rate = site("confirmation", self._constant(self.measures.confirmation), within=SHARE)  # (n,) a day
         untested = ill & (state.confirmed_on < state.infected_on)
-        confirmed = site("confirmed", draws.bernoulli("confirmed", rate, among=untested))
-        rate = site("vaccination", self._constant(self.measures.vaccination))  # (n,) probability a day
+        confirmed = site("confirmed", draws.bernoulli("confirmed", rate, among=untested), alive)
+        rate = site("vaccination", self._constant(self.measures.vaccination), within=SHARE)  # (n,) a day
         waiting = alive & (state.vaccinated_on == NEVER)
         vaccinated = site("vaccinated", draws.bernoulli("vaccinated", rate, among=waiting), waiting)
 
         until = self.days(state.until, infected, day, "exposed_days", draws)
         until = self.days(until, onset, day, "infectious_days", draws)
         employed, savings, jobless = self._work(state, action, isolates, attends, draws, site)
+        announced = self.announce(state.announced, self._count(confirmed, self.area, self.num_areas), day)
         state = City(
             stage,
             torch.where(infected, day, state.infected_on),
@@ -221,7 +219,7 @@ class Epidemic:
             torch.where(confirmed, day, state.confirmed_on),
             employed,
             savings,
-            self.announce(state.announced, self._count(confirmed, self.area, self.num_areas), day),
+            announced,
         )
         reward = -(infected.float() + 100 * died + 0.02 * isolates + 0.03 * jobless)  # (n,)
         return Transition(state, self._observation(state, day + 1), reward, torch.zeros_like(infected))
@@ -236,15 +234,13 @@ class Epidemic:
     def attends(self, state: City, away: Tensor, alive: Tensor, site: Sites) -> dict[str, Tensor]:
         """Layer -> (n,) float32, how much of their contacts there each person keeps today; the sites "attends_<layer>".
 
-        away, alive: (n,) bool; those who are away keep their household only.
+        away, alive: (n,) bool; those who are away keep their household only, whatever interventions say.
         """
-        out = (alive & ~away).float()
-        present = dict.fromkeys(self.layers, out)
-        if "household" in present:
-            present["household"] = alive.float()
-        if "workplace" in present:
-            present["workplace"] = out * state.employed
-        return {name: site(f"attends_{name}", value) for name, value in present.items()}
+        out = alive & ~away
+        there = dict.fromkeys(self.layers, out) | {"household": alive, "workplace": out & state.employed}
+        return {
+            name: site(f"attends_{name}", who.float(), who, SHARE) for name, who in there.items() if name in self.layers
+        }
 
     def _hazard(self, state: City, attends: Mapping[str, Tensor], draws: Draws) -> Tensor:
         """(n,) float64 of infection on this day, were everybody susceptible."""
@@ -289,23 +285,24 @@ class Epidemic:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Jobs and money, which move once a week: (employed (n,) bool, savings (n,) float32, jobless (n,) bool)."""
         alive = state.stage != DEAD
-        stimulus = site("stimulus", self._constant(0.0))  # (n,) weekly wages
+        stimulus = site("stimulus", self._constant(0.0), within=FINITE)  # (n,) weekly wages
         force = self._adult & alive & (action[:, 1] != 0)  # (n,) bool, wants a job
         idle = force & ~state.employed
         counts = (self._count(who) for who in (alive, isolates, idle & (stimulus <= 0)))
-        demand = site("demand", self._demand(*counts))  # (1,) of the city
+        demand = site("demand", self._demand(*counts), within=ABOVE)  # (1,) of the city
         if draws.step % 7:
-            employed = site("employed", state.employed & alive)
-            return employed, state.savings, site("jobless", force & ~employed)
+            has = state.employed & alive
+            employed = site("employed", has, has | force)
+            return employed, state.savings, site("jobless", force & ~employed, force)
         closed = self._constant(0.0)
         if "workplace" in attends:
             closed = (state.employed & ~isolates).float() - attends["workplace"]  # (n,) in [0, 1]
         loses, finds = self._chances(demand, closed)
         separated = draws.bernoulli("separated", loses, among=state.employed)
         hired = draws.bernoulli("hired", finds, among=idle)
-        employed = site("employed", ((state.employed & ~separated) | hired) & force)
+        employed = site("employed", ((state.employed & ~separated) | hired) & force, force)
         savings = self.economy.saved(state.savings, employed, stimulus, self._adult & alive)
-        return employed, savings, site("jobless", force & ~employed)
+        return employed, savings, site("jobless", force & ~employed, force)
 
     def _chances(self, demand: Tensor, closed: Tensor) -> tuple[Any, Any]:
         return self.economy.loses(float(demand), closed), self.economy.finds(float(demand))

@@ -57,9 +57,8 @@ class RelaxedEpidemic:
     Sites: the city's own, and "relaxed_infected", "relaxed_isolates", "relaxed_confirmed" and "relaxed_died", (n,)
     float64, the same numbers as the city's with their gradients.
 
-    What the gradient leaves out: jobs, and all that follows from them; and, among interventions, those that bring back
-    to a layer who isolates (one on "attends_<layer>" must say what share is kept, such as 0 or ``lambda a: a / 2``),
-    or that act on "onset", "recovered" or "confirmed".
+    What the gradient leaves out: jobs, and all that follows from them; and, among interventions, those that act on
+    "onset", "recovered" or "confirmed".
     """
 
     city: Epidemic
@@ -212,8 +211,10 @@ class _Found(Sites):
         self.site = site
         self.values: dict[str, Any] = {}
 
-    def __call__(self, name: str, value: Any, possible: Tensor | None = None) -> Any:
-        self.values[name] = self.site(name, value, possible)
+    def __call__(
+        self, name: str, value: Any, possible: Tensor | None = None, within: tuple[float, float] | None = None
+    ) -> Any:
+        self.values[name] = self.site(name, value, possible, within)
         return self.values[name]
 
     def unwatched(self, *names: str) -> bool:

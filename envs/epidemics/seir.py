@@ -11,13 +11,22 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator import Draws, Sites, Transition
-from ethogram.simulator.kernels import parts, together
+from ethogram.simulator.kernels import in_parts, threads_for
 from ethogram.simulator.networks import ContactSum, Network, check_rows
-from ethogram.simulator.populations import repeated
+from ethogram.simulator.populations import (
+    InEach,
+    check_choices,
+    check_number,
+    checked_contacts,
+    checked_initial,
+    first_people,
+    repeated,
+)
 
 from . import kernels
 
 SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED = range(4)
+_NEVER = torch.zeros(1, dtype=torch.bool)  # who has ended: nobody
 
 
 class Infections(NamedTuple):
@@ -42,21 +51,22 @@ class SEIR:
 
     Sites: "sheds" (n,) bool who exposes their contacts, "hazard" (n,) float64 of infection a day for whoever is
     susceptible, "infected", "onset" and "recovers" (n,) bool; at the start "initial" (n,) bool, who is infectious.
+    Who stays at home sheds nothing and has no hazard, whatever an intervention on these two says.
     """
 
     contacts: Network
     transmission: float = 0.02  # hazard a day and contact of weight 1
     onset_rate: float = 0.25  # a day: 1 / mean time from infection to being infectious, roughly
     recovery_rate: float = 0.1  # a day
-    initial: float | Tensor = 0.005  # probability of being infectious at the start, for all or (n,) each
+    initial: int | float | Tensor | InEach = (
+        0.005  # infectious at the start: how many, or a probability, for all or each
+    )
 
     def __post_init__(self) -> None:
         for name in ("transmission", "onset_rate", "recovery_rate"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected a rate a day, 0 or more")
-        share = torch.as_tensor(self.initial)
-        if tuple(share.shape) not in ((), (self.contacts.num_people,)) or not ((share >= 0) & (share <= 1)).all():
-            raise ValueError(f"initial is {self.initial}: expected a probability, or one for each person")
+            check_number(name, getattr(self, name))
+        object.__setattr__(self, "contacts", checked_contacts("contacts", self.contacts))
+        object.__setattr__(self, "initial", checked_initial(self.initial, self.contacts.num_people))
 
     def repeated(self, times: int) -> "SEIR":
         """So many populations side by side; see ``Repeatable``."""
@@ -75,23 +85,23 @@ class SEIR:
     def reset(self, draws: Draws, site: Sites) -> tuple[Infections, Tensor]:
         """The first infectious people."""
         check_rows(self.contacts, draws)
-        initial = site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial)))
+        initial = site("initial", first_people(self.initial, draws, self.contacts))
         stage = initial.to(torch.int8) * INFECTIOUS
         return Infections(stage, self._pressure(torch.zeros_like(initial), None, draws)), stage
 
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
-        if action.shape != state.stage.shape:
-            raise ValueError(f"action has shape {tuple(action.shape)}: expected ({len(state.stage)},), one a person")
-        stage, out = state.stage, _equal(action, 0)
-        sheds = site("sheds", _equal(stage, INFECTIOUS, among=out))  # (n,) bool
+        check_choices(action, state.stage.shape, "whether each person stays at home")
+        stage, out = state.stage, self._out(action)
+        sheds = site("sheds", _equal(stage, INFECTIOUS, among=None if out is self._everybody else out), out)  # (n,)
         pressure = self._pressure(sheds, state.pressure, draws)
         plain = type(draws) is Draws and draws.together and stage.is_cpu
         if plain and site.unwatched("hazard", "infected", "onset", "recovers"):
             return self._step_compiled(stage, out, pressure, draws)
-        hazard = site("hazard", self.transmission * pressure.total.double() * out)  # (n,) float64 a day
+        hazard = self.transmission * pressure.total.double() * out
+        hazard = site("hazard", hazard, out, within=(0, math.inf))  # (n,) float64 a day
         well, exposed, ill = (_equal(stage, s) for s in (SUSCEPTIBLE, EXPOSED, INFECTIOUS))
-        infected = site("infected", draws.event("infected", hazard * well), well)  # (n,) bool
+        infected = site("infected", draws.event("infected", hazard * well), well)  # (n,)
         onset = site("onset", draws.bernoulli("onset", _within_a_day(self.onset_rate), among=exposed), exposed)
         recovers = site("recovers", draws.bernoulli("recovers", _within_a_day(self.recovery_rate), among=ill), ill)
         stage = stage + (infected | onset | recovers)  # each happens in one stage only, and leads to the next
@@ -108,13 +118,22 @@ class SEIR:
     def _step_compiled(self, stage: Tensor, out: Tensor, pressure: ContactSum, draws: Draws) -> Transition:
         """The same bits in one pass, for when nobody looks in between."""
         now = stage.numpy()
-        after, reward, never = np.empty_like(now), np.empty(now.shape, np.float32), np.zeros(now.shape, bool)
+        after, reward = np.empty_like(now), np.empty(now.shape, np.float32)
         keys = np.array([draws.key("infected"), draws.key("onset"), draws.key("recovers")], np.uint64)
         day = partial(kernels.seir_day, keys, self._chances, float(self.transmission))
-        columns = (draws.ids.numpy(), now, out.numpy(), pressure.total.numpy(), after, reward)
-        together([partial(day, *[column[part] for column in columns]) for part in parts(len(now))])
+        columns = (draws.keyed("recovers")[1], now, out.numpy(), pressure.total.numpy(), after, reward)
+        in_parts(lambda part, _: day(*[column[part] for column in columns]), len(now), threads_for(len(now)))
         stage = torch.from_numpy(after)
-        return Transition(Infections(stage, pressure), stage, torch.from_numpy(reward), torch.from_numpy(never))
+        return Transition(Infections(stage, pressure), stage, torch.from_numpy(reward), _NEVER.expand(len(now)))
+
+    def _out(self, action: Tensor) -> Tensor:
+        """(n,) bool, who goes out."""
+        one_for_all = action.is_cpu and action.stride() == (0,)  # as of ``Fixed``
+        return self._everybody if one_for_all and action.numpy()[0] == 0 else _equal(action, 0)
+
+    @cached_property
+    def _everybody(self) -> Tensor:
+        return torch.ones(self.contacts.num_people, dtype=torch.bool)
 
     @cached_property
     def _chances(self) -> np.ndarray[Any, Any]:
@@ -126,11 +145,7 @@ def _equal(column: Tensor, value: int, among: Tensor | None = None) -> Tensor:
     """``(column == value) & among``: on the CPU NumPy is ten times faster than torch, and wakes no threads."""
     if not column.is_cpu:
         return column == value if among is None else (column == value) & among
-    values = column.numpy()
-    if values.strides == (0,):  # one number for all
-        equal = (np.ones if values[0] == value else np.zeros)(values.shape, bool)
-    else:
-        equal = values == value
+    equal = column.numpy() == value
     return torch.from_numpy(equal if among is None else equal & among.numpy())
 
 

@@ -1,7 +1,7 @@
 """Recommendation sessions: a user with a state looks down a list and clicks what attracts them."""
 
 from .arrays import clicked_rows, first_true, lookup
-from .cascade import CascadingSession
+from .cascade import CascadingSession, Visit
 from .flat import DiscreteSlates, FlatSlates, encoded, view_of
 from .instances import cascading_bandit, good_medium_bad, movielens_formula, rating_mdp, trap, two_level_bandit
 from .mdp import CascadingMDP
@@ -16,6 +16,7 @@ __all__ = [
     "FlatSlates",
     "SessionView",
     "Slates",
+    "Visit",
     "cascading_bandit",
     "check_slates",
     "click_rate",

@@ -8,7 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..checkpoint import Checkpoint, fingerprint
-from ..draws import Draws
+from ..draws import Draws, checked_seed
 from .fit import (
     Bounds,
     Fit,
@@ -58,6 +58,7 @@ def fit_by_search(
     checkpoint: a file to resume from, to the same bits; removed at the end.
     """
     names, box, observed = checked(bounds, observed)
+    seed = checked_seed(seed)
     series, d = series_of(simulate, observed), len(names)
     if not 0 < keep <= 0.5 or keep * population < 10 * d or simulations < population:
         raise ValueError(

@@ -1,6 +1,7 @@
 """The contract of policies as a test."""
 
-from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from gymnasium.vector.utils import batch_space
@@ -8,7 +9,7 @@ from gymnasium.vector.utils import batch_space
 from ..checkpoint import fingerprint
 from ..draws import Draws
 from ..gym import to_numpy
-from ..history import map_column
+from ..history import History, map_column
 from ..rollout import check_role
 from ..sites import Sites
 from ..trees import to_cpu
@@ -29,8 +30,8 @@ def check_policy(
     """Raise AssertionError unless the policy keeps the contract of ``world.Policy`` in a world that keeps its own.
 
     Its actions are a batch of the action space; a run repeats to the bit and touches no global generator; a copy by
-    pickle is the same policy; acting changes neither the policy nor the observation; a batch equals its rows run
-    one by one and in another order.
+    pickle is the same policy; acting changes neither the policy nor what it is handed, be it by torch or by NumPy; a
+    batch equals its rows run one by one and in another order.
 
     independent: False for a policy that looks across rows, or acts only on certain ids; rows are not run alone.
     """
@@ -41,21 +42,37 @@ def check_policy(
     name = type(policy).__name__
     run = Watched(world, policy, torch.arange(rows) + 3, horizon, seed)
     _check_actions(run)
+    replace(run, policy=_Reading(policy))()
     history = check_repeats(run, name)
     if independent:
         check_rows_alone(run, history, name)
 
 
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """A policy that is held to read what it is handed, and not to write to it: a run itself notices torch alone."""
+
+    policy: Policy
+
+    def act(self, observation: Any, history: History, draws: Draws) -> Any:
+        """The policy's actions; AssertionError where it wrote."""
+        shown = {"observation": observation, "history": history.columns}
+        before = {name: fingerprint(columns) for name, columns in shown.items()}
+        action = self.policy.act(observation, history, draws)
+        changed = [name for name, columns in shown.items() if fingerprint(columns) != before[name]]
+        assert not changed, (
+            f"act changed the {' and the '.join(changed)} in place at step {draws.step}: compute on a copy, for the "
+            "world and the record hold the same memory"
+        )
+        return action
+
+
 def _check_actions(run: Watched) -> None:
-    """Raise unless actions are in the action space, and acting leaves the observation as it was."""
+    """Raise unless actions are in the action space."""
     space = batch_space(run.world.action_space, len(run.ids))
     draws, site = Draws(run.seed, run.ids, scope="policy"), Sites()
     _, observation = run.world.reset(draws.scoped("world"), site)
-    before = deepcopy(observation)
     action = run.policy.act(observation, nothing_yet(run), draws)
-    assert fingerprint(before) == fingerprint(observation), (
-        "act changed the observation in place: compute on a copy, for the history and the world hold it too"
-    )
     try:
         batch = to_numpy(map_column(to_cpu, action))
     except Exception as error:

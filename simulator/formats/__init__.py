@@ -1,7 +1,21 @@
 """Histories as files and tables, and logged interactions as histories."""
 
+from .columns import Ids, Name, id_column, number_column, read_columns, time_column
 from .frames import to_minari, to_pandas
 from .interactions import Interactions, load_interactions
 from .saving import load, save
 
-__all__ = ["Interactions", "load", "load_interactions", "save", "to_minari", "to_pandas"]
+__all__ = [
+    "Ids",
+    "Interactions",
+    "Name",
+    "id_column",
+    "load",
+    "load_interactions",
+    "number_column",
+    "read_columns",
+    "save",
+    "time_column",
+    "to_minari",
+    "to_pandas",
+]

@@ -4,6 +4,7 @@ All run in compiled code with keyed draws: 10^7 contacts take seconds. People ar
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from . import generator_kernels as kernels
 from .contacts import Contacts
 
 Array = np.ndarray[Any, Any]
+
+MOST = 2.0**33  # contacts that a generator makes: 128 GB
 
 
 def erdos_renyi(num_people: int, mean_degree: float, *, seed: int = 0) -> Contacts:
@@ -34,24 +37,29 @@ def within_groups(group: Tensor, mean_degree: float = math.inf, *, seed: int = 0
         raise ValueError(f"mean_degree is {mean_degree}: expected 0 or more")
     codes = group.cpu().numpy()
     members = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :].astype(np.int32)
-    size = np.bincount(codes[members])
-    size = size[size > 0]
+    start = np.flatnonzero(np.diff(codes[members], prepend=-1, append=-1))  # where another group begins, and the end
+    size = np.diff(start)
     others = np.maximum(size - 1, 1)
     probability = np.minimum(mean_degree, others) / others
     expected = float((size * (size - 1) / 2 * probability).sum())
+    if expected > MOST:
+        raise ValueError(
+            f"the largest of {len(size)} groups has {size.max()} people, and about {expected:.3g} pairs of them would "
+            f"be in contact: expected at most {MOST:.2g}; pass a lower mean_degree, or MeanField for large groups"
+        )
     room = int(expected + 10 * math.sqrt(expected) + 10)  # ten standard deviations
-    start = np.concatenate([[0], np.cumsum(size)])
-    source, target = np.empty(room, np.int32), np.empty(room, np.int32)
-    count = kernels.within(start, members, probability, _key("within_groups", seed), source, target)
+    pairs = np.empty((room, 2), np.int32)
+    key = _key("within_groups", seed)
+    count = _by_parts(kernels.within, len(members), 1 << 14, start, members, probability, key, pairs)
     assert count <= room
-    return Contacts.from_edges(source[:count], target[:count], len(codes))
+    return _of(pairs[:count], len(codes))
 
 
 def small_world(num_people: int, degree: int, rewired: float, *, seed: int = 0) -> Contacts:
     """A ring on which everybody knows the ``degree`` nearest, and each contact moves one end with a probability.
 
     Watts & Strogatz, Nature 1998. degree: even. rewired: probability. The moved end is uniform among those whom the
-    other one does not know yet.
+    other one does not know yet; who knows everybody moves none.
     """
     people = _counted(num_people)
     if degree % 2 or not 0 < degree < people - 1:
@@ -60,8 +68,10 @@ def small_world(num_people: int, degree: int, rewired: float, *, seed: int = 0) 
         raise ValueError(f"rewired is {rewired}: expected a probability")
     source = np.repeat(np.arange(people, dtype=np.int32), degree // 2)
     target = (source + np.tile(np.arange(1, degree // 2 + 1, dtype=np.int32), people)) % np.int32(people)
-    kernels.rewire(people, rewired, _key("small_world", seed), _table(len(source)), source, target)
-    return Contacts.from_edges(source, target, people)
+    pairs, degrees = np.stack([source, target], 1), np.full(people, degree, np.int32)
+    key = _key("small_world", seed)
+    _by_parts(kernels.rewire, len(pairs), 1 << 16, rewired, key, _table(pairs), degrees, pairs)
+    return _of(pairs, people)
 
 
 def scale_free(num_people: int, links: int, *, seed: int = 0) -> Contacts:
@@ -74,37 +84,75 @@ def scale_free(num_people: int, links: int, *, seed: int = 0) -> Contacts:
     if not 0 < links < people:
         raise ValueError(f"links is {links}: expected 1 to {people - 1}")
     count = links * (links + 1) // 2 + (people - links - 1) * links
-    source, target = np.empty(count, np.int32), np.empty(count, np.int32)
-    kernels.preferential(people, links, _key("scale_free", seed), source, target)
-    return Contacts.from_edges(source, target, people)
+    pairs, met = np.empty((count, 2), np.int32), np.zeros(people, np.int32)
+    first = links * (links + 1) // 2
+    pairs[:first, 1], pairs[:first, 0] = np.tril_indices(links + 1, -1)
+    newcomers = people - links - 1
+    _by_parts(kernels.preferential, newcomers, 1 << 14, links, _key("scale_free", seed), pairs, met)
+    return _of(pairs, people)
 
 
-def configuration(degree: Tensor, *, seed: int = 0) -> Contacts:
+def configuration(degree: Tensor, *, swaps: int = 10, seed: int = 0) -> Contacts:
     """A random network in which everybody has just the degree given: the configuration model without loops or repeats.
 
-    degree: (n,) int64; the sum must be even. Stubs are matched at random (Bollobás, European Journal of Combinatorics
-    1980); loops and repeats are then swapped away with random other contacts, which keeps all degrees. The result is
-    nearly uniform among the simple networks with these degrees: exactly so before the swaps, of which there are few.
+    degree: (n,) int64; there must be a network with these degrees (Erdős & Gallai, Matematikai Lapok 1960). One is
+    made (Havel, Časopis pro pěstování matematiky 1955; Hakimi, SIAM Journal 1962) and its contacts swap ends at
+    random, ``swaps`` attempts for each and 1,000 more: a random walk that, left to run, finds each simple network of
+    these degrees equally often. Where more than half of all pairs are in contact, those that are not are swapped.
+    How near to uniform 10 attempts come is measured in docs/networks.md.
 
-    Raises ValueError where that does not succeed: hardly any simple network may have these degrees, or none.
+    Raises ValueError where no simple network has these degrees, saying whose are too large.
     """
     if degree.dtype != torch.int64 or degree.dim() != 1 or not len(degree) or int(degree.min()) < 0:
         raise ValueError(f"degree is {degree.dtype} {tuple(degree.shape)}: expected int64 (n,), from 0")
-    if int(degree.sum()) % 2 or int(degree.max()) >= len(degree):
+    degrees = degree.cpu().numpy()
+    people, contacts = len(degrees), int(degrees.sum()) // 2
+    _check_graphical(np.sort(degrees)[::-1])
+    if dense := 4 * contacts > people * (people - 1):
+        degrees = people - 1 - degrees
+    order = np.argsort(-degrees, kind="stable")
+    pairs = np.empty((int(degrees.sum()) // 2, 2), np.int32)
+    kernels.havel_hakimi(degrees.copy(), order, pairs)
+    if len(pairs) > 1:
+        attempts = swaps * len(pairs) + 1000
+        _by_parts(kernels.swap, attempts, 1 << 20, _key("swaps", seed), _table(pairs), pairs)
+    if dense:
+        absent = np.tri(people, k=-1, dtype=bool)
+        absent[pairs.max(1), pairs.min(1)] = False
+        pairs = np.argwhere(absent).astype(np.int32)
+    return _of(pairs, people)
+
+
+def _check_graphical(degrees: Array) -> None:
+    """ValueError where no simple network has these degrees, (n,) in falling order: Erdős & Gallai's inequalities.
+
+    The k largest may have k (k - 1) ends among themselves, and with each other person as many as it has, up to k.
+    """
+    people, total = len(degrees), int(degrees.sum())
+    if total % 2:
+        raise ValueError(f"degree sums to {total}: expected an even sum, since each contact has two ends")
+    k = np.arange(1, people + 1)
+    above = np.maximum(np.searchsorted(-degrees, -k, "right"), k)  # of the others, up to here those of k or more
+    least = np.concatenate([np.cumsum(degrees[::-1])[::-1], [0]])  # the sum of degrees from a place on
+    room = k * (k - 1) + k * (above - k) + least[above]
+    if (over := np.cumsum(degrees) > room).any():
+        worst = int(over.argmax())
         raise ValueError(
-            f"degrees sum to {int(degree.sum())}, the largest is {int(degree.max())}: expected an even sum, and each "
-            f"below the {len(degree)} people"
+            f"degree has no simple network: the largest {worst + 1} sum to {int(degrees[: worst + 1].sum())}, and can "
+            f"have {int(room[worst])} ends among themselves and with all others; lower them"
         )
-    stubs = np.repeat(np.arange(len(degree), dtype=np.int32), degree.cpu().numpy())
-    kernels.shuffle(stubs, _key("stubs", seed))
-    source, target = stubs[::2].copy(), stubs[1::2].copy()
-    left = kernels.untangle(_key("swaps", seed), _table(len(source)), source, target, 10_000)
-    if left:
-        raise ValueError(
-            f"{left} of {len(source)} contacts could not be placed without self-loops or repeats: these degrees leave "
-            "hardly a simple network, or none; lower the largest"
-        )
-    return Contacts.from_edges(source, target, len(degree))
+
+
+def _by_parts(kernel: Callable[..., int], total: int, part: int, *arguments: Any) -> int:
+    """Call a kernel for parts of its work, from ``first`` until ``last``, handing on what it counts."""
+    done = 0
+    for first in range(0, total, part):
+        done = kernel(first, min(first + part, total), done, *arguments)
+    return done
+
+
+def _of(pairs: Array, people: int) -> Contacts:
+    return Contacts.from_edges(pairs[:, 0], pairs[:, 1], people)
 
 
 def _counted(num_people: int) -> int:
@@ -117,6 +165,8 @@ def _key(name: str, seed: int) -> np.uint64:
     return np.uint64(Draws(seed, torch.zeros(0, dtype=torch.int64), scope="network").key(name))
 
 
-def _table(count: int) -> Array:
-    """An empty hash table for so many pairs, at most two thirds full."""
-    return np.full(1 << max(4, (3 * count // 2).bit_length()), -1, np.int64)
+def _table(pairs: Array) -> Array:
+    """A hash table of pairs, at most a third full, so that few stand behind one another."""
+    table = np.full(1 << max(4, (3 * len(pairs)).bit_length()), -1, np.int64)
+    kernels.enter(pairs, table)
+    return table

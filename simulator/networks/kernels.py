@@ -88,7 +88,7 @@ def row_fault(start: Array, target: Array, weight: Array, num_targets: int) -> A
 
 
 @intrinsic
-def _prefetch(_: Any, array: Any, index: Any) -> Any:
+def prefetch(_: Any, array: Any, index: Any) -> Any:
     """Ask memory for ``array[index]`` without waiting for it; an index out of range does no harm."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -108,10 +108,10 @@ _SOON, _NEXT = 32, 16  # how many rows ahead memory is asked for where a row lie
 @numba.njit(inline="always")
 def _ask_ahead(start: Array, target: Array, who: Array, k: Any) -> None:
     """Ask for what the rows after the ``k``-th need: one by one, each would be waited for."""
-    _prefetch(start, who[k + _SOON])  # type: ignore[call-arg]
+    prefetch(start, who[k + _SOON])  # type: ignore[call-arg]
     row = who[k + _NEXT]
-    _prefetch(target, start[row])
-    _prefetch(target, start[row + np.uint32(1)] - np.uint64(1))
+    prefetch(target, start[row])
+    prefetch(target, start[row + np.uint32(1)] - np.uint64(1))
 
 
 @compiled

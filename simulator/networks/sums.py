@@ -1,7 +1,6 @@
 """Network (the contract), sum_over_contacts, ContactSum: exact sums in any order."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..draws import Draws
-from ..kernels import Array, parts, together
+from ..kernels import Array, in_parts, threads_for
 from . import kernels
 from .contacts import Contacts
 
@@ -130,30 +129,33 @@ class ContactSum(NamedTuple):
         message = _on_grid(contacts, sent, resolution)
         if not message.is_cpu or not isinstance(contacts, Contacts):
             return ContactSum.of(contacts, sent, resolution)
-        sent_now, before, total = message.numpy(), self.sent.numpy(), self.total.numpy().copy()
+        sent_now, before, total = message.numpy(), self.sent.numpy(), self.total.numpy()
         if _count_dtype(contacts, message) is None:
+            total = total.copy()
             kernels.push(*contacts._arrays(), sent_now, before, resolution, total)
         else:
-            _push_counts(contacts, sent_now, before, total)
+            total = _pushed_counts(contacts, sent_now, before, total)
         return ContactSum(message, torch.from_numpy(total))
 
 
-def _push_counts(contacts: Contacts, sent: Array, before: Array, total: Array) -> None:
-    """``kernels.push_counts``, in threads where people are many: each adds up apart what its people send."""
+def _pushed_counts(contacts: Contacts, sent: Array, before: Array, total: Array) -> Array:
+    """The counts ``total`` after ``kernels.push_counts``; each thread adds up apart what its people send."""
     start, target, _ = contacts._arrays()
-    shares = parts(len(sent))
-    if len(shares) == 1:
-        kernels.push_counts(start, target, sent, before, total)
-        return
-    apart = [total, *(np.zeros_like(total) for _ in shares[1:])]
-    together(
-        [
-            partial(kernels.push_counts, start[part.start : part.stop + 1], target, sent[part], before[part], out)
-            for part, out in zip(shares, apart, strict=True)
-        ]
-    )
+    threads = threads_for(len(sent))
+    apart: list[Array | None] = [None] * threads
+
+    def push(part: slice, thread: int) -> None:
+        out = apart[thread]
+        if out is None:
+            out = apart[thread] = np.zeros_like(total) if thread else total.copy()
+        kernels.push_counts(start[part.start : part.stop + 1], target, sent[part], before[part], out)
+
+    in_parts(push, len(sent), threads)
+    counts = total.copy() if apart[0] is None else apart[0]
     for out in apart[1:]:
-        total += out
+        if out is not None:
+            counts += out
+    return counts
 
 
 def _count_dtype(contacts: Network, message: Tensor) -> torch.dtype | None:

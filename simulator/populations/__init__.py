@@ -7,6 +7,31 @@ they load Mesa and torch.distributed.
 from .blocks import Rate
 from .rule import ByRule
 from .seats import Everybody, Planner
+from .settings import (
+    InEach,
+    check_choices,
+    check_number,
+    checked_column,
+    checked_contacts,
+    checked_initial,
+    checked_layers,
+    first_people,
+)
 from .side_by_side import Repeatable, repeated
 
-__all__ = ["ByRule", "Everybody", "Planner", "Rate", "Repeatable", "repeated"]
+__all__ = [
+    "ByRule",
+    "Everybody",
+    "InEach",
+    "Planner",
+    "Rate",
+    "Repeatable",
+    "check_choices",
+    "check_number",
+    "checked_column",
+    "checked_contacts",
+    "checked_initial",
+    "checked_layers",
+    "first_people",
+    "repeated",
+]

@@ -165,7 +165,8 @@ class _InBlocks:
 
     def __call__(self, value: Any) -> Any:
         one = next(iter(self.dos.values()))
-        if _by_element(one) and isinstance(value, Tensor) and all(do is one for do in self.dos.values()):
+        alike = one.who is None and by_element(one.mechanism) and all(do is one for do in self.dos.values())
+        if alike and isinstance(value, Tensor):
             if len(self.dos) == self.blocks:
                 return one.apply(value)
             acts = torch.tensor([r in self.dos for r in range(self.blocks)], device=value.device)
@@ -177,12 +178,11 @@ class _InBlocks:
         return joined(parts)
 
 
-def _by_element(do: Do) -> bool:
-    """Whether an intervention surely does to each number by itself what it does: sets it, or calculates with one."""
-    how = do.mechanism
-    if isinstance(how, partial) and how.func in (operator.mul, operator.add) and not how.keywords:
-        (how,) = how.args if len(how.args) == 1 else (None,)
-    return do.who is None and isinstance(how, int | float)
+def by_element(mechanism: Any) -> bool:
+    """Whether an intervention's mechanism does to each number the same: sets it, or calculates with one."""
+    if isinstance(mechanism, partial) and mechanism.func in (operator.mul, operator.add) and not mechanism.keywords:
+        (mechanism,) = mechanism.args if len(mechanism.args) == 1 else (None,)
+    return isinstance(mechanism, int | float)
 
 
 @dataclass(frozen=True)

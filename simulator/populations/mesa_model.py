@@ -6,9 +6,11 @@ this module imports ``mesa``, which sets multiprocessing's start method to "spaw
 
 import copy
 import math
+import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from typing import Any, NoReturn
 
 import torch
@@ -27,23 +29,25 @@ from ..world import Policy, World
 FIRST_STEPS = 16  # that there is room for at first; the room doubles when it is full
 
 
+STAYS = "a person cannot be removed, people are the rows of the world: use model.agents.select(…)"
+
+
 class Person(Agent):  # type: ignore[misc]
     """One row of a population as a Mesa agent: ``person.adopted`` is this person's entry of a column of the model.
 
     A view: it holds no data, and cannot be changed, stepped alone or removed. What it reads is as in
     ``PopulationModel.column``, in plain Python: a bool, an int, a float, text, a list, a dict. ``unique_id`` counts
-    from 1, as Mesa does; ``row`` from 0. ``pos`` is for Mesa's spaces.
+    from 1, as Mesa does; ``row``, that of the population, from 0. ``pos`` is for Mesa's spaces.
     """
 
-    def __init__(self, model: "PopulationModel", row: int) -> None:
-        # Agent.__init__ would count ids in a table of the class, which keeps every model alive for ever.
-        self.__dict__.update(model=model, unique_id=row + 1, pos=None)
-        model.register_agent(self)
+    row: int
 
-    @property
-    def row(self) -> int:
-        """The row of the population that this is, from 0."""
-        return self.unique_id - 1
+    def __init__(self, model: "PopulationModel", row: int) -> None:
+        # Agent.__init__ of Mesa 3.3 would count ids in a table of the class, which keeps every model alive for ever.
+        self.__dict__.update(model=model, row=row, unique_id=None, pos=None)
+        model.register_agent(self)  # from Mesa 3.4 on this gives the id
+        if self.unique_id is None:
+            self.unique_id = row + 1
 
     def __getattr__(self, name: str) -> Any:
         model = self.__dict__.get("model")
@@ -56,7 +60,7 @@ class Person(Agent):  # type: ignore[misc]
         return {key: v[self.row] for key, v in values.items()} if isinstance(values, dict) else values[self.row]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name != "pos":
+        if name != "pos" and (name != "unique_id" or self.unique_id is not None):
             raise AttributeError(
                 f"{name} of person {self.unique_id} cannot be set, a person is a view of the world: expected "
                 f"interventions to change it, such as PopulationModel(interventions=[Do('{name}', …)])"
@@ -69,7 +73,7 @@ class Person(Agent):  # type: ignore[misc]
 
     def remove(self) -> NoReturn:
         """Refused: rows stay."""
-        raise TypeError("a person cannot be removed, people are the rows of the world: use model.agents.select(…)")
+        raise TypeError(STAYS)
 
 
 class PopulationModel(Model):  # type: ignore[misc]
@@ -86,29 +90,35 @@ class PopulationModel(Model):  # type: ignore[misc]
         policy: Policy,
         *,
         rows: int | Tensor,
-        seed: int = 0,
+        rng: int | None = None,
         interventions: Sequence[Do] = (),
         record: Sequence[str | Record] | str = (),
         model_reporters: Mapping[str, Any] | None = None,
         agent_reporters: Mapping[str, Any] | None = None,
+        agenttype_reporters: Mapping[type[Agent], Mapping[str, Any]] | None = None,
         **kwargs: Any,
     ) -> None:
         """A model at its start.
 
-        world, policy, rows, seed, interventions, record: as in ``rollout``; Mesa's own generators (``model.random``,
-        for shuffles) are seeded alike. Full columns of observations, actions and rewards are kept for policies that
-        read the history; where that is too much, replace them by Records.
-        model_reporters, agent_reporters: what ``mesa.DataCollector`` takes, such as
+        world, policy, rows, interventions, record: as in ``rollout``. Full columns of observations, actions and rewards
+        are kept for policies that read the history; where that is too much, replace them by Records.
+        rng, or seed: an int, as in ``rollout``, by either of Mesa's names; without one each model draws its own, which
+        is ``model.seed``. Mesa's own generators (``model.random``, for shuffles) are seeded alike.
+        model_reporters, agent_reporters, agenttype_reporters: what ``mesa.DataCollector`` takes, such as
         ``{"adopters": lambda model: model.mean("adopted")}`` and ``{"adopted": "adopted"}``. They are first asked
         here: a subclass sets what its reporters use before it calls this.
-        kwargs: fields of the world to change, so that Mesa can sweep them or give them sliders. (This name, because
-        SolaraViz looks for it.)
+        kwargs: fields of the world to change, so that Mesa can sweep them or give them sliders; and ``seed``. (This
+        name, because SolaraViz looks for it. The seed is among them because ``batch_run`` of Mesa 3.5 would write None
+        over an argument of that name.)
 
-        Raises TypeError for fields that the world does not have, LookupError or AttributeError in the first step for
-        names of sites and agent reporters that are none of the world's, and whatever ``rollout`` raises.
+        Raises TypeError for fields that the world does not have, ValueError for both seeds, LookupError or
+        AttributeError in the first step for names of sites and agent reporters that are none of the world's, and
+        whatever ``rollout`` raises.
         """
+        seed = _one_seed(rng, kwargs.pop("seed", None))
         ids = checked_run(world, policy, rows, sys.maxsize, seed, interventions)
-        super().__init__(seed=int(seed) % 2**64)
+        super().__init__(rng=int(seed) % 2**64)
+        self.seed = int(seed)
         self.running: bool
         known: list[str] = [field.name for field in fields(world) if field.init] if is_dataclass(world) else []
         if unknown := sorted(set(kwargs) - set(known)):
@@ -118,13 +128,15 @@ class PopulationModel(Model):  # type: ignore[misc]
         self._recorder = Recorder(record, FIRST_STEPS, ids)
         self._site = Sites(interventions, self._keep)
         self._asked = [do.site for do in interventions] + self._recorder.asked
-        self._scenario = " and ".join(do.site for do in interventions) or "factual"
+        self._changes = " and ".join(do.site for do in interventions) or "factual"
         self._columns: dict[str, Column] = {}  # name -> the value it last had
         self._lists: dict[str, Any] = {}  # the same in plain Python, for people to read; made on demand
-        self._run = Run(self.world, Draws(int(seed), ids, scope="world"), self._site, policy)
+        self._people_made = False
+        self._run = Run(self.world, Draws(self.seed, ids, scope="world"), self._site, policy)
         self._run.begin()
-        self._read = [name for name in (agent_reporters or {}).values() if isinstance(name, str)]
-        self.datacollector = DataCollector(model_reporters, agent_reporters)
+        by_type = {kind: _reading(reporters) for kind, reporters in (agenttype_reporters or {}).items()}
+        of_model = model_reporters or {"seed": "seed"}  # without any, batch_run of Mesa 3.5 gives no rows
+        self.datacollector = DataCollector(of_model, _reading(agent_reporters or {}), by_type)
         self.datacollector.collect(self)
 
     def step(self) -> None:
@@ -135,13 +147,11 @@ class PopulationModel(Model):  # type: ignore[misc]
         t = run.draws.step
         if t == recorder.horizon:
             recorder.extend()
-        run.advance(run.act(SoFar.of_run(recorder, run, self._scenario)))
+        run.advance(run.act(SoFar.of_run(recorder, run, self._changes)))
         recorder.ends(t, run, last=False)
         self.running = not run.over
         if t == 0:
             self._site.check_names(self._asked)
-            for name in self._read:
-                getattr(self.agents[0], name)  # or AttributeError, which Mesa's collector would hide
         self.datacollector.collect(self)
 
     @property
@@ -152,20 +162,38 @@ class PopulationModel(Model):  # type: ignore[misc]
     @property
     def agents(self) -> AgentSet:
         """The people; made when first asked for, since steps and means need none."""
-        return self.agents_by_type[Person]
+        self._make_people()
+        return super().agents
 
     @property
     def agents_by_type(self) -> dict[type[Agent], AgentSet]:
         """The people, of type Person all of them."""
-        if not self._agents:
-            for row in range(len(self._run.draws.ids)):
-                Person(self, row)
-        return self._agents_by_type
+        self._make_people()
+        return super().agents_by_type
 
     @property
     def agent_types(self) -> list[type[Agent]]:
         """Person."""
         return [Person]
+
+    def register_agent(self, agent: Agent) -> None:
+        """As Mesa does, for the people; others are refused, for they are no rows of the world."""
+        if not isinstance(agent, Person):
+            raise TypeError(
+                f"a {type(agent).__name__} cannot join, the agents are the rows of the world: keep it in a list of your "
+                "own, or describe it in the world"
+            )
+        super().register_agent(agent)
+
+    def deregister_agent(self, agent: Agent) -> NoReturn:
+        """Refused: rows stay."""
+        raise TypeError(STAYS)
+
+    def _make_people(self) -> None:
+        if not self._people_made:
+            self._people_made = True
+            for row in range(len(self._run.draws.ids)):
+                Person(self, row)
 
     @property
     def history(self) -> History:
@@ -176,7 +204,7 @@ class PopulationModel(Model):  # type: ignore[misc]
             raise ValueError("nothing has happened yet: expected at least one model.step() before model.history")
         recorder.columns = {**recorder.columns, "truncated": torch.zeros_like(recorder.columns["terminated"])}
         recorder.columns["truncated"][t - 1] = True if run.alive is None else run.alive
-        return recorder.history(run, self._scenario)
+        return recorder.history(run, self._changes)
 
     def column(self, name: str) -> Column:
         """(n, …) the last value of a quantity: a site, "observation", "action", "reward", an entry of the observation.
@@ -225,3 +253,23 @@ class PopulationModel(Model):  # type: ignore[misc]
                 raise LookupError(f"'{name}' has {len(first_leaf(column))} values for {n} people: use model.column")
             self._lists[name] = map_column(lambda leaf: leaf.tolist(), column)
         return self._lists[name]
+
+
+def _reading(reporters: Mapping[str, Any]) -> dict[str, Any]:
+    """Reporters of people in which names of columns are functions: Mesa's versions differ in what misses a value."""
+    return {name: partial(_read, how) if isinstance(how, str) else how for name, how in reporters.items()}
+
+
+def _read(name: str, person: Person) -> Any:
+    """A person's value; None before the first step of what is no column yet."""
+    if person.model.steps:
+        return getattr(person, name)
+    return getattr(person, name, None)
+
+
+def _one_seed(rng: Any, seed: Any) -> Any:
+    """The seed of a model: that given, by whichever of Mesa's names, or one of its own."""
+    if rng is not None and seed is not None:
+        raise ValueError(f"rng={rng!r} and seed={seed!r}: expected one or the other, which mean the same")
+    given = seed if rng is None else rng
+    return secrets.randbits(32) if given is None else given

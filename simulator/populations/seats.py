@@ -24,6 +24,7 @@ from ..memory import Memory, blank, nothing_yet, steps_remembered
 from ..recording import Record
 from ..run import Run
 from ..sites import Do, Sites
+from ..trees import ask
 from ..world import Policy, Transition, World, people_of
 from .blocks import Batch, Kept, Populations, in_blocks, in_order, joined, put_together, split, taken
 from .side_by_side import is_repeatable
@@ -248,4 +249,4 @@ class _OneByOne:
         """The actions of all blocks."""
         rows = torch.arange(len(draws.ids), device=draws.ids.device).chunk(self.blocks)
         parts = zip(split(observation, self.blocks), rows, strict=True)
-        return joined([self.policy.act(seen, history[some], draws.of(some)) for seen, some in parts])
+        return joined([ask(self.policy, seen, history[some], draws.of(some)) for seen, some in parts])

@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ..draws import Draws
+from ..history import first_leaf
 from ..networks import RESOLUTION, Contacts, MeanField, RandomMeetings, kernels
 from ..trees import with_parts
 
@@ -68,14 +69,22 @@ class Shard:
         dist.all_reduce(total)
         return total
 
-    def gathered(self, column: Tensor) -> Tensor:
-        """(n, …): the rows of all people, from the rows (num_here, …) of each part."""
-        plain = column.view(torch.uint8) if column.dtype == torch.bool else column
+    def has_rows(self, value: Any) -> bool:
+        """Whether a site's value is about the people here, with a person a row: not, say, a number of the city."""
+        return bool(first_leaf(value).shape[:1] == (self.num_here,))
+
+    def gathered(self, column: Any) -> Any:
+        """(n, …): the rows of all people, from the rows (num_here, …) of each part; a tensor, or an array of text."""
+        if not isinstance(column, Tensor):
+            pieces = [column] * self.size
+            dist.all_gather_object(pieces, column)
+            return np.concatenate(pieces)
+        plain = column.contiguous().unsqueeze(-1).view(torch.uint8)  # (num_here, …, bytes): any type can travel so
         padded = plain.new_zeros((self.most, *plain.shape[1:]))
         padded[: len(plain)] = plain
         parts = [torch.empty_like(padded) for _ in range(self.size)]
         dist.all_gather(parts, padded)
-        return torch.cat(parts)[: self.num_people].view(column.dtype)
+        return torch.cat(parts)[: self.num_people].view(column.dtype).squeeze(-1)
 
     def gathered_sparse(self, column: Tensor) -> Tensor:
         """``gathered`` for a column (num_here,) in which most are 0: only the others travel."""

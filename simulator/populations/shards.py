@@ -7,8 +7,8 @@ people send to their contacts, and counts. Sums over contacts are exact, so that
 """
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from torch import Tensor
 
 from ..checkpoint import Checkpoint
 from ..history import History, map_column
-from ..recording import Record
+from ..recording import Record, Recorder
+from ..rollout import checked_run
 from ..rollout import rollout as rollout_of_part
 from ..sites import Do
 from ..world import Policy, World
+from .blocks import by_element
 from .shard import Shard
 
 
@@ -30,11 +32,11 @@ def rollout(
     world: World,
     policy: Policy,
     *,
-    rows: int,
+    rows: int | Tensor,
     horizon: int,
     seed: int = 0,
     interventions: Sequence[Do] = (),
-    record: Sequence[str | Record] = (),
+    record: Sequence[str | Record] | str = (),
     scenario: str | None = None,
     device: str | torch.device = "cpu",
     progress: bool = False,
@@ -43,61 +45,96 @@ def rollout(
 ) -> History:
     """``rollout`` of a population that is divided among the processes of ``torch.distributed``; the same History.
 
-    world, policy, interventions: of all ``rows`` people; each process cuts out its own part, see ``Shard.of``, so
-    that what they hold of people must be tensors with a person a row. record: as of ``rollout``, but a Record that
-    reduces must do so by "mean" or "sum". Every process returns the whole History: reduce what is large.
+    world, policy: of all people; each process cuts out its own part, see ``Shard.of``, so that what they hold of
+    people must be tensors with a person a row. interventions, record: as of ``rollout``. A function, of an intervention
+    or a Record, is called in every process with everybody's values. Every process returns the whole History: reduce
+    what is large.
     checkpoint: each process writes a file of its own, named after it and its number; after a crash (run with
     ``torchrun --max-restarts``) all go on from the last step that all have saved.
 
-    Raises ValueError for a record that cannot be put together, and RuntimeError outside a process group.
+    Raises what ``rollout`` does; RuntimeError outside a process group, and where all people of a part have ended before
+    the horizon, since the others cannot go on without it.
     """
-    shard = Shard.mine(rows)
-    records = [Record(r) if isinstance(r, str) else r for r in record]
-    if odd := [r.site for r in records if callable(r.reduce)]:
-        raise ValueError(f"Records of {odd} reduce by a function: expected 'sum' or 'mean', which parts can be put to")
-    kept = [replace(shard.of(r), reduce="sum") if r.reduce == "mean" else shard.of(r) for r in records]
-    people = torch.arange(shard.people.start, shard.people.stop, device=device)
+    ids = checked_run(world, policy, rows, horizon, seed, interventions)
+    asked, shard = Recorder(record, horizon, ids), Shard.mine(len(ids))
     history = rollout_of_part(
         shard.of(world),
         shard.of(policy),
-        rows=people,
+        rows=ids[shard.people].to(device),
         horizon=horizon,
         seed=seed,
-        interventions=shard.of(list(interventions)),
-        record=kept,
+        interventions=[_of_part(do, shard) for do in interventions],
+        record="all" if asked.everything else [_of_all(asked.wanted[name], shard) for name in asked.asked],
         scenario=scenario,
         progress=progress and shard.rank == 0,
         checkpoint=None if checkpoint is None else partial(ShardCheckpoint, Path(checkpoint), shard),
         checkpoint_every=checkpoint_every,
     )
-    return _whole(history, shard, {r.site: r for r in records})
+    if history.num_steps < horizon:
+        raise RuntimeError(
+            f"all people of part {shard.rank + 1} of {shard.size} have ended after {history.num_steps} of {horizon} "
+            "steps: expected some in each part until the end; shorten the horizon, or use one process"
+        )
+    return _whole(history, shard)
 
 
-def _whole(history: History, shard: Shard, records: Mapping[str, Record]) -> History:
+def _of_part(do: Do, shard: Shard) -> Do:
+    """An intervention on all people, as it is on those of a part."""
+    if isinstance(do.mechanism, Tensor) or by_element(do.mechanism):
+        return shard.of(do)
+    return Do(do.site, _Changed(shard, do), do.start, do.stop)
+
+
+@dataclass(frozen=True, eq=False)
+class _Changed:
+    """The mechanism of an intervention that may look at everybody: it is given everybody's values, and cut."""
+
+    shard: Shard
+    do: Do
+
+    def __call__(self, value: Any) -> Any:
+        """The new values of the people here."""
+        if not self.shard.has_rows(value):
+            return self.do.apply(value)
+        return map_column(lambda leaf: leaf[self.shard.people], self.do.apply(map_column(self.shard.gathered, value)))
+
+
+def _of_all(record: Record, shard: Shard) -> Record:
+    """A Record of all people, as each process keeps it: rows of its part, or what all amount to."""
+    if record.reduce is None:
+        return record
+    return Record(record.site, record.every, _Reduced(shard, record))
+
+
+@dataclass(frozen=True, eq=False)
+class _Reduced:
+    """What a Record makes of everybody's values."""
+
+    shard: Shard
+    record: Record
+
+    def __call__(self, value: Any) -> Any:
+        """The same in every process."""
+        shard, record = self.shard, self.record
+        if not shard.has_rows(value):
+            return record.reduced(value)
+        if isinstance(record.reduce, str) and isinstance(value, Tensor) and value.dtype == torch.bool:
+            by = None if record.by is None else record.by[shard.people]
+            total = shard.total(record.added(value, by))  # counts are exact in any order, and little to send
+            return total if record.reduce == "sum" else total / record.counts(shard.num_people, total)
+        return record.reduced(map_column(shard.gathered, value))
+
+
+def _whole(history: History, shard: Shard) -> History:
     """The History of all people."""
 
-    def rows_first(column: Tensor) -> Tensor:
-        return shard.gathered(column.contiguous())
-
-    def people_second(column: Tensor) -> Tensor:
-        return rows_first(column.transpose(0, 1)).transpose(0, 1)
-
-    def series(name: str, column: Any) -> Any:
-        how = records[name]
-        if how.reduce is None:  # of nobody in particular
-            return column
-        total = shard.total(column)
-        if how.reduce == "sum":
-            return total
-        if how.by is None:
-            return total / shard.num_people
-        return total / how.by.bincount(minlength=total.shape[1]).view(1, -1, *[1] * (total.dim() - 2))
+    def people_second(column: Any) -> Any:
+        return shard.gathered(column.swapaxes(0, 1)).swapaxes(0, 1)
 
     return replace(
         history,
         _by_time={name: map_column(people_second, column) for name, column in history._by_time.items()},
-        series={name: series(name, column) for name, column in history.series.items()},
-        thinned={name: map_column(rows_first, column) for name, column in history.thinned.items()},
+        thinned={name: map_column(shard.gathered, column) for name, column in history.thinned.items()},
         length=shard.gathered(history.length),
         ids=shard.gathered(history.ids),
     )

@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 from ..draws import Draws
 from ..networks import RESOLUTION, Contacts, MeanField, Network, RandomMeetings, Timetable, sum_over_contacts
 from ..trees import with_parts
+from .settings import InEach
 
 
 @runtime_checkable
@@ -46,6 +47,8 @@ def repeated(value: Any, times: int, num_people: int) -> Any:
         return Timetable([repeated(network, times, num_people) for network in value.networks])
     if isinstance(value, RandomMeetings | MeanField) or _is_network(value):
         return Blocks(value, times)
+    if isinstance(value, InEach):
+        return InEach(value.people, value.populations * times)
     if isinstance(value, Tensor):
         return value.repeat(times, *[1] * (value.dim() - 1)) if value.dim() and len(value) == num_people else value
     return with_parts(value, lambda part: repeated(part, times, num_people))

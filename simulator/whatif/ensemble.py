@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..checkpoint import Checkpoint, fingerprint
+from ..draws import checked_seed
 from ..history import History
 from ..sites import Do
 from .backends import Backend, run_all
@@ -48,9 +49,9 @@ def standard_error(values: Tensor) -> Tensor:
 
 def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     """The seeds of an ensemble, or an error: the same one twice would count as independent runs."""
-    if isinstance(seeds, int):
+    if not isinstance(seeds, Iterable):
         raise TypeError(f"seeds={seeds}: expected several, such as range({seeds})")
-    runs = tuple(seeds)
+    runs = tuple(map(checked_seed, seeds))
     if not runs:
         raise ValueError("seeds is empty: expected at least one, such as range(20)")
     if len(set(runs)) < len(runs):

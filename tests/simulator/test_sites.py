@@ -54,3 +54,29 @@ def test_times_and_rows_are_checked_when_the_intervention_is_made():
         Do("x", 1, start=3, stop=3)
     with pytest.raises(ValueError, match="expected bool"):
         Do("x", 1, who=torch.tensor([0, 1]))
+
+
+def test_who_has_none_of_a_quantity_has_none_whatever_an_intervention_says():
+    there = torch.tensor([True, False, True])
+    site = Sites([Do("x", 0.5)])
+    assert site("x", there.float(), there).tolist() == [0.5, 0, 0.5]
+    assert Sites([Do("x", True)])("x", there, there).tolist() == there.tolist()
+
+
+def test_an_intervention_that_leaves_the_range_of_a_site_is_refused():
+    some = torch.tensor([False, True])
+    for value, within, expected in (
+        (1.5, (0, 1), "gives 1.5 in row 1: expected 0 to 1"),
+        (float("nan"), (0, 1), "gives nan in row 1: expected 0 to 1"),
+        (-1.0, (0, float("inf")), "gives -1 in row 1: expected a finite number, 0 or more"),
+        (float("inf"), (float("-inf"), float("inf")), "gives inf in row 1: expected a finite number"),
+    ):
+        with pytest.raises(ValueError, match=rf"Do\('x'\) {expected}"):
+            Sites([Do("x", value, who=some)])("x", torch.zeros(2), within=within)
+    assert Sites()("x", torch.full((2,), 9.0), within=(0, 1)).tolist() == [9, 9]  # only an intervention is looked at
+
+
+@pytest.mark.parametrize("value", [257, -129, 128])
+def test_a_number_that_the_type_of_a_site_cannot_hold_is_refused(value):
+    with pytest.raises(ValueError, match=f"gives {value}: expected one that fits torch.int8"):
+        Sites([Do("x", value)])("x", torch.zeros(3, dtype=torch.int8))

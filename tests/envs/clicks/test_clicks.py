@@ -6,6 +6,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 import torch
+from click_models import EM_FITS, GAMMA, SAT, A, M, N, S, every_em, every_model, model_of, simulate
 from scipy.stats import chi2
 
 from ethogram.agents.simple import Fixed, UniformSlates
@@ -29,35 +30,6 @@ from ethogram.simulator.draws import Draws
 from ethogram.simulator.history import History
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
-
-S, N, M = 2, 5, 3  # states, items, positions
-
-
-def table(*shape, seed=0, low=0.1, high=0.9):
-    return torch.as_tensor(np.random.default_rng(seed).uniform(low, high, shape))
-
-
-A, SAT = table(S, N, seed=1), table(S, N, seed=2)
-GAMMA, BY_LAST = torch.tensor([0.95, 0.7, 0.4]).double(), table(M, M + 1, seed=3)
-MODELS = [
-    RCM(0.3),
-    RankCTR(GAMMA),
-    DocumentCTR(A),
-    PBM(A, GAMMA),
-    UBM(A, BY_LAST),
-    CascadeModel(A),
-    DCM(A, torch.tensor([0.7, 0.4, 0.2]).double()),
-    SDBN(A, SAT),
-    DBN(A, SAT, 0.8),
-    CCM(A, 0.9, 0.7, 0.3),
-]
-every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
-EM_FITS = [PBM, UBM, DCM, SDBN, DBN, CCM]
-every_em = pytest.mark.parametrize("kind", EM_FITS, ids=lambda kind: kind.__name__)
-
-
-def model_of(kind):
-    return next(model for model in MODELS if type(model) is kind)
 
 
 def examination(model, r, clicks, satisfied, goes_on_before):
@@ -146,16 +118,6 @@ def test_simulated_clicks_follow_the_enumerated_distribution(model):
     assert pearson < chi2.isf(1e-6, len(possible) - 1)
 
 
-def simulate(model, n, seed=0, lengths=False):
-    """A log of n users in both states who are shown uniform slates."""
-    draws = Draws(seed, torch.arange(n))
-    state, slates = draws.ids % S, draws.uniform("slate", N).argsort(1)[:, :M]
-    if lengths:
-        slates = slates.where(torch.arange(M) <= (draws.uniform("length") * M).long()[:, None], -1)
-    clicks = model.act({"state": state, "slate": slates}, None, draws)
-    return ClickLog(state, slates, clicks)
-
-
 def flat(model):
     """All parameters that clicks determine, one vector: PBM and UBM have a free scale, which is divided out."""
     match model:
@@ -169,7 +131,7 @@ def flat(model):
             )
         case DCM():
             return torch.cat([model.attraction.flatten(), model.continuation[:-1]])
-    return torch.cat([torch.as_tensor(value, dtype=torch.float64).flatten() for value in vars(model).values()])
+    return torch.cat([table.flatten() for table in model.parameters.values()])
 
 
 def recovery_errors(kind, seed):
@@ -206,7 +168,7 @@ def test_every_round_of_em_raises_the_posterior(kind, prior):
         fit = kind.fit(log, S, N, iterations=rounds, prior=prior, tolerance=-1)
         total = fit.log_likelihood(log).sum()
         if prior:
-            values = [torch.as_tensor(v, dtype=torch.float64).flatten() for v in vars(fit).values()]
+            values = [table.flatten() for table in fit.parameters.values()]
             total = total + prior * (torch.cat(values).log() + (1 - torch.cat(values)).log()).sum()
         return float(total)
 
@@ -220,13 +182,12 @@ def test_no_parameter_can_be_moved_to_raise_the_likelihood_of_a_converged_fit(ki
     log = simulate(model_of(kind), 500, seed=8, lengths=True)
     fit = kind.fit(log, S, N, iterations=20_000, prior=0, tolerance=1e-10)
     best = float(fit.log_likelihood(log).sum())
-    for name, value in vars(fit).items():
-        table = torch.as_tensor(value, dtype=torch.float64)
+    for name, table in fit.parameters.items():
         for i in range(table.numel()):
             for step in (-1e-3, 1e-3):
                 moved = table.clone().flatten()
                 moved[i] = (moved[i] + step).clamp(0, 1)
-                moved = moved.view_as(table) if isinstance(value, torch.Tensor) else float(moved)
+                moved = moved.view_as(table) if table.dim() else float(moved)
                 assert float(replace(fit, **{name: moved}).log_likelihood(log).sum()) <= best + 1e-6
 
 

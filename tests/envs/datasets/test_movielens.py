@@ -10,6 +10,7 @@ import torch
 
 from ethogram.agents.cascading import myopic_policy, optimal_values, policy_value
 from ethogram.envs.datasets import WHEEL, MovieLens, load_movielens, movielens_world, paper_mdp, session_mdp
+from ethogram.envs.datasets.tastes import profiles
 from ethogram.simulator.formats import Interactions, load_interactions
 
 ROOT = Path(__file__).parents[3]
@@ -92,6 +93,33 @@ def test_every_form_and_packing_reads_alike(form, packing, tmp_path):
     assert data.titles == tuple(title for _, title, _ in MOVIES)
     assert data.genre_names == ("Comedy", "Drama", "War")
     assert data.genres.int().tolist() == [[0, 1, 1], [1, 0, 0], [0, 0, 1]]
+
+
+@FORMS
+def test_what_a_release_writes_for_no_genre_is_no_genre(form, tmp_path, monkeypatch):
+    nothing = "unknown" if form in ("u.data", "ml-100k.inter") else "(no genres listed)"
+    file = release(form, tmp_path)
+    movies = {"u.data": "u.item", "ratings.dat": "movies.dat", "ratings.csv": "movies.csv"}.get(form, "ml-100k.item")
+    text = (tmp_path / movies).read_bytes().decode("latin-1").splitlines()
+    text = [line.replace("Comedy", nothing) for line in text]
+    if form == "u.data":
+        text = [f"{line[:-37]}{'1|' if line.startswith('20|') else '0|'}{'0|' * 17}0" for line in text[:2]] + text[2:]
+    (tmp_path / movies).write_bytes("\n".join(text).encode("latin-1"))
+    data = load_movielens(file)
+    assert nothing not in data.genre_names
+    assert data.genres.any(1).tolist() == [form != "u.data", False, True]
+
+
+def test_a_movie_of_no_known_genre_leaves_taste_as_it_was():
+    data = made_up()
+    unknown = data.genres.clone()
+    unknown[3] = False
+    data = MovieLens(data.ratings, data.titles, data.genre_names, unknown)
+    before, after, _ = profiles(data.ratings.starts, unknown.double()[data.ratings.item], memory=0.7)
+    there = data.ratings.item == 3
+    assert there.any()
+    assert torch.equal(before[there], after[there])
+    assert not torch.isclose(before[~there], after[~there]).all()
 
 
 def test_ratings_alone_have_no_genres_and_make_no_sessions(tmp_path):
@@ -190,6 +218,8 @@ def counted_slowly(data, model, window, attraction_prior, transition_prior, memo
     num_states, num_items = model.profiles.shape[0], len(items)
     all_genres = data.genres.double()[log.item]
 
+    start = all_genres[all_genres.any(1)].mean(0)  # a movie of no known genre says nothing about taste
+
     def nearest(profile):
         return int(((model.profiles - profile) ** 2).sum(1).argmin())
 
@@ -200,10 +230,11 @@ def counted_slowly(data, model, window, attraction_prior, transition_prior, memo
         mine = range(int(log.starts[user]), int(log.starts[user + 1]))
         films = [int(log.item_ids[log.item[e]]) for e in mine]
         liked = [bool(log.reward[e] >= 4) for e in mine]
-        profile, states = all_genres.mean(0), []
+        profile, states = start, []
         for e in mine:
             states.append(nearest(profile))
-            profile = memory * profile + (1 - memory) * all_genres[e]
+            if all_genres[e].any():
+                profile = memory * profile + (1 - memory) * all_genres[e]
         states.append(nearest(profile))
         for t, (film, good) in enumerate(zip(films, liked, strict=True)):
             (liked_any if good else none)[states[t], states[t + 1]] += 1

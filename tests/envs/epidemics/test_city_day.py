@@ -132,20 +132,6 @@ def test_states_have_the_same_bits_and_share_nothing_with_what_is_seen():
 
 
 @pytest.mark.parametrize("kind", [Plain, Draws])
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (Do("hazard", -1.0), "hazard of site 'infected' is -1"),
-        (Do("attends_school", float("nan")), "the largest message is"),
-        (Do("attends_household", 1e9), "the largest message is"),
-    ],
-)
-def test_what_cannot_be_is_refused_by_both(change, message, kind):
-    with pytest.raises(ValueError, match=message):
-        lived(city(), kind, [change])
-
-
-@pytest.mark.parametrize("kind", [Plain, Draws])
 def test_a_gradient_passes_where_it_did(kind):
     kept, paid = (torch.tensor(x, requires_grad=True) for x in (0.5, 0.1))
     changes = [Do("attends_community", lambda a: a * kept, start=8), Do("stimulus", lambda s: s + paid)]

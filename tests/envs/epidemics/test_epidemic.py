@@ -146,7 +146,7 @@ def test_the_city_equals_a_loop_over_people_to_the_bit():
         idle = sum(wants[i] and not employed[i] for i in range(n))
         usual = 0.4 * 0.04 * sum(adult) / n
         demand = 1 - (0.35 * sum(isolates) + 0.4 * idle) / sum(alive) + usual
-        assert history.column("demand")[0, t].item() == pytest.approx(demand)
+        assert history.series["demand"][t].item() == pytest.approx(demand)
         if t % 7 == 0:
             loss = 0.1 + 0.3 * max(0, 1 - demand)
             for i in range(n):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
@@ -167,16 +168,107 @@ def test_a_click_is_0_or_1_and_not_beside_a_rating():
         load_interactions(LOG, **RATED, click="place")
 
 
-def test_the_same_interaction_twice_is_refused():
-    with pytest.raises(ValueError, match="rows 1 and 5 of the frame have the same user, item, time"):
-        load_interactions(pd.concat([LOG, LOG[1:2]]), **RATED)
+TWICE = pd.concat([LOG, LOG[1:2].assign(stars=4.5)])  # rows 1 and 5: al met 10 at 7, and gave 2 stars and 4.5
+
+
+@pytest.mark.parametrize("roles", [RATED, {"user": "who", "item": "what", "rating": "stars"}], ids=["timed", "untimed"])
+def test_the_same_interaction_twice_is_refused_and_the_advice_works(roles):
+    with pytest.raises(ValueError, match=r"rows 1 and 5 of the frame .* 1 rows repeat another.*repeats='first'"):
+        load_interactions(TWICE, **roles)
+    for repeats, stars in (("first", [2.0]), ("last", [4.5]), ("keep", [2.0, 4.5])):
+        log = load_interactions(TWICE, **roles, repeats=repeats)
+        assert len(log) == 4 + len(stars)
+        assert log.reward[(log.user == 0) & (log.item == 0)].tolist() == stars
+    with pytest.raises(ValueError, match="repeats is 'drop': expected one of"):
+        load_interactions(TWICE, **roles, repeats="drop")
+
+
+def test_repeats_are_found_wherever_they_stand():
+    """Against a plain loop over random logs with many repeats."""
+    chance = np.random.default_rng(0)
+    for _ in range(50):
+        frame = pd.DataFrame(chance.integers(0, 3, (12, 3)), columns=["u", "i", "t"]).assign(r=np.arange(12.0))
+        roles = {"user": "u", "item": "i", "time": "t", "rating": "r"}
+        first, last = {}, {}
+        for u, i, t, r in frame.itertuples(index=False):
+            first.setdefault((u, i, t), r)
+            last[u, i, t] = r
+        for repeats, kept in (("first", first), ("last", last)):
+            log = load_interactions(frame, **roles, repeats=repeats)
+            assert sorted(log.reward.tolist()) == sorted(kept.values())
+            assert log.to_pandas().sort_values(["user", "time", "item"]).equals(log.to_pandas())
+
+
+@pytest.mark.parametrize("separator", ["::", "||", ".*", "\t\t", ";;;", ";", "|", r"\s+"])
+@pytest.mark.parametrize("header", [True, False])
+def test_any_separator_parts_columns(separator, header, tmp_path):
+    rows = [["u", "i", "t"]] * header + [["007", "3", "2.5"], ["8", "4", "1"], ["007", "4", "1"]]
+    written = "  " if separator == r"\s+" else separator
+    (tmp_path / "log.dat").write_text("".join(written.join(row) + "\n" for row in rows))
+    roles = {"user": "u", "item": "i", "time": "t"} if header else {"user": 0, "item": 1, "time": 2}
+    log = load_interactions(tmp_path / "log.dat", **roles, separator=separator)
+    assert log.user_ids.tolist() == ["007", "8"]
+    assert log.item_ids.tolist() == [3, 4]
+    assert log.columns["time"].tolist() == [1, 2.5, 1]
+    with pytest.raises(LookupError, match="no column"):
+        load_interactions(tmp_path / "log.dat", **{**roles, "user": "v" if header else 3}, separator=separator)
+
+
+def test_a_separator_goes_before_the_suffix_and_not_into_parquet(tmp_path):
+    LOG.to_csv(tmp_path / "log.csv", index=False, sep=";")
+    assert len(load_interactions(tmp_path / "log.csv", **RATED, separator=";")) == 5
+    LOG.to_parquet(tmp_path / "log.parquet")
+    for path, separator in (("log.parquet", ";"), ("log.csv", "")):
+        with pytest.raises(ValueError, match=f"separator is '{separator}' for"):
+            load_interactions(tmp_path / path, **RATED, separator=separator)
+
+
+def test_what_pandas_makes_a_frame_of_is_a_frame():
+    columns = {name: LOG[name].tolist() for name in LOG}
+    arrays = {name: torch.tensor(c) if name == "when" else np.array(c) for name, c in columns.items()}
+    expected = load_interactions(LOG, **RATED)
+    for source in (columns, arrays, LOG.to_dict("records"), pa.Table.from_pandas(LOG)):
+        log = load_interactions(source, **RATED)
+        assert torch.equal(log.item, expected.item)
+        assert torch.equal(log.reward, expected.reward)
+    rows = load_interactions([(1, 7), (1, 9), (2, 7)], user=0, item=1)
+    assert rows.item.tolist() == [0, 1, 0]
+    assert load_interactions(np.array([[1, 7], [1, 9]]), user=0, item=1).item_ids.tolist() == [7, 9]
+    with pytest.raises(TypeError, match="the log is a int: expected the path of a file, a DataFrame"):
+        load_interactions(7, **RATED)
+    with pytest.raises(LookupError, match="no column 'who' in the frame"):
+        load_interactions([1, 2, 3], **RATED)
+    with pytest.raises(ValueError, match="the dict makes no table"):
+        load_interactions({"who": [1, 2], "what": [1]}, user="who", item="what")
+    with pytest.raises(ValueError, match="has several columns 'who'"):
+        load_interactions(pd.concat([LOG, LOG], axis=1), **RATED)
+
+
+def test_another_log_is_read_by_the_same_ids():
+    train = load_interactions(LOG, **RATED)
+    later = pd.DataFrame({"who": ["bo"], "what": [30], "when": [9], "stars": [3.0]})
+    assert load_interactions(later, **RATED).item.tolist() == [0]
+    same = load_interactions(later, **RATED, user_ids=train.user_ids, item_ids=train.item_ids)
+    assert (same.user.tolist(), same.item.tolist()) == ([1], [2])
+    assert same.to_history().length.tolist() == [0, 1]
+    with pytest.raises(ValueError, match=r"column 'what' is 40 in row 0: expected one of the 3 ids given, such as 10"):
+        load_interactions(later.assign(what=40), **RATED, item_ids=train.item_ids)
+    with pytest.raises(ValueError, match="expected an array of distinct ones"):
+        load_interactions(later, **RATED, user_ids=["bo", "bo"])
+
+
+def test_the_table_shows_the_ids():
+    table = load_interactions(LOG, **RATED, position="place").to_pandas()
+    assert table.columns.tolist() == ["user", "item", "reward", "time", "position"]
+    assert table["user"].tolist() == ["al", "al", "al", "bo", "bo"]
+    assert table["item"].tolist() == [30, 10, 20, 20, 30]
 
 
 def test_missing_columns_and_files_say_what_there_is(tmp_path):
     for source in logs(tmp_path):
         with pytest.raises(LookupError, match=r"no column 'whom' in .*which has \['who', .*name the column of user="):
             load_interactions(source, user="whom", item="what")
-    with pytest.raises(FileNotFoundError, match="no interactions at"):
+    with pytest.raises(FileNotFoundError, match="no log at"):
         load_interactions(tmp_path / "no.csv", user="u", item="i")
 
 

@@ -3,6 +3,8 @@
 import functools
 import gc
 import importlib.util
+import inspect
+import re
 import socket
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from ethogram.envs.adoption import Adoption
 from ethogram.envs.epidemics import SEIR, Epidemic
 from ethogram.simulator import Do, Record, Transition, rollout
 from ethogram.simulator.networks import Contacts
+from ethogram.simulator.populations import mesa_model
 from ethogram.simulator.populations.mesa_model import Person, PopulationModel
 
 N = 60
@@ -111,7 +114,7 @@ def test_mesa_works_with_the_people():
     model = stepped(PopulationModel(WORLD, Fixed(0.0), rows=N), 20)
     adopted, exposure = model.column("adopted").tolist(), model.column("exposure")
     people = model.agents
-    assert isinstance(people, mesa.agent.AgentSet)
+    assert type(people) is type(mesa.Model().agents)
     assert (len(people), model.agent_types, list(model.agents_by_type)) == (N, [Person], [Person])
     assert people.get("unique_id") == list(range(1, N + 1))
     assert people.get(["adopted", "row"]) == [[a, i] for i, a in enumerate(adopted)]
@@ -169,9 +172,14 @@ def test_people_cannot_be_changed_behind_the_worlds_back():
         model.agents.set("adopted", True)
     with pytest.raises(TypeError, match=r"model.step\(\) steps everybody"):
         model.agents.shuffle_do("step")
-    with pytest.raises(TypeError, match="people are the rows of the world"):
-        model.remove_all_agents()
-    assert len(model.agents) == N
+    for removed in (model.remove_all_agents, model.agents[0].remove, lambda: model.deregister_agent(model.agents[0])):
+        with pytest.raises(TypeError, match="people are the rows of the world"):
+            removed()
+    with pytest.raises(TypeError, match="a Agent cannot join, the agents are the rows of the world"):
+        mesa.Agent(model)
+    with pytest.raises(AttributeError, match="unique_id of person 1 cannot be set"):
+        model.agents[0].unique_id = 7
+    assert model.agents.get("unique_id") == list(range(1, N + 1))
 
 
 def test_the_data_collector_finds_means_sums_and_people():
@@ -187,6 +195,7 @@ def test_the_data_collector_finds_means_sums_and_people():
             "steps": "steps",
         },
         agent_reporters={"adopted": "adopted", "exposure": lambda person: person.observation[1]},
+        agenttype_reporters={Person: {"paid": "reward", "where": lambda person: person.row}},
     )
     stepped(model, 6)
     found, history = (
@@ -204,6 +213,9 @@ def test_the_data_collector_finds_means_sums_and_people():
     for t in range(1, 7):
         assert people.loc[t, "adopted"].tolist() == (history.observation[:, t, 0] > 0).tolist()
         assert people.loc[t, "exposure"].tolist() == history.observation[:, t, 1].tolist()
+    of_type = model.datacollector.get_agenttype_vars_dataframe(Person)
+    assert of_type.loc[6, "paid"].tolist() == history.reward[:, 5].tolist()
+    assert of_type.loc[6, "where"].tolist() == list(range(N))
 
 
 @pytest.mark.parametrize(
@@ -215,6 +227,9 @@ def test_the_data_collector_finds_means_sums_and_people():
             "no column named 'adoptd'; this",
         ),
         ({"agent_reporters": {"x": "adoptd"}}, AttributeError, "no column named 'adoptd'"),
+        ({"agenttype_reporters": {Person: {"x": "adoptd"}}}, AttributeError, "no column named 'adoptd'"),
+        ({"rng": 1, "seed": 2}, ValueError, "rng=1 and seed=2: expected one or the other"),
+        ({"rng": np.random.default_rng(1)}, TypeError, r"seed is Generator\(PCG64\).*: expected an int"),
         ({"interventions": [Do("adoptd", True)]}, LookupError, "no site named"),
         ({"record": ["adoptd"]}, LookupError, "no site named"),
         ({"peer_efect": 2.0}, TypeError, r"no field named \['peer_efect'\]: expected some of \['contacts'"),
@@ -239,14 +254,20 @@ def test_what_comes_after_the_start_is_not_there_before():
 class Swept(PopulationModel):
     """A model that batch_run can make in another process."""
 
-    def __init__(self, peer_effect=4.0, nudge=0.0, seed=0):
+    def __init__(self, peer_effect=4.0, nudge=0.0, **kwargs):
         super().__init__(
             Adoption(CONTACTS, initial=0.1, peer_effect=peer_effect),
             Fixed(nudge),
             rows=N,
-            seed=seed,
-            model_reporters={"adopters": lambda model: model.mean("observation")[0]},
+            model_reporters={"adopters": lambda model: model.mean("observation")[0], "drawn": "seed"},
+            **kwargs,
         )
+
+
+def assert_runs_of(world_of, runs, steps):
+    for run in runs:
+        history = rollout(world_of(run), Fixed(0.5), rows=N, horizon=steps, seed=run["drawn"])
+        assert (run["Step"], run["adopters"]) == (steps, history.observation[:, -1, 0].double().mean().item())
 
 
 def test_batch_run_sweeps_what_a_rollout_gives():
@@ -254,11 +275,39 @@ def test_batch_run_sweeps_what_a_rollout_gives():
     runs = mesa.batch_run(Swept, settings, max_steps=12, display_progress=False)
     parallel = mesa.batch_run(Swept, settings, number_processes=2, max_steps=12, display_progress=False)
     assert runs == sorted(parallel, key=lambda run: run["RunId"])
-    assert len(runs) == 4
-    for run in runs:
-        world = Adoption(CONTACTS, initial=0.1, peer_effect=run["peer_effect"])
-        history = rollout(world, Fixed(0.5), rows=N, horizon=12, seed=run["seed"])
-        assert (run["Step"], run["adopters"]) == (12, history.observation[:, -1, 0].double().mean().item())
+    assert [run["drawn"] for run in runs] == [0, 1, 0, 1]
+    assert_runs_of(lambda run: Adoption(CONTACTS, initial=0.1, peer_effect=run["peer_effect"]), runs, 12)
+
+
+def test_batch_run_gives_people_without_reporters_of_the_model():
+    settings = {"world": WORLD, "policy": Fixed(0.0), "rows": N, "seed": [3, 4]}
+    settings["agent_reporters"] = [{"reward": "reward"}]
+    runs = mesa.batch_run(PopulationModel, settings, max_steps=2, display_progress=False)
+    assert [run["seed"] for run in runs] == [3] * N + [4] * N
+    assert {run["AgentID"] for run in runs} == set(range(1, N + 1))
+
+
+def test_batch_run_without_a_seed_draws_one_for_each_run():
+    how = {"max_steps": 3, "display_progress": False}
+    how |= {"rng": [None] * 4} if "rng" in inspect.signature(mesa.batch_run).parameters else {"iterations": 4}
+    runs = mesa.batch_run(Swept, {"nudge": 0.5}, **how)
+    assert len({run["drawn"] for run in runs}) == 4
+    assert_runs_of(lambda run: Adoption(CONTACTS, initial=0.1), runs, 3)
+
+
+@pytest.mark.parametrize("spelt", ["seed", "rng"])
+def test_a_seed_may_be_spelt_as_either_of_mesas(spelt):
+    model = stepped(PopulationModel(WORLD, Fixed(0.0), rows=N, **{spelt: np.int64(5)}), 4)
+    assert model.seed == 5
+    assert model.history.equals(rollout(WORLD, Fixed(0.0), rows=N, horizon=4, seed=5))
+    twin = PopulationModel(WORLD, Fixed(0.0), rows=N, seed=5)
+    assert (model.random.random(), model.rng.random()) == (twin.random.random(), twin.rng.random())
+
+
+def test_the_room_speaks_to_mesa_by_public_names():
+    private = {name for name in [*vars(mesa.Model()), *dir(mesa.Model)] if re.match("_[a-z]", name)}
+    assert private
+    assert not private & set(re.findall(r"\b_\w+", inspect.getsource(mesa_model)))
 
 
 def test_batch_run_sweeps_the_fields_of_a_world():

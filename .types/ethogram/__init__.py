@@ -1,0 +1,1 @@
+../../ethogram/__init__.py

@@ -1,0 +1,1 @@
+../../ethogram/__main__.py
