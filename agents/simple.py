@@ -59,6 +59,13 @@ class UniformSlates:
     num_items: int
     length: int
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.length <= self.num_items:
+            raise ValueError(
+                f"UniformSlates({self.num_items}, {self.length}) shows lists of {self.length} out of "
+                f"{self.num_items} items: expected num_items first, and 1 <= length <= num_items"
+            )
+
     def act(self, observation: Any, history: History, draws: Draws) -> Tensor:
         """(n, length) int64."""
         return draws.uniform("slate", self.num_items).argsort(dim=1)[:, : self.length]

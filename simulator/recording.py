@@ -158,8 +158,9 @@ class Recorder:
             self._show(name)
         if run.alive is not None:
             self._flag("terminated", step, run.terminated)
-            if last:
-                self._flag("truncated", step, run.alive)
+            if last or run.truncated is not None:
+                cut = torch.zeros_like(run.alive) if run.truncated is None else run.truncated & ~run.terminated
+                self._flag("truncated", step, cut | run.alive if last else cut)
         elif last:
             now = torch.arange(self.horizon, device=run.draws.ids.device) == step
             self.columns["truncated"] = now[:, None].expand(self.horizon, len(run.draws.ids))

@@ -5,6 +5,7 @@ from functools import partial
 from numbers import Integral
 from pathlib import Path
 
+import gymnasium
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -120,6 +121,9 @@ def episodes(
 
 def check_role(role: str, value: object) -> None:
     """Raise TypeError unless the value has what a "world" has, or a "policy"."""
+    if isinstance(value, gymnasium.Env | gymnasium.vector.VectorEnv):
+        many = ", made for a single row" if isinstance(value, gymnasium.vector.VectorEnv) else ""
+        raise TypeError(f"{role} is a Gymnasium environment, {value}: expected a World; wrap it as FromGym(env){many}")
     # isinstance(value, World) would make both spaces, for the sake of their names
     if isinstance(value, type) or not all(hasattr(type(value), name) or hasattr(value, name) for name in ASKED[role]):
         what = f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"

@@ -33,8 +33,8 @@ def leaves_of(tree: Any, found: list[Any] | None = None) -> list[Any]:
             leaves_of(tree[key], found)
     else:
         raise TypeError(
-            f"a {type(tree).__name__} cannot be saved in a checkpoint, or cut by rows: expected a state of tensors, in "
-            "dataclasses, dicts, lists or tuples; run without checkpoint="
+            f"the state holds a {type(tree).__name__}: expected tensors, in dataclasses, dicts, lists or tuples, "
+            "which can be saved in a checkpoint and cut by rows"
         )
     return found
 

@@ -41,6 +41,40 @@ class Countdown:
         return Transition(left, {"left": left}, reward, left == 0)
 
 
+class Gives:
+    """A policy that returns what it holds."""
+
+    def __init__(self, action):
+        self.action = action
+
+    def act(self, observation, history, draws):
+        return self.action
+
+
+@pytest.mark.parametrize("action", [None, [0, 0], {"kind": [0, 0]}])
+def test_a_policy_that_returns_no_tensor_is_named(action):
+    with pytest.raises(TypeError, match=f"Gives acts with a {type(action).__name__}: expected a tensor"):
+        rollout(WORLD, Gives(action), rows=2, horizon=3)
+
+
+def test_an_action_for_all_rows_is_no_action_for_each():
+    with pytest.raises(ValueError, match=r"Gives gives actions of shape \(\): expected 2 rows"):
+        rollout(WORLD, Gives(torch.tensor(1)), rows=2, horizon=3)
+
+
+def test_a_gymnasium_environment_is_no_world_yet():
+    for env in (gymnasium.make("CartPole-v1"), gymnasium.make_vec("CartPole-v1", num_envs=2)):
+        with pytest.raises(TypeError, match=r"world is a Gymnasium environment, .* wrap it as FromGym\(env\)"):
+            rollout(env, Fixed(0), rows=2, horizon=3)
+
+
+def test_uniform_slates_are_checked_where_they_are_made():
+    with pytest.raises(
+        ValueError, match=r"UniformSlates\(2, 6\) shows lists of 6 out of 2 items: expected num_items first"
+    ):
+        UniformSlates(2, 6)
+
+
 def test_rows_end_when_they_terminate():
     history = rollout(Countdown(), Fixed(0), rows=4, horizon=10)
     assert history.num_steps == 4
