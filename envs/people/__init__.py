@@ -2,7 +2,7 @@
 
 from .agenttorch import agenttorch_edges, from_agenttorch, read_series
 from .archetypes import from_archetypes
-from .city import CLASS, IN_WORK, city_layers, synthetic_city
+from .city import CLASS, IN_WORK, city_layers, join_layers, synthetic_city
 from .marginals import from_marginals, iterative_proportional_fitting
 from .population import Population, bands
 from .tables import from_table, systematic_counts
@@ -19,6 +19,7 @@ __all__ = [
     "from_marginals",
     "from_table",
     "iterative_proportional_fitting",
+    "join_layers",
     "read_series",
     "synthetic_city",
     "systematic_counts",
