@@ -6,10 +6,11 @@ The names below are all that most programs need. Families have folders of their 
 """
 
 from .checks import check_policy, check_world
-from .draws import Draws, checked_seed, derived_ids, thresholds
+from .draws import Draws, checked_seed, derived_ids
 from .files import write_atomically
 from .gym import FromGym, WorldEnv, WorldVectorEnv
 from .history import Column, History, first_leaf, map_column
+from .kernels import thresholds
 from .memory import Memory, nothing_yet, steps_remembered
 from .recording import Record
 from .rollout import episodes, rollout

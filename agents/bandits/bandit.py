@@ -65,9 +65,13 @@ def count_feedback(history: History, num_items: int) -> tuple[Tensor, Tensor]:
     history: slates (n, T, K) int64, -1 for empty positions, and the site "click" (n, T) int64, the position clicked,
     K for none. Items from the top to the click are examined, all of them where nothing was clicked.
     """
-    slates, click = history.action, history.column("click")[..., None]
+    slates, click = history.action, history.column("click")
     if slates.dim() != 3 or slates.dtype != torch.int64:
         raise ValueError(f"actions are {slates.dtype} {tuple(slates.shape)}: expected slates, int64 (rows, steps, K)")
+    if click.dtype != torch.int64 or click.shape != slates.shape[:2]:
+        what = f"{click.dtype} {tuple(click.shape)}"
+        raise ValueError(f"clicks are {what}: expected the position clicked, int64 {tuple(slates.shape[:2])}")
+    click = click[..., None]
     length = slates.shape[2]
     shown = (slates >= 0) & history.valid[..., None]
     position = torch.arange(length, device=slates.device)

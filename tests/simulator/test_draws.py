@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ethogram.simulator import kernels
-from ethogram.simulator.draws import _INCREMENT, Draws, _unit, derived_ids, invert_cdf, mix_bits, thresholds
+from ethogram.simulator.draws import Draws, derived_ids, invert_cdf
+from ethogram.simulator.kernels import SIGNED_INCREMENT, mix_bits, thresholds, unit_of
 
 N = 1 << 20
 IDS = torch.arange(N)
@@ -192,7 +193,7 @@ def test_integer_thresholds_decide_as_the_floats_do():
         [p, p.float().double(), torch.tensor([0.0, 1.0, 0.5, 2.0**-31, 2.0**-32, 1 - 2.0**-24, 1 - 2.0**-25])]
     )
     limit = thresholds(p)
-    below, at = _unit((limit - 1).clamp(min=0)), _unit(limit.clamp(max=(1 << 31) - 1))
+    below, at = unit_of((limit - 1).clamp(min=0)), unit_of(limit.clamp(max=(1 << 31) - 1))
     assert ((below < p) | (limit == 0)).all()
     assert ((at >= p) | (limit == 1 << 31)).all()
     assert limit[p == 0].eq(0).all()
@@ -202,7 +203,7 @@ def test_integer_thresholds_decide_as_the_floats_do():
 def test_derived_ids_are_the_same_on_both_paths_and_do_not_collide():
     ids, number = torch.arange(-500, 500).repeat(20), torch.arange(20).repeat_interleave(1000)
     derived = derived_ids(ids, number)
-    assert torch.equal(derived, mix_bits(mix_bits(ids * _INCREMENT) + (number + 1) * _INCREMENT))
+    assert torch.equal(derived, mix_bits(mix_bits(ids * SIGNED_INCREMENT) + (number + 1) * SIGNED_INCREMENT))
     assert len(derived.unique()) == len(derived)
 
 
