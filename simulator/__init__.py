@@ -15,7 +15,7 @@ from .memory import Memory, nothing_yet, steps_remembered
 from .recording import Record
 from .rollout import episodes, rollout
 from .sites import Do, Sites
-from .trees import ask, to_device
+from .trees import as_tensor, ask, to_device
 from .whatif import Effect, Ensemble, Processes, Ray, Replay, Setup, abduct, contrast, ensemble
 from .world import Learner, Policy, Remembering, Transition, World
 
@@ -42,6 +42,7 @@ __all__ = [
     "WorldEnv",
     "WorldVectorEnv",
     "abduct",
+    "as_tensor",
     "ask",
     "check_policy",
     "check_world",

@@ -321,6 +321,8 @@ def derived_ids(ids: Tensor, number: Tensor) -> Tensor:
         return mix_bits(mix_bits(ids * SIGNED_INCREMENT) + (number + 1) * SIGNED_INCREMENT)
     if ids.shape != number.shape:
         ids, number = torch.broadcast_tensors(ids, number)  # type: ignore[no-untyped-call]
+    if ids.dim() != 1:
+        raise ValueError(f"ids are {_kind(ids)}: expected shape (n,)")
     out = np.empty(ids.shape, np.int64)
     kernels.derived_ids(ids.numpy(), number.numpy(), out)
     return torch.from_numpy(out)

@@ -118,7 +118,10 @@ def as_tensor(name: str, value: Any, device: Any = None) -> Tensor:
     if isinstance(value, Tensor):
         return value
     try:
-        return torch.as_tensor(np.asarray(value), device=device)
+        if not isinstance(value, list | tuple | float | int):  # of these torch makes float32
+            array = np.require(value, requirements="W")  # a copy of what may not be written to
+            return torch.as_tensor(array, device=device)
+        return torch.as_tensor(value, device=device)
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(f"{name} is {value!r:.60}: expected numbers: a tensor, an array or a list of them") from None
 

@@ -1,6 +1,7 @@
 """CascadeBandit: counting and ranking; regret."""
 
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Self
 
 import torch
@@ -20,6 +21,9 @@ class CascadeBandit:
     examined: Tensor = field(init=False)  # (N,) float64, the papers' T(e)
 
     def __post_init__(self) -> None:
+        for name, number in (("num_items", self.num_items), ("length", self.length)):
+            if not isinstance(number, Integral) or isinstance(number, bool):
+                raise TypeError(f"{name} is {number!r}: expected an int")
         if not 1 <= self.length <= self.num_items:
             raise ValueError(f"length is {self.length}: expected 1 to {self.num_items}, the number of items")
         self.clicks = torch.zeros(self.num_items, dtype=torch.float64)

@@ -12,7 +12,7 @@ from ethogram.simulator import Draws
 from . import kernels
 from .bandit import CascadeBandit
 from .items import CTS, CascadeKLUCB, CascadeUCB1, CascadeUCBV, TSCascade
-from .sampling import normal
+from .sampling import LARGEST, normal
 
 AT_ONCE = 10**6  # indices computed in one call, a fraction of a second: in between a program can be interrupted
 
@@ -43,9 +43,9 @@ def play(agent: CascadeBandit, bandit: CascadingMDP, num_rounds: int, *, seed: i
         )
     if not isinstance(num_rounds, Integral) or num_rounds < 1 or not isinstance(first, Integral):
         raise ValueError(f"play of {num_rounds} rounds from {first} on: expected at least 1, and an int")
-    for name, counts in (("clicks", agent.clicks), ("examined", agent.examined)):
-        if counts.dtype != torch.float64 or tuple(counts.shape) != (agent.num_items,) or not bool((counts >= 0).all()):
-            raise ValueError(f"{name} of the agent is {counts}: expected float64 ({agent.num_items},), counts")
+    if not _are_counts(agent.clicks, agent.examined, agent.num_items):
+        what = f"clicks {agent.clicks.tolist()} of {agent.examined.tolist()} examined"
+        raise ValueError(f"the agent has {what:.200}: expected counts, float64 ({agent.num_items},) both")
     world = Draws(seed, torch.arange(first, first + num_rounds), scope="world")
     policy = world.scoped("policy")
     levels = torch.empty(num_rounds, 2, dtype=torch.float64)
@@ -74,3 +74,11 @@ _RULES = {
     TSCascade: kernels.TS,
     CTS: kernels.CTS,
 }
+
+
+def _are_counts(clicks: Tensor, examined: Tensor, num_items: int) -> bool:
+    """Whether an agent's counts are such as learning leaves behind."""
+    for counts in (clicks, examined):
+        if counts.dtype != torch.float64 or tuple(counts.shape) != (num_items,):
+            return False
+    return bool(((clicks >= 0) & (clicks <= examined) & (examined <= LARGEST)).all())

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws
+from ethogram.simulator import Draws, as_tensor
 
 from . import kernels
 
-LARGEST = 2.0**50  # of a + b: beyond it a draw's attempts are lost in rounding, and need not end
+LARGEST = 2.0**40  # of a + b: beyond it a draw's attempts are lost in rounding, and need not end
 
 
 def kl_upper_bound(mean: Tensor, budget: Tensor) -> Tensor:
@@ -18,6 +18,7 @@ def kl_upper_bound(mean: Tensor, budget: Tensor) -> Tensor:
 
     By Newton's method from above: KL is convex and increases in u >= mean, so that the iterates descend to the root.
     """
+    mean, budget = as_tensor("mean", mean), as_tensor("budget", budget)
     if mean.dtype != torch.float64 or budget.dtype != torch.float64 or mean.dim() != 1 or mean.shape != budget.shape:
         what = f"{mean.dtype} {tuple(mean.shape)} and {budget.dtype} {tuple(budget.shape)}"
         raise ValueError(f"mean and budget are {what}: expected float64 (N,) both")
@@ -56,6 +57,7 @@ def beta(draws: Draws, site: str, a: Tensor, b: Tensor) -> Tensor:
     item e takes the draws with index e + 2 k 2^32 and e + (2 k + 1) 2^32. At most 1.5 attempts are expected. a = 1 or
     b = 1 lies on the border of BB; its scale is 1 there, with which the proof goes through.
     """
+    a, b = as_tensor("a", a), as_tensor("b", b)
     if a.dtype != torch.float64 or b.dtype != torch.float64 or a.dim() != 1 or a.shape != b.shape:
         what = f"{a.dtype} {tuple(a.shape)} and {b.dtype} {tuple(b.shape)}"
         raise ValueError(f"Beta parameters are {what}: expected float64 (N,) both")

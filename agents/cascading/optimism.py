@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,11 @@ def _check_numbers(name: str, column: _Array, least: int, below: int) -> None:
 
 def check_settings(reward: Tensor, length: int, horizon: int, delta: float) -> None:
     """ValueError for settings that no learner can have."""
+    for name, number in (("length", length), ("horizon", horizon)):
+        if not isinstance(number, Integral) or isinstance(number, bool):
+            raise TypeError(f"{name} is {number!r}: expected an int")
+    if not isinstance(delta, Real):
+        raise TypeError(f"delta is {delta!r}: expected a probability between 0 and 1")
     if reward.dim() != 2 or reward.dtype != torch.float64 or not ((reward >= 0) & (reward <= 1)).all():
         raise ValueError(
             f"reward is {reward.dtype} {tuple(reward.shape)}: expected float64 (states, items) in [0, 1], the known "

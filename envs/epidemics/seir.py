@@ -81,8 +81,10 @@ class SEIR:
 
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
-        if action.shape != state.stage.shape:
-            raise ValueError(f"action has shape {tuple(action.shape)}: expected ({len(state.stage)},), one a person")
+        check_rows(self.contacts, draws)
+        for name, column in (("action", action), ("stage", state.stage)):
+            if tuple(column.shape) != (len(draws.ids),):
+                raise ValueError(f"{name} has shape {tuple(column.shape)}: expected ({len(draws.ids)},), one a person")
         stage, out = state.stage, _equal(action, 0)
         sheds = site("sheds", _equal(stage, INFECTIOUS, among=out))  # (n,) bool
         pressure = self._pressure(sheds, state.pressure, draws)

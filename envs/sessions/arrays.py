@@ -45,6 +45,8 @@ def clicked_rows(state: Tensor, slate: Tensor, click: Tensor, num_items: int) ->
     if slate.dim() != 2 or not state.shape == click.shape == slate.shape[:1]:
         shapes = [tuple(x.shape) for x in (state, slate, click)]
         raise ValueError(f"state, slate and click are {shapes}: expected (n,), (n, L) and (n,)")
+    if not isinstance(num_items, int):
+        raise TypeError(f"num_items is {num_items!r}: expected an int")
     if not state.dtype == slate.dtype == click.dtype == torch.int64:
         raise ValueError(f"state, slate and click are {state.dtype}, {slate.dtype}, {click.dtype}: expected int64")
     if not state.is_cpu:

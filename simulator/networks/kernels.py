@@ -5,6 +5,7 @@ makes these memory-bound loops up to twice as fast.
 """
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -201,14 +202,29 @@ _pulls: dict[Any, Any] = {}
 def pull_of(message: Callable[..., Any], num_sent: int, num_received: int, weighted: bool) -> Any:
     """A kernel that sums ``message(*sent_j, *received_i[, weight])`` over the contacts j that reach i.
 
-    Compiled once a process, in a fraction of a second, for its code and the constants that it closes over: a lambda
-    may stand where it is used.
+    Compiled once a process, in a fraction of a second, for its code and the constants that it reads, be they closed
+    over or global: a lambda may stand where it is used.
     """
-    constants = tuple(cell.cell_contents for cell in message.__closure__ or ())
-    key = (message.__code__, message.__defaults__, constants, num_sent, num_received, weighted)
+    key = (_read_by(message), num_sent, num_received, weighted)
     if key not in _pulls:
         _pulls[key] = _compile_pull(message, num_sent, num_received, weighted)
     return _pulls[key]
+
+
+def _read_by(function: Any, callers: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+    """The code of a function and the values that it finds outside its arguments; of functions among them, theirs."""
+    closed = [cell.cell_contents for cell in function.__closure__ or ()]
+    names = [name for name in function.__code__.co_names if name in function.__globals__]
+    found: list[Any] = [function.__code__]
+    for value in [*(function.__defaults__ or ()), *closed, *(function.__globals__[name] for name in names)]:
+        value = getattr(value, "py_func", value)  # of one that is compiled
+        if isinstance(value, FunctionType) and value not in callers:
+            found.append(_read_by(value, (*callers, function)))
+        elif isinstance(value, np.ndarray):
+            found.append((value.dtype.str, value.shape, value.tobytes()))
+        else:  # 1, 1.0 and True are equal
+            found.append((type(value), value if isinstance(value, int | float | complex | np.generic) else id(value)))
+    return tuple(found)
 
 
 def _compile_pull(message: Callable[..., Any], num_sent: int, num_received: int, weighted: bool) -> Any:

@@ -303,3 +303,37 @@ def test_steps_of_another_type_or_shape_are_refused_and_have_no_key_in_common():
     assert apart.at(2).together
     with pytest.raises(ValueError, match="site 'x' has no one key"):
         apart.key("x")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), -7.0, 9.0, float("inf")])
+@pytest.mark.parametrize("index", [None, 2])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16])
+def test_what_is_no_probability_is_refused(bad, index, kind):
+    draws = Draws(0, torch.arange(3))
+    p = torch.full((3,) if index is None else (3, index), 0.5, dtype=kind)
+    draws.bernoulli("x", p, index)
+    p[1] = bad
+    with pytest.raises(ValueError, match=r"probability of site 'x' is .* at \[1.*expected 0 to 1"):
+        draws.bernoulli("x", p, index)
+    if index is None:
+        with pytest.raises(ValueError, match="expected 0 to 1"):
+            draws.bernoulli("x", bad)
+        with pytest.raises(ValueError, match="expected 0 to 1"):
+            draws.bernoulli("x", p, among=torch.tensor([False, True, False]))
+        draws.bernoulli("x", p, among=torch.tensor([True, False, True]))  # nobody asks for the other's
+    with pytest.raises(ValueError, match="expected 0 to 1"):
+        draws.categorical("x", torch.stack([p[..., 0] if index else p, 1 - (p[..., 0] if index else p)], 1))
+
+
+def test_categories_of_which_the_probabilities_do_not_sum_to_1_are_refused():
+    with pytest.raises(ValueError, match=r"sums to 0\.9 in row 1: expected 1"):
+        Draws(0, torch.arange(2)).categorical("x", torch.tensor([[0.5, 0.5], [0.5, 0.4]]))
+
+
+def test_a_row_that_is_not_in_the_table_is_refused():
+    table, draws = torch.full((2, 4), 0.25).cumsum(1), Draws(0, torch.arange(3))
+    for which in ([0, 1, 2], [0, -1, 1]):
+        with pytest.raises(ValueError, match=r"which of row . is .*: expected 0 to 1, rows"):
+            draws.inverse_cdf("x", table, torch.tensor(which))
+    with pytest.raises(ValueError, match="which is"):
+        draws.inverse_cdf("x", table, torch.tensor([0, 1]))
