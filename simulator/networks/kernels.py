@@ -5,7 +5,6 @@ makes these memory-bound loops up to twice as fast.
 """
 
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any
 
 import numba
@@ -211,20 +210,19 @@ def pull_of(message: Callable[..., Any], num_sent: int, num_received: int, weigh
     return _pulls[key]
 
 
-def _read_by(function: Any, callers: tuple[Any, ...] = ()) -> tuple[Any, ...]:
-    """The code of a function and the values that it finds outside its arguments; of functions among them, theirs."""
-    closed = [cell.cell_contents for cell in function.__closure__ or ()]
-    names = [name for name in function.__code__.co_names if name in function.__globals__]
-    found: list[Any] = [function.__code__]
-    for value in [*(function.__defaults__ or ()), *closed, *(function.__globals__[name] for name in names)]:
-        value = getattr(value, "py_func", value)  # of one that is compiled
-        if isinstance(value, FunctionType) and value not in callers:
-            found.append(_read_by(value, (*callers, function)))
-        elif isinstance(value, np.ndarray):
-            found.append((value.dtype.str, value.shape, value.tobytes()))
-        else:  # 1, 1.0 and True are equal
-            found.append((type(value), value if isinstance(value, int | float | complex | np.generic) else id(value)))
-    return tuple(found)
+def _read_by(message: Any) -> tuple[Any, ...]:
+    """The code of a function, and the values that it finds outside its arguments."""
+    closed = [cell.cell_contents for cell in message.__closure__ or ()]
+    names = [name for name in message.__code__.co_names if name in message.__globals__]
+    found = [*(message.__defaults__ or ()), *closed, *(message.__globals__[name] for name in names)]
+    return message.__code__, *map(_constant, found)
+
+
+def _constant(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    number = isinstance(value, int | float | complex | np.generic)
+    return type(value), value if number else id(value)  # the type, since 1, 1.0 and True are equal
 
 
 def _compile_pull(message: Callable[..., Any], num_sent: int, num_received: int, weighted: bool) -> Any:
