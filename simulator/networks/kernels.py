@@ -201,14 +201,28 @@ _pulls: dict[Any, Any] = {}
 def pull_of(message: Callable[..., Any], num_sent: int, num_received: int, weighted: bool) -> Any:
     """A kernel that sums ``message(*sent_j, *received_i[, weight])`` over the contacts j that reach i.
 
-    Compiled once a process, in a fraction of a second, for its code and the constants that it closes over: a lambda
-    may stand where it is used.
+    Compiled once a process, in a fraction of a second, for its code and the constants that it reads, be they closed
+    over or global: a lambda may stand where it is used.
     """
-    constants = tuple(cell.cell_contents for cell in message.__closure__ or ())
-    key = (message.__code__, message.__defaults__, constants, num_sent, num_received, weighted)
+    key = (_read_by(message), num_sent, num_received, weighted)
     if key not in _pulls:
         _pulls[key] = _compile_pull(message, num_sent, num_received, weighted)
     return _pulls[key]
+
+
+def _read_by(message: Any) -> tuple[Any, ...]:
+    """The code of a function, and the values that it finds outside its arguments."""
+    closed = [cell.cell_contents for cell in message.__closure__ or ()]
+    names = [name for name in message.__code__.co_names if name in message.__globals__]
+    found = [*(message.__defaults__ or ()), *closed, *(message.__globals__[name] for name in names)]
+    return message.__code__, *map(_constant, found)
+
+
+def _constant(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    number = isinstance(value, int | float | complex | np.generic)
+    return type(value), value if number else id(value)  # the type, since 1, 1.0 and True are equal
 
 
 def _compile_pull(message: Callable[..., Any], num_sent: int, num_received: int, weighted: bool) -> Any:
