@@ -136,7 +136,7 @@ def checkpoint(people: int, repeats: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         times = []
         for k in range(repeats):
-            saver = Checkpoint(Path(folder) / "city.pt", "run", 0)
+            saver = Checkpoint(Path(folder) / "city.pt", {}, 0)
             start = time.perf_counter()
             saver.save(k, state, ({}, {}))
             middle = time.perf_counter()

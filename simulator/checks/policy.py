@@ -5,13 +5,12 @@ from copy import deepcopy
 import torch
 from gymnasium.vector.utils import batch_space
 
-from ..checkpoint import fingerprint
 from ..draws import Draws
 from ..gym import to_numpy
 from ..history import map_column
 from ..rollout import check_role
 from ..sites import Sites
-from ..trees import to_cpu
+from ..trees import fingerprint, to_cpu
 from ..world import Policy, World
 from .difference import described
 from .watched import Watched, check_repeats, check_rows_alone, nothing_yet

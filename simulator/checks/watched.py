@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checkpoint import fingerprint
 from ..draws import Draws
 from ..gym import episode_ids, stack
 from ..history import CORE, History
 from ..rollout import rollout
 from ..run import Run
 from ..sites import Do, Sites
+from ..trees import fingerprint
 from ..world import Policy, World
 from .difference import difference, picked
 

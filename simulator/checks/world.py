@@ -11,12 +11,11 @@ import torch
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from ..checkpoint import fingerprint
 from ..gym import checked_space, to_numpy
 from ..history import History, map_column
 from ..rollout import check_role
 from ..sites import Do, Sites
-from ..trees import leaves_of, to_cpu
+from ..trees import fingerprint, leaves_of, to_cpu
 from ..world import Policy, Transition, World
 from .difference import described, difference, picked
 from .watched import Sampled, Watched, check_repeats, check_rows_alone, nothing_yet

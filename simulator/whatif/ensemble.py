@@ -1,6 +1,7 @@
 """Many seeds, many scenarios: outcomes with their spread."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..checkpoint import Checkpoint, fingerprint
+from ..checkpoint import Checkpoint
 from ..history import History
 from ..sites import Do
 from .backends import Backend, run_all
@@ -78,7 +79,7 @@ def ensemble(
     backend: None for here, one run after the other; ``Processes()`` of this machine, or ``Ray()``. The numbers are the
         same to the bit.
     checkpoint: a file to save the outcomes of finished runs to at least every ``checkpoint_every`` seconds,
-        atomically. If it exists, only the other runs are run; it is removed at the end.
+        atomically, and on Ctrl-C. If it exists, only the other runs are run; it is removed at the end.
     """
     runs, scenarios = checked_seeds(seeds), {"factual": ()} if scenarios is None else scenarios
     setups = _setups(setup, scenarios)
@@ -96,17 +97,24 @@ def ensemble(
     found: dict[str, dict[int, Tensor]] = {name: {} for name in setups}
     saver = None
     if checkpoint is not None:
-        saver = Checkpoint(checkpoint, fingerprint((setup, outcome, runs, scenarios)), checkpoint_every)
+        what = {"setup": setup, "outcome": outcome, "seeds": runs, "scenarios": scenarios}
+        saver = Checkpoint(checkpoint, what, checkpoint_every, patient=False)
         if (saved := saver.load(())) is not None:
             found = saved[2]
     left = [number for number, (name, seed) in enumerate(tasks) if seed not in found[name]]
-    with tqdm(total=len(tasks), initial=len(tasks) - len(left), disable=not progress, unit="run") as bar:
-        for number, value in run_all(job, left, backend):
-            name, seed = tasks[number]
-            found[name][seed] = value
-            bar.update()
+    bar = tqdm(total=len(tasks), initial=len(tasks) - len(left), disable=not progress, unit="run")
+    with bar, saver or nullcontext():
+        try:
+            for number, value in run_all(job, left, backend):
+                name, seed = tasks[number]
+                found[name][seed] = value
+                bar.update()
+                if saver is not None:
+                    saver.save(len(tasks), (), found)
+        except KeyboardInterrupt:
             if saver is not None:
-                saver.save(int(bar.n), (), found)
+                saver.stop(len(tasks), (), found)
+            raise
     if saver is not None:
         saver.remove()
     return Ensemble({name: torch.stack([found[name][seed] for seed in runs]) for name in setups}, runs)
