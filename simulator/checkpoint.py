@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -70,13 +70,16 @@ class Checkpoint:
     A second Ctrl-C does not wait.
     """
 
-    def __init__(self, path: str | Path, run: Mapping[str, Any], every: float, patient: bool = True) -> None:
+    def __init__(
+        self, path: str | Path, run: Mapping[str, Any], every: float, patient: bool = True, free: Sequence[str] = ()
+    ) -> None:
         """run: what the run is made of, by name, such as {"policy": …}; its fingerprints must be those in the file.
 
         A part that changes while it runs has memory of its own, which ``state_dict`` and ``load_state_dict`` save.
         every: seconds between two saves, 0 to save each step. patient: False where Ctrl-C need not wait for a step.
+        free: parts that may change, because nothing in the file hangs on it.
         """
-        self.path, self.run, self.every, self.patient = Path(path), run, every, patient
+        self.path, self.run, self.every, self.patient, self.free = Path(path), run, every, patient, free
         self.prints = {name: fingerprint(part) for name, part in run.items()}
         self.saved_at = time.monotonic()
         self.interrupted = self._writing = self._looked = False
@@ -151,7 +154,7 @@ class Checkpoint:
 
     def _memory(self) -> dict[str, tuple[Any, str]]:
         """What parts of the run have come to remember since it began, and their fingerprints with it."""
-        now = {name: fingerprint(part) for name, part in self.run.items()}
+        now = {name: fingerprint(part) for name, part in self.run.items() if name not in self.free}
         changed = [name for name in now if now[name] != self.prints[name]]
         for name in changed:
             if not hasattr(self.run[name], "state_dict") or not hasattr(self.run[name], "load_state_dict"):

@@ -115,19 +115,20 @@ def to_cpu(leaf: Any) -> Any:
 
 _PLAIN = {bool, int, float, str, type(None)}
 
-_OF_EVERY_CLASS = frozenset(  # or made from what else there is
-    "__dict__ __weakref__ __doc__ __module__ __annotations__ __annotate__ __annotate_func__ __annotations_cache__ "
-    "__firstlineno__ __static_attributes__ __orig_bases__ __parameters__ __slotnames__ __abstractmethods__ _abc_impl "
-    "__dataclass_fields__ __dataclass_params__ __match_args__".split()
-)
+_OF_EVERY_CLASS = {  # or made from what else there is
+    *("__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__annotate__", "__annotate_func__"),
+    *("__annotations_cache__", "__firstlineno__", "__static_attributes__", "__orig_bases__", "__parameters__"),
+    *("__abstractmethods__", "_abc_impl", "__dataclass_fields__", "__dataclass_params__", "__match_args__"),
+    "__slotnames__",
+}
 
 
 def fingerprint(value: Any) -> str:
     """A digest of what a run is made of, however deep: parameters, weights, functions, classes; no memory addresses.
 
     A function counts by its code, what it closes over, its defaults and the globals that it reads; a class by its code;
-    an object by what it would be pickled as, its cached properties left out, or by what its ``__fingerprint__()``
-    returns. What is installed (and Python itself) counts by name and version, and this package by its source, all of
+    an object by its class and what it would be pickled as, its cached properties left out, or else by what its
+    ``__fingerprint__()`` returns alone. What is installed (and Python itself) counts by name and version, and this package by its source, all of
     it. Where an object cannot be looked into (an open file, a lock), its type counts alone. Raises TypeError for a
     generator, whose place nobody can see.
     """
@@ -145,8 +146,13 @@ class _Content:
         if id(value) in self.known:
             return self.known[id(value)][1]
         self.known[id(value)] = value, b"around again"
-        digest = hashlib.sha256(self.of(type(value)))
-        for part in self.parts(value):
+        kind = type(value)
+        if hasattr(kind, "__fingerprint__"):
+            kind, parts = f"{kind.__module__}.{kind.__qualname__}", iter([value.__fingerprint__()])
+        else:
+            parts = self.parts(value)
+        digest = hashlib.sha256(self.of(kind))
+        for part in parts:
             digest.update(part if isinstance(part, bytes | memoryview) else self.of(part))
         self.known[id(value)] = value, digest.digest()[:16]
         return self.known[id(value)][1]
@@ -198,9 +204,6 @@ def _bits_of(tensor: Tensor) -> Iterator[Any]:
 
 def _object_parts(value: Any) -> Iterator[Any]:
     """What any other object consists of."""
-    if hasattr(type(value), "__fingerprint__"):
-        yield value.__fingerprint__()
-        return
     wrapped = [getattr(value, name, None) for name in ("__wrapped__", "py_func", "__func__", "fget", "fset")]
     if isinstance(value, cached_property):
         wrapped = [value.func]
@@ -239,18 +242,18 @@ def _code_of(value: Any) -> Iterator[Any]:
     name = value.__name__ if isinstance(value, ModuleType) else value.__module__
     name = name if isinstance(name, str) else "builtins"
     yield f"{name}.{getattr(value, '__qualname__', '')}".encode()
-    top = name.partition(".")[0]
-    if isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, ModuleType | None):
+    if isinstance(value, FunctionType):
+        yield from (value.__defaults__, value.__kwdefaults__, value.__dict__)
+        yield [_content_of(cell) for cell in value.__closure__ or ()]
+    elif isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, ModuleType | None):
         yield value.__self__
-    if top == __name__.partition(".")[0] or isinstance(value, ModuleType | BuiltinFunctionType) or _installed(top):
-        yield str(getattr(sys.modules.get(top), "__version__", "")).encode()
-    elif isinstance(value, type):
+    if isinstance(value, ModuleType | BuiltinFunctionType) or _known_by_version(name):
+        yield str(getattr(sys.modules.get(name.partition(".")[0]), "__version__", "")).encode()
+    elif isinstance(value, FunctionType):
+        yield from (value.__code__, _read_by(value.__code__, value.__globals__))
+    else:
         yield value.__bases__
         yield sorted(item for item in vars(value).items() if item[0] not in _OF_EVERY_CLASS)
-    else:
-        yield from (value.__code__, value.__defaults__, value.__kwdefaults__, value.__dict__)
-        yield from (_content_of(cell) for cell in value.__closure__ or ())
-        yield _read_by(value.__code__, value.__globals__)
 
 
 def _content_of(cell: Any) -> Any:
@@ -281,20 +284,13 @@ def _attribute(module: ModuleType, name: str) -> Any:
     return None if _known_by_version(module.__name__) else getattr(module, name, None)
 
 
+@cache
 def _known_by_version(module: str) -> bool:
     """Whether code is this package's, Python's, or installed."""
     top = module.partition(".")[0]
-    return top == __name__.partition(".")[0] or _installed(top)
-
-
-@cache
-def _installed(top: str) -> bool:
-    file = getattr(sys.modules.get(top), "__file__", None) or ""
-    return (
-        top in sys.stdlib_module_names
-        or top == "builtins"
-        or not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
-    )
+    file = Path(getattr(sys.modules.get(top), "__file__", None) or "")
+    installed = not {"site-packages", "dist-packages"}.isdisjoint(file.parts) and top != "__main__"
+    return installed or top in (__name__.partition(".")[0], "builtins") or top in sys.stdlib_module_names
 
 
 @cache

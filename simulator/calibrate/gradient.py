@@ -59,7 +59,7 @@ def fit_by_gradient(
     if checkpoint is not None:
         run = {"simulate": simulate, "observed": observed, "bounds": dict(bounds), "start": dict(start or {})}
         run |= {"seeds": search.seeds, "steps": steps, "learning_rate": learning_rate, "spread": spread}
-        saver = Checkpoint(checkpoint, run, checkpoint_every)
+        saver = Checkpoint(checkpoint, run, checkpoint_every, free=["simulate"])
         if (saved := saver.load(state)) is not None:
             first, state, trace = saved
     half = (steps + 1) // 2

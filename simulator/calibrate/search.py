@@ -77,7 +77,7 @@ def fit_by_search(
     if checkpoint is not None:
         run = {"simulate": simulate, "observed": observed, "bounds": dict(bounds), "seed": seed}
         run |= {"simulations": simulations, "population": population, "keep": keep}
-        saver = Checkpoint(checkpoint, run, checkpoint_every)
+        saver = Checkpoint(checkpoint, run, checkpoint_every, free=["simulate"])
         if (saved := saver.load(state)) is not None:
             _, state, trace = saved
     bar = tqdm(total=simulations, initial=len(state["series"]), disable=not progress, unit="simulation")

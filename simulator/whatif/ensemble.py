@@ -98,7 +98,7 @@ def ensemble(
     saver = None
     if checkpoint is not None:
         what = {"setup": setup, "outcome": outcome, "seeds": runs, "scenarios": scenarios}
-        saver = Checkpoint(checkpoint, what, checkpoint_every, patient=False)
+        saver = Checkpoint(checkpoint, what, checkpoint_every, patient=False, free=["outcome"])
         if (saved := saver.load(())) is not None:
             found = saved[2]
     left = [number for number, (name, seed) in enumerate(tasks) if seed not in found[name]]
