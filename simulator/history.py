@@ -87,25 +87,11 @@ class History:
             what = f"of shape {tuple(reward.shape)}" if isinstance(reward, Tensor) else f"a {type(reward).__name__}"
             raise ValueError(f"reward is {what}: expected a tensor (rows, steps); use torch.as_tensor")
         n, steps = reward.shape
-        flags, numbers = {"terminated": terminated, "truncated": truncated}, {"length": length, "ids": ids}
-        for name, given in flags.items():
-            if given is not None and (not isinstance(given, Tensor) or given.dtype != torch.bool):
-                raise ValueError(
-                    f"{name} is {getattr(given, 'dtype', type(given))}: expected a bool tensor (rows, steps)"
-                )
-        for name, given in numbers.items():
-            if given is None:
-                continue
-            if not isinstance(given, Tensor) or given.dtype != torch.int64 or tuple(given.shape) != (n,):
-                what = (
-                    f"{given.dtype} {tuple(given.shape)}" if isinstance(given, Tensor) else f"a {type(given).__name__}"
-                )
-                raise ValueError(f"{name} is {what}: expected an int64 tensor ({n},), one for each row")
-        if length is not None and ((length < 0) | (length > steps)).any():
-            row = int(((length < 0) | (length > steps)).nonzero()[0])
-            raise ValueError(f"length of row {row} is {int(length[row])}: expected 0 to {steps}, the steps there are")
         if taken := sorted(set(sites or ()) & set(CORE)):
             raise ValueError(f"sites has {taken}: expected names of its own, since {list(CORE)} are arguments")
+        given = {"observation": observation, "action": action, "terminated": terminated, "truncated": truncated}
+        given = {name: column for name, column in given.items() if column is not None}
+        check_fit({**given, **(sites or {})}, length, ids, n, steps)
         if length is None:
             length = torch.full((n,), steps)
         if terminated is None:
@@ -121,11 +107,6 @@ class History:
         }
         if observation is not None:
             columns["observation"] = observation
-        for name, column in columns.items():
-            expected = (n, steps + 1) if name == "observation" else (n, steps)
-            shape = tuple(first_leaf(column).shape[:2])
-            if shape != expected:
-                raise ValueError(f"column '{name}' begins with axes {shape}: expected {expected}, rows and steps")
         return cls(
             {name: _swap(column) for name, column in columns.items()},
             length,
@@ -293,6 +274,30 @@ class History:
             and torch.equal(self.ids, other.ids)
             and (self.seed, self.scenario) == (other.seed, other.scenario)
         )
+
+
+def check_fit(columns: Mapping[str, Column], length: Tensor | None, ids: Tensor | None, n: int, steps: int) -> None:
+    """Raise ValueError unless columns, rows first, lengths and ids are those of n rows over so many steps."""
+    for name, column in columns.items():
+        if name in ("terminated", "truncated") and (not isinstance(column, Tensor) or column.dtype != torch.bool):
+            raise ValueError(
+                f"{name} is {getattr(column, 'dtype', type(column))}: expected a bool tensor (rows, steps)"
+            )
+        if name == "reward" and (not isinstance(column, Tensor) or column.dtype != torch.float32 or column.dim() != 2):
+            raise ValueError(f"reward is {getattr(column, 'dtype', type(column))}: expected float32 (rows, steps)")
+        expected = (n, steps + 1) if name == "observation" else (n, steps)
+        shape = tuple(first_leaf(column).shape[:2])
+        if shape != expected:
+            raise ValueError(f"column '{name}' begins with axes {shape}: expected {expected}, rows and steps")
+    for name, given in (("length", length), ("ids", ids)):
+        if given is not None and (
+            not isinstance(given, Tensor) or given.dtype != torch.int64 or tuple(given.shape) != (n,)
+        ):
+            what = f"{given.dtype} {tuple(given.shape)}" if isinstance(given, Tensor) else f"a {type(given).__name__}"
+            raise ValueError(f"{name} is {what}: expected an int64 tensor ({n},), one for each row")
+    if length is not None and ((length < 0) | (length > steps)).any():
+        row = int(((length < 0) | (length > steps)).nonzero()[0])
+        raise ValueError(f"length of row {row} is {int(length[row])}: expected 0 to {steps}, the steps there are")
 
 
 class SoFar(History):

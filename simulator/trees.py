@@ -128,9 +128,9 @@ def fingerprint(value: Any) -> str:
 
     A function counts by its code, what it closes over, its defaults and the globals that it reads; a class by its code;
     an object by its class and what it would be pickled as, its cached properties left out, or else by what its
-    ``__fingerprint__()`` returns alone. What is installed (and Python itself) counts by name and version, and this package by its source, all of
-    it. Where an object cannot be looked into (an open file, a lock), its type counts alone. Raises TypeError for a
-    generator, whose place nobody can see.
+    ``__fingerprint__()`` returns alone. What is installed (and Python itself) counts by name and version, and this
+    package by all of its source. Where an object cannot be looked into (an open file, a lock), its type counts. Raises
+    TypeError for a generator, whose place nobody can see.
     """
     return _Content().of((_source(), value)).hex()
 

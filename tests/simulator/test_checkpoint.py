@@ -142,9 +142,9 @@ def test_a_policy_that_remembers_is_saved_with_its_state_dict_or_refused(tmp_pat
     dies(Saved(dies=2), file)
     assert run(Saved(), file).equals(whole)
     dies(Saved(dies=2), file)
+    half = Saved()
+    half.whole = False
     with pytest.raises(ValueError, match=r"state_dict.. of the policy, a Saved, does not hold all that it remembers"):
-        half = Saved()
-        half.whole = False
         run(half, file)
     with pytest.raises(TypeError, match="the policy, a Counting, has changed while it ran, so it remembers"):
         run(Counting(), tmp_path / "new")

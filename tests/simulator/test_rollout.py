@@ -14,11 +14,11 @@ import torch
 
 from ethogram.agents.simple import Fixed, Replay, UniformSlates
 from ethogram.envs.sessions import CascadingSession, trap
-from ethogram.simulator.trees import fingerprint
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.recording import Record
 from ethogram.simulator.rollout import episodes, rollout
 from ethogram.simulator.sites import Do
+from ethogram.simulator.trees import fingerprint
 from ethogram.simulator.world import Transition
 
 WORLD, POLICY = CascadingSession(trap()), UniformSlates(6, 2)
