@@ -241,7 +241,7 @@ def main() -> int:
     work |= {kind: (kill_and_go_on, kind, options.kills, len(MADE)) for kind in MADE}
     for number, (name, (do, kind, tries, parts)) in enumerate(work.items()):
         share = tries // parts + (number % parts < tries % parts)
-        seen = do(kind, share, chance)
+        seen = do(kind, share, chance) if share else Counter[str]()
         wrong += sum(count for outcome, count in seen.items() if outcome.isupper() or outcome.startswith("DIED"))
         print(f"{name:28}", ", ".join(f"{count} {outcome}" for outcome, count in sorted(seen.items())), flush=True)
     print(f"{wrong} wrong")

@@ -95,7 +95,7 @@ class Checkpoint:
         return None if saved is None else self.restored(saved, template)
 
     def read(self, path: Path) -> dict[str, Any] | None:
-        """What a file holds, if it is this run's."""
+        """The content of a file, if it is this run's."""
         if not path.exists():
             return None
         saved = _content_at(path)
@@ -108,7 +108,7 @@ class Checkpoint:
         return saved
 
     def restored(self, saved: dict[str, Any], template: Any) -> tuple[int, Any, Any]:
-        """What ``load`` returns, and parts that remember something as they were then."""
+        """The result of ``load``; parts that remember something are then as they were."""
         leaves = saved["leaves"]
         if [_is_array(leaf) for leaf in leaves] != [_is_array(leaf) for leaf in leaves_of(template)]:
             raise ValueError(f"{self.path} holds a state of another form than this run's; remove it")
@@ -153,7 +153,7 @@ class Checkpoint:
         self.save(step, state, records)
 
     def _memory(self) -> dict[str, tuple[Any, str]]:
-        """What parts of the run have come to remember since it began, and their fingerprints with it."""
+        """The memory of parts of the run that have changed since it began, and their fingerprints with it."""
         now = {name: fingerprint(part) for name, part in self.run.items() if name not in self.free}
         changed = [name for name in now if now[name] != self.prints[name]]
         for name in changed:
@@ -222,13 +222,13 @@ class _Hashed:
 def _write(content: Any, file: Any) -> None:
     hashed = _Hashed(file)
     file.write(MAGIC + bytes(32))
-    torch.save(content, hashed)
+    torch.save(content, hashed)  # type: ignore[arg-type]
     file.seek(len(MAGIC))
     file.write(hashed.digest.digest())
 
 
 def _content_at(path: Path) -> dict[str, Any]:
-    """What ``_write`` wrote, to the bit."""
+    """The content that ``_write`` wrote, to the bit."""
     with open(path, "rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise ValueError(f"{path} is not a checkpoint that can be read: no file of this version; remove it")
@@ -237,7 +237,7 @@ def _content_at(path: Path) -> dict[str, Any]:
             raise ValueError(f"{path} is not a checkpoint that can be read: it was cut off or changed; remove it")
         file.seek(start)
         try:
-            return _unpacked(torch.load(file, weights_only=True))  # type: ignore[no-any-return]
+            return _unpacked(torch.load(file, weights_only=True))
         except Exception:
             raise ValueError(
                 f"{path} is not a checkpoint that can be read: it holds more than tensors, numbers and text; remove it"

@@ -89,9 +89,9 @@ class History:
         n, steps = reward.shape
         if taken := sorted(set(sites or ()) & set(CORE)):
             raise ValueError(f"sites has {taken}: expected names of its own, since {list(CORE)} are arguments")
-        given = {"observation": observation, "action": action, "terminated": terminated, "truncated": truncated}
-        given = {name: column for name, column in given.items() if column is not None}
-        check_fit({**given, **(sites or {})}, length, ids, n, steps)
+        core = {"observation": observation, "action": action, "terminated": terminated, "truncated": truncated}
+        given = {name: column for name, column in core.items() if column is not None}
+        check_fit(given | dict(sites or {}), length, ids, n, steps)
         if length is None:
             length = torch.full((n,), steps)
         if terminated is None:

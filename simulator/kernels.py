@@ -41,13 +41,12 @@ Array = np.ndarray[Any, Any]
 def compiled(function: Callable[..., Any], **more: Any) -> Any:
     """``numba.njit`` with this package's settings: cached on disk, no fast-math, the GIL released; and more of its."""
     kernel = numba.njit(cache=True, nogil=True, error_model="numpy", **more)(function)
-    if not numba.config.DISABLE_JIT:
-        numbas = kernel._cache
+    if (numbas := getattr(kernel, "_cache", None)) is not None:  # None: NUMBA_DISABLE_JIT
         numbas._cache_file = _Cached(numbas.cache_path, numbas._impl.filename_base, _stamp())
     return kernel
 
 
-class _Cached(IndexDataCacheFile):  # type: ignore[misc]
+class _Cached(IndexDataCacheFile):
     """A kernel's files in the cache, named by what all kernels were when it was compiled.
 
     numba looks at a kernel's own file alone, but there is code of other files in it, and types: with them another than
@@ -55,12 +54,12 @@ class _Cached(IndexDataCacheFile):  # type: ignore[misc]
     """
 
     def __init__(self, folder: str, name: str, stamp: str) -> None:
-        super().__init__(folder, f"{name}-{stamp}", stamp)
+        super().__init__(folder, f"{name}-{stamp}", stamp)  # type: ignore[no-untyped-call]
         self._folder, self._others, self._own = Path(folder), f"{name.rsplit('-', 1)[0]}-*.nb[ic]", stamp
 
     def save(self, key: Any, data: Any) -> None:
         """Save a signature's code, in the place of what other versions left."""
-        super().save(key, data)
+        super().save(key, data)  # type: ignore[no-untyped-call]
         for file in self._folder.glob(self._others):
             if self._own not in file.name:
                 file.unlink(missing_ok=True)

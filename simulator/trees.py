@@ -146,11 +146,10 @@ class _Content:
         if id(value) in self.known:
             return self.known[id(value)][1]
         self.known[id(value)] = value, b"around again"
-        kind = type(value)
+        kind: Any = type(value)
+        parts = self.parts(value)
         if hasattr(kind, "__fingerprint__"):
             kind, parts = f"{kind.__module__}.{kind.__qualname__}", iter([value.__fingerprint__()])
-        else:
-            parts = self.parts(value)
         digest = hashlib.sha256(self.of(kind))
         for part in parts:
             digest.update(part if isinstance(part, bytes | memoryview) else self.of(part))
@@ -158,7 +157,7 @@ class _Content:
         return self.known[id(value)][1]
 
     def parts(self, value: Any) -> Iterator[Any]:
-        """What a value consists of: bytes, and other values."""
+        """The parts of a value: bytes, and other values."""
         if isinstance(value, Tensor):
             yield from _bits_of(value)
         elif isinstance(value, np.ndarray | np.generic):
@@ -181,7 +180,7 @@ class _Content:
             yield from _object_parts(value)
 
     def items_of(self, value: Any) -> Iterator[Any]:
-        """What a collection holds."""
+        """The items of a collection."""
         if isinstance(value, Mapping):
             yield from (list(value), list(value.values()))
         elif isinstance(value, set | frozenset):
@@ -195,7 +194,7 @@ class _Content:
 def _bits_of(tensor: Tensor) -> Iterator[Any]:
     yield f"{tensor.dtype}{tuple(tensor.shape)}".encode()
     if tensor.layout != torch.strided:
-        tensor = tensor.to_sparse_coo().coalesce()
+        tensor = tensor.to_sparse().coalesce()
         yield from (tensor.indices(), tensor.values())
         return
     flat = tensor.detach().cpu().resolve_conj().resolve_neg().reshape(-1).contiguous()
@@ -203,7 +202,7 @@ def _bits_of(tensor: Tensor) -> Iterator[Any]:
 
 
 def _object_parts(value: Any) -> Iterator[Any]:
-    """What any other object consists of."""
+    """The parts of any other object."""
     wrapped = [getattr(value, name, None) for name in ("__wrapped__", "py_func", "__func__", "fget", "fset")]
     if isinstance(value, cached_property):
         wrapped = [value.func]
@@ -232,7 +231,7 @@ def _lasting(value: Any, attributes: dict[Any, Any]) -> list[Any]:
 
 
 def _code_of(value: Any) -> Iterator[Any]:
-    """What functions, classes and modules consist of."""
+    """The parts of functions, classes and modules."""
     if isinstance(value, MethodType):
         yield from (value.__func__, value.__self__)
         return

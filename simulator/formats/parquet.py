@@ -61,7 +61,7 @@ def read_parquet(path: Path) -> tuple[bytes, Any, np.ndarray, np.ndarray]:
 
 
 def _bits(kind: "pyarrow.DataType") -> int:
-    """Of a row of a column, at least."""
+    """The bits of a row of a column, at least."""
     import pyarrow
 
     value = getattr(kind, "value_type", kind)

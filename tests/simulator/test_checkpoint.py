@@ -83,7 +83,6 @@ def dies(policy, file):
 
 
 def test_no_changed_byte_is_read(tmp_path):
-    """A sample of what benchmarks/reliability.py does to 500 files."""
     file, chance = tmp_path / "c", np.random.default_rng(0)
     dies(Linear(dies=3), file)
     whole = file.read_bytes()
@@ -326,3 +325,11 @@ def test_files_are_made_as_others_are(tmp_path):
     (tmp_path / "other").touch()
     write_atomically(tmp_path / "c", lambda open_file: open_file.write(b"x"))
     assert os.stat(tmp_path / "c").st_mode == os.stat(tmp_path / "other").st_mode
+
+
+@pytest.mark.parametrize(("files", "kills"), [(15, 3), pytest.param(500, 100, marks=pytest.mark.slow)])
+def test_no_damaged_file_and_no_kill_gives_another_result(files, kills):
+    script = Path(__file__).parents[2] / "benchmarks" / "reliability.py"
+    command = [sys.executable, str(script), "--files", str(files), "--kills", str(kills)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("\n0 wrong\n"), done.stdout + done.stderr
