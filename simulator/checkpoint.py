@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .files import check_writable, temporary_of, write_atomically
+from .files import check_writable, write_atomically
 from .trees import fingerprint, leaves_of, rebuild
 
 MAGIC = b"ethogram checkpoint 1\n"
@@ -178,7 +178,6 @@ class Checkpoint:
         """The run is complete."""
         try:
             self.path.unlink(missing_ok=True)
-            temporary_of(self.path).unlink(missing_ok=True)
         except OSError as error:
             warnings.warn(f"the run is complete, but {self.path} is still there ({error}): remove it", stacklevel=3)
 

@@ -27,7 +27,10 @@ def write_atomically(path: Path, write: Any) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise OSError where ``write_atomically`` could not put a file, before there is something to lose."""
+    """Raise OSError where ``write_atomically`` could not put a file, before there is something to lose.
+
+    What a kill left is gone afterwards.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
@@ -40,15 +43,10 @@ def check_writable(path: Path) -> None:
         ) from error
 
 
-def temporary_of(path: Path) -> Path:
-    """The neighbour in which a file comes to be."""
-    return path.with_name(f"{path.name}.tmp")
-
-
 @contextmanager
 def _temporary(path: Path) -> Iterator[Any]:
     """The neighbour, open, empty and ours alone; removed afterwards where it still is what we opened."""
-    name = temporary_of(path)
+    name = path.with_name(f"{path.name}.tmp")
     while True:
         file = open(name, "wb", opener=_opened)  # noqa: SIM115
         with suppress(OSError, NameError):  # a file system, or a system, without locks

@@ -17,7 +17,7 @@ from ethogram.agents import Fixed
 from ethogram.envs.sessions import CascadingSession, trap
 from ethogram.simulator import Do, Setup, contrast, ensemble, rollout
 from ethogram.simulator.checkpoint import MAGIC, Checkpoint
-from ethogram.simulator.files import temporary_of, write_atomically
+from ethogram.simulator.files import write_atomically
 
 WORLD = CascadingSession(trap())
 RATE = 1
@@ -272,13 +272,13 @@ def test_a_finished_run_is_never_lost(tmp_path, monkeypatch):
 
 
 def test_what_a_kill_leaves_is_taken_by_the_next_write(tmp_path):
-    file = tmp_path / "c"
-    temporary_of(file).write_bytes(b"half of a file, and longer than what comes next")
+    file, left = tmp_path / "c", tmp_path / "c.tmp"
+    left.write_bytes(b"half of a file, and longer than what comes next")
     write_atomically(file, lambda open_file: open_file.write(b"whole"))
     assert file.read_bytes() == b"whole"
     assert list(tmp_path.iterdir()) == [file]
     file.unlink()
-    temporary_of(file).touch()
+    left.touch()
     run(Linear(), file)
     assert not list(tmp_path.iterdir())
 

@@ -76,6 +76,7 @@ DIFFERENT = {
     "numbers": lambda v: Plain(np.float32(v)),
     "text": lambda v: np.array(["a", "b" * v], dtype=object),
     "a generator of numbers": generator,
+    "torch's generator": lambda v: Plain(torch.Generator().manual_seed(v)),
     "Python's generator": lambda v: Plain(random.Random(v)),
     "a deque": lambda v: Plain(deque([v])),
     "an ordered dict": lambda v: Plain(OrderedDict(a=v)),
