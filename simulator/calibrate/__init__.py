@@ -8,7 +8,17 @@ how plausible the record is among those, and how it went. None knows what the mo
 from .fit import Bounds, Fit, Simulate
 from .gradient import fit_by_gradient
 from .neural import fit_by_sbi
-from .relaxed_draws import Parameter, RelaxedDraws
+from .relaxed_draws import Parameter, RelaxedDraws, balanced
 from .search import fit_by_search
 
-__all__ = ["Bounds", "Fit", "Parameter", "RelaxedDraws", "Simulate", "fit_by_gradient", "fit_by_sbi", "fit_by_search"]
+__all__ = [
+    "Bounds",
+    "Fit",
+    "Parameter",
+    "RelaxedDraws",
+    "Simulate",
+    "balanced",
+    "fit_by_gradient",
+    "fit_by_sbi",
+    "fit_by_search",
+]
