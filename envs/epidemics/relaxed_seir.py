@@ -134,8 +134,8 @@ class RelaxedSEIR:
         if number < (FEW_FOR_INITIAL if of_initial else FEW):
             what = "gradient in initial" if of_initial else "gradient"
             warnings.warn(
-                f"RelaxedSEIR: with {number:.3g} contacts a person, the {what} of what happens after {REACH} generations "
-                f"(day {day}) may be off by more than 10 %: use fit_by_search, or a shorter horizon "
+                f"RelaxedSEIR: with {number:.3g} contacts a person, the {what} of what happens after {REACH} "
+                f"generations (day {day}) may be off by more than 10 %: use fit_by_search, or a shorter horizon "
                 "(docs/calibration.md has the table)",
                 stacklevel=2,
             )
