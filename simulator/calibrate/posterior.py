@@ -1,4 +1,4 @@
-"""What simulations say about parameters: by regression where the model fits, by distance where it does not."""
+"""Parameters as simulations tell them: by regression where the model fits, by distance where it does not."""
 
 from typing import NamedTuple
 

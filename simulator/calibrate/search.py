@@ -117,7 +117,7 @@ def fit_by_search(
 
 @dataclass(frozen=True, eq=False)
 class _Result:
-    """What all simulations so far say."""
+    """All simulations so far, read in both ways."""
 
     told: Weighted  # by regression
     near: Weighted  # by distance
@@ -203,7 +203,7 @@ class _Search:
 
 
 def _moving(fit: Fit) -> list[str]:
-    """What to say of estimates that have moved by half a standard deviation in the last third of the search."""
+    """A doubt where estimates have moved by half a standard deviation in the last third of the search."""
     mean = fit.weight @ fit.sample
     spread = (fit.weight @ (fit.sample - mean).square()).sqrt()
     moved = {

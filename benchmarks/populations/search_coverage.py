@@ -1,6 +1,6 @@
 """Do the intervals of a search hold as often as they say, whatever the model, and what does it say of a wrong one?
 
-Run: python benchmarks/populations/coverage.py        (some minutes; --fits 20 for a first look)
+Run: python benchmarks/populations/search_coverage.py        (some minutes; --fits 20 for a first look)
 
 Simulation-based calibration (Talts et al., arXiv 1804.06788; Cook, Gelman & Rubin, JCGS 2006): parameters are drawn
 from the prior, a record is simulated with them, and they are fitted to it. If the posterior is right, the share of it
