@@ -87,7 +87,7 @@ class Fit:
     def __repr__(self) -> str:
         intervals = [f"{name} {self[name]:.4g} [{low:.4g}, {high:.4g}]" for name, low, high in self._intervals()]
         doubts = f"; {len(self.doubts)} doubts, see print(fit)" if self.doubts else ""
-        return f"Fit({', '.join(intervals)}; 90 %; {self.effective:.0f} of {self.simulations} count{doubts})"
+        return f"Fit({', '.join(intervals)}; 90 %; {self.effective:.0f} of {len(self.sample)} count{doubts})"
 
     def __str__(self) -> str:
         width = max(map(len, self.names))
