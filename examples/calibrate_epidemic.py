@@ -35,6 +35,11 @@ from ethogram.simulator.report import plots
 
 IN_BED = (26, 76, 225, 298, 258, 233, 189, 128, 68, 29, 14, 4)  # boys, each day from 24 January 1978; before: 3, 8
 EVER_ILL = 512  # boys, by the journal's text
+AXES = {  # of parameters
+    "R0": "R0 (people infected by one)",
+    "stay at home": "stay at home (share of the ill)",
+    "days in bed": "in bed (days)",
+}
 STEPS_A_DAY = 6  # of the school, where boys get well within two days or so
 
 
@@ -120,7 +125,7 @@ def picture(
     observed: Tensor,
     fits: dict[str, Fit],
     days: range,
-    labels: tuple[str, str],
+    labels: tuple[str, str, str],
     truth: dict[str, float] | None = None,
     simulations: int = 100,
 ) -> list[Axes]:
@@ -138,13 +143,13 @@ def picture(
         size = 9 * len(fit.sample) * fit.weight[some]
         right.scatter(*fit.sample[some].T, s=size, color=colour, alpha=0.4, linewidth=0, label=name)
     left.plot(days, recorded, "o", color="black", markersize=4.5, label="recorded", zorder=3)
-    plots.label(left, labels[0], labels[1], "people ill")
+    plots.label(left, *labels)
     left.set_ylim(0, 1.3 * left.get_ylim()[1])
     left.legend(frameon=False, fontsize=8)
     first, second = next(iter(fits.values())).names
     if truth is not None:
         right.plot(truth[first], truth[second], "+", color="black", markersize=16, markeredgewidth=2, label="the truth")
-    plots.label(right, "Parameters that agree with the record", first, second)
+    plots.label(right, "Parameters that agree with the record", AXES[first], AXES[second])
     right.locator_params(axis="x", integer=False)
     right.set_ylim(right.get_ylim()[0], right.get_ylim()[1] + 0.25 * (right.get_ylim()[1] - right.get_ylim()[0]))
     marks = right.legend(frameon=False, fontsize=8, loc="upper right").legend_handles
@@ -168,21 +173,22 @@ def main() -> None:
     observed = town(truth, 12345)
     fits = fits_of(town, observed, {"R0": (1.0, 6.0), "stay at home": (0.0, 1.0)}, arguments.quick)
     title = "A town; the ill stay at home from day 15 on"
-    drawn = picture(town, observed, fits, range(2, 41, 2), (title, "day"), truth, few)
+    drawn = picture(town, observed, fits, range(2, 41, 2), (title, "day", "people infectious"), truth, few)
     print(f"Figure: {plots.save(drawn, arguments.out / 'calibrate_town.png')}\n")
 
     print("An English boarding school, 1978: 763 boys, the number in bed each day.")
     observed = (1 + torch.tensor(IN_BED[1:], dtype=torch.float64)).sqrt()
     fits = fits_of(school, observed, {"R0": (1.0, 10.0), "days in bed": (0.5, 6.0)}, arguments.quick)
     title = "Boys in bed: influenza in a boarding school"
-    drawn = picture(school, observed, fits, range(1, len(IN_BED)), (title, "days after 24 January 1978"), None, few)
+    drawn = picture(
+        school, observed, fits, range(1, len(IN_BED)), (title, "days after 24 January 1978", "boys in bed"), None, few
+    )
     print(f"Figure: {plots.save(drawn, arguments.out / 'calibrate_school.png')}\n")
 
     fit = fits["by search"]
     ever = torch.tensor([763 - boys(p, 10**6 + k)[-1, 0].item() for k, p in enumerate(fit.draw(few))])
     print(f"Boys infected by the end: {ever.min():.0f} to {ever.max():.0f} in {few} simulations; {EVER_ILL} were ill.")
     print("So this model, the usual one, fits the curve roughly and is wrong about how many boys had it.")
-    print("Its intervals, which take it to be right, are too narrow.")
     low, high = fit.interval("R0")
     print(f"R0 that the school's curve asks for: {fit['R0']:.2f} (90 % interval {low:.2f} to {high:.2f})")
 

@@ -5,9 +5,10 @@ depends on p. ``RelaxedDraws`` says how:
 
 * straight through (temperature 0): forward, the outcome is the exact one, 0 or 1; backward, its derivative in p is 1
   on average, as that of its expectation is. A day is linear in what each person is, so that what would have followed
-  from the other outcome is followed person by person. What this neglects is that a person whose infection is only
-  considered may be considered again, by way of those they would infect: the gradient is right where people have many
-  contacts, and too large where they have few.
+  from the other outcome is followed person by person. A person whose infection is only considered may be considered
+  again, day by day and by way of those they would infect: ``_once`` takes the mean of that out. What is left is the
+  epidemic that a considered case would start where there is none: followed for many generations it grows without end,
+  so that the derivative in ``initial`` is wrong over long horizons (a warning says so).
 * soft (temperature > 0): the outcome is sigmoid((logit p - logit u) / temperature), the binary concrete distribution
   (Maddison, Mnih & Teh, ICLR 2017). Smooth, but another model; at temperature 0 it is the exact one again.
 
@@ -16,6 +17,7 @@ depends on p. ``RelaxedDraws`` says how:
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,10 +26,13 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator import Draws, Sites, Transition
-from ethogram.simulator.calibrate import Parameter
-from ethogram.simulator.networks import Network, check_rows, sum_over_contacts
+from ethogram.simulator.calibrate import Parameter, RelaxedDraws, balanced
+from ethogram.simulator.networks import Contacts, Network, check_rows, sum_over_contacts
 
 from .seir import EXPOSED, INFECTIOUS, SUSCEPTIBLE
+
+REACH = 3  # generations, of the mean time from one infection to the end of it, within which the gradient holds anywhere
+FEW, FEW_FOR_INITIAL = 8, 30  # contacts a person, from which on it holds beyond them
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +45,9 @@ class RelaxedSEIR:
     and three 0. Action: (n, 4) float, how much a person stays at home today *if* in S, E, I or R, from 0 to 1: were it
     one number that follows from the stage, infecting others would depend on the stage's square, and the gradient be
     wrong. Reward: minus the infections of the day. Never terminates.
+
+    Where the gradient holds, within a tenth: for up to three generations anywhere from 4 contacts a person on; beyond
+    them from 8 contacts on, in ``initial`` from 30. Beyond that a UserWarning says so.
 
     Sites, (n,) float64 each: "sheds", "hazard" a day, "infected", "onset", "recovers"; at the start "initial".
     """
@@ -72,7 +80,11 @@ class RelaxedSEIR:
     def reset(self, draws: Draws, site: Sites) -> tuple[Tensor, Tensor]:
         """The first infectious people."""
         check_rows(self.contacts, draws)
-        ill = site("initial", draws.bernoulli("initial", torch.as_tensor(self.initial)).to(torch.float64))
+        chance = torch.as_tensor(self.initial)
+        ill = draws.bernoulli("initial", chance).to(torch.float64)
+        if _straight_through(draws):
+            ill = balanced(ill, chance.expand_as(ill))
+        ill = site("initial", ill)
         stage = torch.stack([1 - ill, 0 * ill, ill, 0 * ill], 1)
         return stage, stage
 
@@ -81,7 +93,12 @@ class RelaxedSEIR:
         if action.shape != state.shape:
             raise ValueError(f"actions are {tuple(action.shape)}: expected {tuple(state.shape)}, one for each stage")
         out = 1 - action
-        sheds = site("sheds", state[:, INFECTIOUS] * out[:, INFECTIOUS])  # (n,) as all below
+        infectious = state[:, INFECTIOUS]  # (n,) as all below
+        if _straight_through(draws):
+            self._warn_on(draws.step)
+            once = self._once(infectious) if draws.step else 1.0  # on the first day nobody has been considered yet
+            infectious = infectious.detach() + once * (infectious - infectious.detach())
+        sheds = site("sheds", infectious * out[:, INFECTIOUS])
         pressure = sum_over_contacts(self.contacts.at(draws), sheds)
         hazard = site("hazard", self.transmission * pressure * out[:, SUSCEPTIBLE])  # a day, were all susceptible
         infected = site("infected", state[:, SUSCEPTIBLE] * draws.event("infected", hazard))
@@ -90,6 +107,42 @@ class RelaxedSEIR:
         recovers = site("recovers", state[:, INFECTIOUS] * recovers)
         stage = state + torch.stack([-infected, infected - onset, onset - recovers, recovers], 1)
         return Transition(stage, stage, -infected.float(), torch.zeros_like(infected, dtype=torch.bool))
+
+    def _once(self, infectious: Tensor) -> Tensor | float:
+        """(n,) the part of what each would do to others, if infectious, that is not considered twice.
+
+        Somebody whose infection is only considered meets a contact day after day, who is considered to be infected on
+        each of them, and then infects back. On a tree, first infections of others are the share below of all. Half of
+        the derivative of an event (``balanced``) goes by what happened, and counts nobody twice.
+        """
+        if not isinstance(self.contacts, Contacts):
+            return 1.0  # few meet the same people again
+        number = self.contacts.start.diff().clamp(min=1).double()
+        weight = self.contacts.strength.mean() / number.mean()
+        infects = -torch.expm1(-torch.as_tensor(self.transmission).detach().double() * weight)
+        recovers = _within_a_day(self.recovery_rate).detach()
+        first = (1 - 1 / number) * recovers / (recovers + (1 - recovers) * infects).clamp(min=1e-300)
+        return torch.where(infectious.detach() > 0, 1.0, (1 + first) / 2)
+
+    def _warn_on(self, day: int) -> None:
+        """Warn on the day from which the gradient may be off by more than a tenth."""
+        rates = torch.as_tensor(self.onset_rate).item(), torch.as_tensor(self.recovery_rate).item()
+        if not isinstance(self.contacts, Contacts) or min(rates) == 0 or day != int(REACH * sum(1 / r for r in rates)):
+            return
+        number = self.contacts.start.diff().double().mean().item()
+        of_initial = torch.as_tensor(self.initial).requires_grad
+        if number < (FEW_FOR_INITIAL if of_initial else FEW):
+            what = "gradient in initial" if of_initial else "gradient"
+            warnings.warn(
+                f"RelaxedSEIR: with {number:.3g} contacts a person, the {what} of what happens after {REACH} "
+                f"generations (day {day}) may be off by more than 10 %: use fit_by_search, or a shorter horizon "
+                "(docs/calibration.md has the table)",
+                stacklevel=2,
+            )
+
+
+def _straight_through(draws: Draws) -> bool:
+    return isinstance(draws, RelaxedDraws) and not draws.temperature
 
 
 def _within_a_day(rate: Parameter) -> Tensor:

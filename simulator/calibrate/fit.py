@@ -1,26 +1,37 @@
-"""Fit: estimate, weighted sample, intervals; what both searches share."""
+"""Fit: estimate, weighted sample, intervals, and what speaks against them; what all searches share."""
 
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..draws import Draws
+from .modes import modes_of
 
 Bounds = Mapping[str, tuple[float, float]]
 
 Simulate = Callable[[dict[str, Any], int], Tensor]
 
+IMPLAUSIBLE = 0.05  # the plausibility below which a fit says that its model does not draw the record
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Fit:
     """Parameters that agree with a record.
 
     names: d of them. estimate: (d,) float64. sample: (k, d) float64 plausible parameters; weight: (k,), sums to 1.
     trace: how it went, name -> (steps,); see the function that made the fit. simulations: how many it took.
+
+    predictive: (m, K) series simulated with draws from the sample. plausibility: the share of them that differ from
+    the others at least as much as the record does (a posterior predictive check); NaN where there was none. nearest:
+    the parameters of the one simulation that came nearest to the record, by luck too. doubts: what speaks against the
+    fit, in words; each has been a warning as well.
     """
 
     names: tuple[str, ...]
@@ -29,6 +40,15 @@ class Fit:
     weight: Tensor
     trace: Mapping[str, Tensor]
     simulations: int
+    predictive: Tensor | None = None
+    plausibility: float = math.nan
+    nearest: Mapping[str, float] | None = None
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def effective(self) -> float:
+        """The number of equal weights that would tell as much as the sample's (Kish)."""
+        return (self.weight.sum() ** 2 / self.weight.square().sum()).item()
 
     def __getitem__(self, name: str) -> float:
         """The estimate of one parameter."""
@@ -36,15 +56,26 @@ class Fit:
 
     def quantile(self, name: str, level: float) -> float:
         """The value below which a parameter lies with the probability ``level``."""
+        if not isinstance(level, Real) or not 0 <= level <= 1:
+            raise ValueError(f"level is {level!r}: expected a probability, from 0 to 1")
         return weighted_quantile(self.sample[:, self._place(name)], self.weight, level)
 
     def interval(self, name: str, level: float = 0.9) -> tuple[float, float]:
         """The central interval that holds a parameter with the probability ``level``."""
         return self.quantile(name, (1 - level) / 2), self.quantile(name, (1 + level) / 2)
 
+    def modes(self) -> list[tuple[float, dict[str, float]]]:
+        """The separate answers in the sample, heaviest first: the share of each and its medians; usually one."""
+        found = []
+        for rows in modes_of(self.sample, self.weight):
+            columns = self.sample[rows].T
+            medians = [weighted_quantile(column, self.weight[rows], 0.5) for column in columns]
+            found.append((self.weight[rows].sum().item(), dict(zip(self.names, medians, strict=True))))
+        return found
+
     def draw(self, count: int, seed: int = 0) -> list[dict[str, float]]:
         """Plausible parameters to simulate with: ``count`` draws from the sample, by weight."""
-        rows = Draws(seed, torch.arange(count)).uniform("draw").to(torch.float64)
+        rows = Draws(seed, torch.arange(whole("count", count, 0))).uniform("draw").to(torch.float64)
         picked = torch.searchsorted(self.weight.cumsum(0), rows).clamp(max=len(self.weight) - 1)
         return [dict(zip(self.names, row, strict=True)) for row in self.sample[picked].tolist()]
 
@@ -53,33 +84,105 @@ class Fit:
             raise LookupError(f"no parameter named '{name}'; this fit has {list(self.names)}")
         return self.names.index(name)
 
+    def __repr__(self) -> str:
+        intervals = [f"{name} {self[name]:.4g} [{low:.4g}, {high:.4g}]" for name, low, high in self._intervals()]
+        doubts = f"; {len(self.doubts)} doubts, see print(fit)" if self.doubts else ""
+        return f"Fit({', '.join(intervals)}; 90 %; {self.effective:.0f} of {len(self.sample)} count{doubts})"
+
     def __str__(self) -> str:
         width = max(map(len, self.names))
-        lines = []
-        for name in self.names:
-            low, high = self.interval(name)
-            lines.append(f"{name:<{width}}  {self[name]:.4g}  (90 % interval {low:.4g} to {high:.4g})")
-        return "\n".join(lines)
+        lines = [
+            f"{name:<{width}}  {self[name]:.4g}  (90 % interval {low:.4g} to {high:.4g})"
+            for name, low, high in self._intervals()
+        ]
+        if len(answers := self.modes()) > 1:
+            lines.append(f"{len(answers)} separate answers; the estimate is of the first:")
+            for share, medians in answers:
+                lines.append(f"  {share:.0%}: " + ", ".join(f"{name} {value:.4g}" for name, value in medians.items()))
+        return "\n".join([*lines, *(f"Doubt: {doubt}" for doubt in self.doubts)])
+
+    def _intervals(self) -> list[tuple[str, float, float]]:
+        return [(name, *self.interval(name)) for name in self.names]
 
 
-def checked(bounds: Bounds, observed: Tensor) -> tuple[tuple[str, ...], Tensor, Tensor]:
+def concluded(fit: Fit) -> Fit:
+    """The fit; its doubts as warnings."""
+    for doubt in fit.doubts:
+        warnings.warn(f"the fit of {', '.join(fit.names)}: {doubt}", stacklevel=3)
+    return fit
+
+
+def plausibility(observed: Tensor, series: Tensor, least: Tensor) -> float:
+    """The share of series, (m, K), that are as far from the others as the observed one, (K,), is from them.
+
+    Far is the sum of squares in standard deviations of each entry, of at least ``least``, (K,).
+    """
+    m = len(series)
+    others = (series.sum(0) - series) / (m - 1)
+    spread = ((series.square().sum(0) - series.square()) / (m - 1) - others.square()).clamp(min=0).sqrt()
+    own = ((series - others) / torch.maximum(spread, least)).square().sum(1)
+    far = ((observed - series.mean(0)) / torch.maximum(series.std(0), least)).square().sum()
+    return (1 + int((own >= far).sum())) / (m + 1)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums in one order, however many threads torch has."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def whole(name: str, value: Any, least: int | None = None) -> int:
+    """An argument that is an int or NumPy's, or TypeError; and ValueError where it is less than ``least``."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}: expected an int")
+    if least is not None and value < least:
+        raise ValueError(f"{name} is {value}: expected {least} or more")
+    return int(value)
+
+
+def checked(simulate: Simulate, bounds: Bounds, observed: Any) -> tuple[tuple[str, ...], Tensor, Tensor]:
     """The parameters' names, the (d, 2) bounds, and the observed series in float64; or an error."""
+    if not callable(simulate):
+        raise TypeError(f"simulate is a {type(simulate).__name__}: expected a function of (parameters, seed)")
+    if not isinstance(bounds, Mapping) or not all(isinstance(name, str) for name in bounds):
+        raise TypeError(f"bounds are {bounds!r}: expected name -> (low, high), such as {{'r0': (1.0, 5.0)}}")
     if not bounds:
         raise ValueError("bounds is empty: expected at least one parameter, such as {'r0': (1.0, 5.0)}")
-    for name, (low, high) in bounds.items():
+    box = []
+    for name, pair in bounds.items():
+        try:
+            low, high = (float(end) for end in pair)
+        except (TypeError, ValueError):
+            raise TypeError(f"bounds of '{name}' are {pair!r}: expected two numbers, (low, high)") from None
         if not -math.inf < low < high < math.inf:
             raise ValueError(f"bounds of '{name}' are {low} and {high}: expected finite numbers, the lower one first")
-    observed = torch.as_tensor(observed, dtype=torch.float64)
+        box.append((low, high))
+    try:
+        observed = torch.as_tensor(observed, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"observed is {observed!r}: expected numbers (K,), one series") from None
     if observed.dim() != 1 or not len(observed) or not bool(observed.isfinite().all()):
         raise ValueError(f"observed is {tuple(observed.shape)}: expected finite numbers (K,), one series")
-    return tuple(bounds), torch.tensor(list(bounds.values()), dtype=torch.float64), observed
+    return tuple(bounds), torch.tensor(box, dtype=torch.float64), observed.detach()
 
 
 def series_of(simulate: Simulate, observed: Tensor) -> Simulate:
     """``simulate`` with its result checked, in float64."""
 
     def series(parameters: dict[str, Any], seed: int) -> Tensor:
-        found = torch.as_tensor(simulate(parameters, seed)).to(torch.float64)
+        found = simulate(dict(parameters), seed)
+        try:
+            found = torch.as_tensor(found).to(torch.float64)
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(
+                f"simulate gives a {type(found).__name__}: expected numbers {tuple(observed.shape)}, as the observed "
+                "series has; is there a return missing?"
+            ) from None
         if found.shape != observed.shape or not bool(found.isfinite().all()):
             values = {name: torch.as_tensor(value).item() for name, value in parameters.items()}
             raise ValueError(
@@ -108,9 +211,9 @@ def standard_normal(site: str, seed: int, rows: int, columns: int, step: int = 0
 
 
 def square_root(covariance: Tensor) -> Tensor:
-    """Lower triangular, its product with its transpose the covariance; of one that is nearly singular too."""
-    floor = 1e-9 * covariance.diag().mean().clamp(min=1e-12)
-    return torch.linalg.cholesky(covariance + floor * torch.eye(len(covariance), dtype=covariance.dtype))
+    """Lower triangular, (…, d, d), its product with its transpose the covariance; of nearly singular ones too."""
+    floor = 1e-9 * covariance.diagonal(dim1=-2, dim2=-1).mean(-1).clamp(min=1e-12)[..., None, None]
+    return torch.linalg.cholesky(covariance + floor * torch.eye(covariance.shape[-1], dtype=covariance.dtype))
 
 
 def weighted_quantile(values: Tensor, weight: Tensor, level: float) -> float:

@@ -11,7 +11,22 @@ from tqdm import tqdm
 
 from ..checkpoints import Checkpoint
 from ..whatif import checked_seeds
-from .fit import Bounds, Fit, Simulate, as_columns, checked, inside_box, logit, series_of, square_root, standard_normal
+from .fit import (
+    IMPLAUSIBLE,
+    Bounds,
+    Fit,
+    Simulate,
+    as_columns,
+    checked,
+    concluded,
+    inside_box,
+    logit,
+    plausibility,
+    series_of,
+    square_root,
+    standard_normal,
+    whole,
+)
 
 
 def fit_by_gradient(
@@ -44,12 +59,15 @@ def fit_by_gradient(
 
     The interval is the delta method's: ``spread`` more simulations (at half time and at the end) say how much a series
     varies by chance, and the gradient of the mean series how much each parameter must move to make up for it. It
-    holds if the model is right, and has the simulations' own noise in it.
+    holds if the model is right, and has the simulations' own noise in it. The last ``spread`` simulations say whether
+    the record could be one of them; if not, the fit says so, and its covariance is multiplied by what is left of the
+    loss for each degree of freedom (Birge's ratio).
 
     trace: "loss" (in the second half in units of chance) and each parameter, by step. checkpoint: a file to resume
-    from, to the same bits; removed at the end.
+    from, to the same bits, with as many threads of torch: sums of gradients depend on those. It is removed at the end.
     """
-    names, box, observed = checked(bounds, observed)
+    names, box, observed = checked(simulate, bounds, observed)
+    steps, spread = whole("steps", steps), whole("spread", spread)
     search = _Search(names, box, observed, series_of(simulate, observed), checked_seeds(seeds), spread)
     if steps < 1 or spread < 2 * len(names) + 2:
         raise ValueError(f"steps={steps}, spread={spread}: expected 1 or more, and at least {2 * len(names) + 2}")
@@ -62,6 +80,11 @@ def fit_by_gradient(
         saver = Checkpoint(checkpoint, run, checkpoint_every, free=["simulate"])
         if (saved := saver.load(state)) is not None:
             first, state, trace = saved
+            if state["threads"] != torch.get_num_threads():
+                raise ValueError(
+                    f"the checkpoint was made with {state['threads']} threads of torch, and there are "
+                    f"{torch.get_num_threads()} now: expected as many; call torch.set_num_threads({state['threads']})"
+                )
     half = (steps + 1) // 2
     bar = tqdm(range(first, steps), initial=first, total=steps, disable=not progress, unit="step")
     with bar, saver or nullcontext():
@@ -74,16 +97,25 @@ def fit_by_gradient(
             bar.set_postfix(loss=f"{loss:.4g}")
             if saver is not None:
                 saver.save(step + 1, state, trace, last=step == steps - 1)
-    estimate, sample = _estimate(search, state["at"], state["whiten"])
+    estimate, sample, predictive = _estimate(search, state["at"], state["whiten"])
     if saver is not None:
         saver.remove()
-    return Fit(
-        names,
-        estimate,
-        sample,
-        torch.full((len(sample),), 1 / len(sample), dtype=torch.float64),
-        as_columns(("loss", *names), trace),
-        (steps + 1) * len(search.seeds) + (1 + (steps > 1)) * spread,
+    plausible = plausibility(observed, predictive, torch.full_like(observed, 1e-9))
+    doubts: tuple[str, ...] = ()
+    if plausible < IMPLAUSIBLE:
+        doubts = (f"the model does not draw the record (plausibility {plausible:.2g}): its intervals are widened",)
+    return concluded(
+        Fit(
+            names,
+            estimate,
+            sample,
+            torch.full((len(sample),), 1 / len(sample), dtype=torch.float64),
+            as_columns(("loss", *names), trace),
+            (steps + 1) * len(search.seeds) + (1 + (steps > 1)) * spread,
+            predictive,
+            plausible,
+            doubts=doubts,
+        )
     )
 
 
@@ -121,11 +153,10 @@ class _Search:
         return found
 
     def chance(self, at: Tensor, number: int) -> Tensor:
-        """(spread, K) how series at the same parameters differ from their mean, with seeds of their own each time."""
+        """(spread, K) series at the same parameters, with seeds of their own each time."""
         parameters = dict(zip(self.names, inside_box(at, self.box).tolist(), strict=True))
         first = max(self.seeds) + 1 + number * self.spread
-        found = torch.stack([self.series(parameters, seed).detach() for seed in range(first, first + self.spread)])
-        return found - found.mean(0)
+        return torch.stack([self.series(parameters, seed).detach() for seed in range(first, first + self.spread)])
 
     def loss(self, at: Tensor, whiten: Tensor) -> tuple[float, Tensor]:
         """The mean square of the whitened difference from the observed series, and its slope, (d,)."""
@@ -142,7 +173,8 @@ class _Search:
 
 def _begun(at: Tensor, whiten: Tensor) -> dict[str, Tensor]:
     """The state of a search that begins at ``at``; differences of series are multiplied by ``whiten``, (K, K)."""
-    return {"at": at, "mean": torch.zeros_like(at), "square": torch.zeros_like(at), "whiten": whiten}  # Adam's moments
+    fixed = {"whiten": whiten, "threads": torch.tensor(torch.get_num_threads())}
+    return {"at": at, "mean": torch.zeros_like(at), "square": torch.zeros_like(at), **fixed}  # Adam's moments
 
 
 def _adam(state: dict[str, Tensor], slope: Tensor, step: int, rate: float) -> dict[str, Tensor]:
@@ -152,26 +184,32 @@ def _adam(state: dict[str, Tensor], slope: Tensor, step: int, rate: float) -> di
     return {"at": state["at"] - rate * direction, "mean": mean, "square": square}
 
 
-def _whitening(chance: Tensor) -> Tensor:
-    """(K, K): what makes chance differences, (spread, K), independent and of size 1.
+def _whitening(series: Tensor) -> Tensor:
+    """(K, K): what makes the differences of series, (spread, K), from their mean independent and of size 1.
 
     From few simulations a covariance finds combinations that hardly vary by luck. It is mixed with its diagonal, which
     counts like K more simulations.
     """
-    covariance = chance.T @ chance / (len(chance) - 1)
-    own = len(covariance) / (len(covariance) + len(chance))
+    covariance = series.T.cov()
+    own = len(covariance) / (len(covariance) + len(series))
     root = square_root((1 - own) * covariance + own * covariance.diag().diag())
     return torch.linalg.solve_triangular(root, torch.eye(len(root), dtype=root.dtype), upper=False)
 
 
-def _estimate(search: _Search, at: Tensor, whiten: Tensor) -> tuple[Tensor, Tensor]:
-    """A Gauss-Newton step from ``at``, and the delta method's interval as a sample: (d,) and (4000, d) parameters."""
+def _estimate(search: _Search, at: Tensor, whiten: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A Gauss-Newton step from ``at``, (d,) parameters; the delta method's interval as a sample of them, (4000, d).
+
+    And (spread, K) series at ``at``. Where the observed one is not plausible among those, the interval is widened.
+    """
     here = at.clone().requires_grad_()
     mean = search.mean_series(here)
     slopes = torch.stack([torch.autograd.grad(entry, here, retain_graph=True)[0] for entry in mean])  # (K, d)
     makes_up = torch.linalg.pinv(whiten @ slopes) @ whiten  # (d, K) for a difference of series
-    end = at + makes_up @ (search.observed - mean.detach())
-    moved = search.chance(at, 1) @ makes_up.T  # (spread, d)
-    covariance = (1 + 1 / len(search.seeds)) * moved.T @ moved / (search.spread - 1)
+    step = makes_up @ (search.observed - mean.detach())
+    series = search.chance(at, 1)
+    covariance = (1 + 1 / len(search.seeds)) * (series @ makes_up.T).T.cov().view(len(at), len(at))
+    if plausibility(search.observed, series, torch.full_like(mean, 1e-9)) < IMPLAUSIBLE and len(mean) > len(at):
+        left = whiten @ (search.observed - mean.detach() - slopes @ step)
+        covariance = covariance * max(1.0, left.square().sum().item() / (len(mean) - len(at)))
     noise = standard_normal("interval", 0, 4000, len(search.names)) @ square_root(covariance).T
-    return inside_box(end, search.box), inside_box(end + noise, search.box)
+    return inside_box(at + step, search.box), inside_box(at + step + noise, search.box), series

@@ -43,19 +43,26 @@ class RelaxedDraws(Draws):
     def event(self, site: str, hazard: Tensor) -> Tensor:
         """As ``Draws.event``; float64.
 
-        Straight through, the derivative in p is 1/2p where it happens and 1/2(1 - p) where it does not, 1 on average:
-        half of it follows what would not have happened then, half what would have, which is exact to second order
-        (Liu et al., "Bridging discrete and backpropagation", NeurIPS 2023).
+        Straight through, the derivative in the probability is ``balanced``.
         """
         if hazard.shape != self.ids.shape or not bool((hazard >= 0).all()):
             raise ValueError(f"hazard of site '{site}' is {tuple(hazard.shape)}: expected ({len(self.ids)},), all >= 0")
         u, p = self.uniform(site), -torch.expm1(-hazard.to(torch.float64))
         if self.temperature:
             return self._soft(u, p)
-        happens, at = u < p.detach(), p.detach()
-        worth = torch.where((at > 0) & (at < 1), 0.5 / torch.where(happens, at, 1 - at), 1.0)
-        return happens + worth * (p - at)
+        return balanced(u < p.detach(), p)
 
     def _soft(self, uniform: Tensor, probability: Tensor) -> Tensor:
         p, u = (x.to(torch.float64).clamp(_LEAST, 1 - _LEAST) for x in (probability, uniform))
         return ((p.logit() - u.logit()) / self.temperature).sigmoid()
+
+
+def balanced(happens: Tensor, probability: Tensor) -> Tensor:
+    """(n,) float64: what happens, with the derivative 1/2p in p where it does and 1/2(1 - p) where not, 1 on average.
+
+    Half of it follows what would not have happened then, half what would have, which is exact to second order in what
+    hangs on it (Liu et al., "Bridging discrete and backpropagation", NeurIPS 2023). happens: (n,); probability: (n,).
+    """
+    happens, at = happens.detach() > 0, probability.detach().to(torch.float64)
+    worth = torch.where((at > 0) & (at < 1), 0.5 / torch.where(happens, at, 1 - at), 1.0)
+    return happens + worth * (probability.to(torch.float64) - at)

@@ -1,29 +1,37 @@
 """Fit_by_search (ABC)."""
 
-import math
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from ..checkpoints import Checkpoint
-from ..draws import Draws, checked_seed
+from ..draws import checked_seed
 from .fit import (
+    IMPLAUSIBLE,
     Bounds,
     Fit,
     Simulate,
     as_columns,
     checked,
+    concluded,
     inside_box,
+    one_thread,
+    plausibility,
     series_of,
-    square_root,
-    standard_normal,
-    weighted_quantile,
+    whole,
 )
+from .posterior import Weighted, adjusted, nearest, with_error
+from .proposals import begun, further, weight_of
 
-FREEDOM = 4  # degrees of freedom of the t distribution from which the search proposes
+ENOUGH = 50  # simulations that should count in effect
+SHARP = 10  # of those, for the estimate of a model that errs
+DUBIOUS = 0.2  # plausibility of what regression says, below which distances are asked too
+MOVED = 0.5  # standard deviations by which an estimate should not move in the last third of a search
 
 
 def fit_by_search(
@@ -41,40 +49,50 @@ def fit_by_search(
 ) -> Fit:
     """Parameters under which simulations come near to the observed series: approximate Bayesian computation.
 
-    The prior is uniform within the bounds. A first ``population`` is simulated from it; each further one, until
-    ``simulations`` are spent, from a t distribution around what all before it say. All of them count, each weighted by
-    the prior over the mixture that they were drawn from (adaptive multiple importance sampling: Cornuet et al.,
-    Scandinavian Journal of Statistics 2012).
+    The prior is uniform within the bounds. A first ``population`` is simulated from it; each further one from a
+    mixture of many t distributions, around what a regression says and around what came nearest, so that neither a
+    second answer nor a bad regression leads it astray; one in twenty from the prior. All of them count, each weighted
+    by the prior over the mixture that they were drawn from (adaptive multiple importance sampling: Cornuet et al.,
+    Scandinavian Journal of Statistics 2012; local covariances: Filippi et al., Statistical Applications in Genetics
+    and Molecular Biology 2013).
 
     What they say: a linear regression of parameters on series turns a series into as many numbers as there are
     parameters (Fearnhead & Prangle, JRSS B 2012), the share ``keep`` whose numbers come nearest to the observed ones
     is kept, and each one kept is moved by how its numbers differ from them, by local-linear regression (Beaumont,
     Zhang & Balding, Genetics 2002). Both regressions are of the logit of where between its bounds a parameter lies.
-    Where they are far from linear, such as for two separate answers, intervals are wider than they need to be.
+
+    A twentieth of the simulations, 20 to 100, are drawn from the result, to see whether the record could be one of
+    them. If not (or if that is in doubt, and parameters by distance come nearer), regression leads astray (Frazier,
+    Robert & Rousseau, JRSS B 2020): the result is then the posterior of a model that errs by an unknown amount, from
+    all simulations and without regression, and as many more are drawn from that. The fit says so, as it does where
+    too few simulations count or estimates still move.
 
     simulate: given {name: float} and a seed, returns (K,). Each simulation has a seed of its own. observed: (K,).
+    Entries are compared in standard deviations over the first population. simulations: all of them, at the most.
 
-    trace: by generation, "tolerance" (how far off the farthest kept is, in standard deviations of what the regression
-    leaves unexplained), "effective" (how many are kept in effect, by their weights) and each parameter's weighted mean.
-    checkpoint: a file to resume from, to the same bits; removed at the end. Ctrl-C saves to it first.
+    estimate: medians of the heaviest of the fit's ``modes()``. trace: by generation, "nearest" (how far off the
+    nearest is, root mean square), "tolerance" (how far off the farthest kept is, in standard deviations of what the
+    regression leaves unexplained), "effective" (how many are kept in effect, by their weights) and each parameter's
+    weighted mean by regression. checkpoint: a file to resume from, to the same bits; removed at the end. Ctrl-C saves
+    to it first.
     """
-    names, box, observed = checked(bounds, observed)
-    seed = checked_seed(seed)
-    series, d = series_of(simulate, observed), len(names)
-    if not 0 < keep <= 0.5 or keep * population < 10 * d or simulations < population:
+    names, box, observed = checked(simulate, bounds, observed)
+    seed, d = checked_seed(seed), len(names)
+    population, simulations = whole("population", population, 1), whole("simulations", simulations, 1)
+    check = min(100, max(20, simulations // 20))
+    if not isinstance(keep, float) or not 0 < keep <= 0.5 or keep * population < 10 * d:
         raise ValueError(
-            f"population={population}, keep={keep}, simulations={simulations}: expected to keep at most half and at "
-            f"least {10 * d} of a population, 10 for each parameter, and to simulate one population or more"
+            f"population={population}, keep={keep!r}: expected to keep at most half and at least {10 * d} of a "
+            "population, 10 for each parameter"
         )
-    first = Draws(seed, torch.arange(population), 0, "search").uniform("first", d).to(torch.float64).logit()
-    state = {
-        "at": first,  # (n, d) logits of all parameters to simulate so far
-        "series": torch.zeros(0, len(observed), dtype=torch.float64),  # what has come of them
-        "centre": torch.zeros(0, d, dtype=torch.float64),  # of each generation's t distribution but the first
-        "root": torch.zeros(0, d, d, dtype=torch.float64),
-    }
+    if simulations < population + 2 * check:
+        raise ValueError(
+            f"simulations={simulations}: expected {population + 2 * check} or more, one population and {2 * check} to "
+            "check the result"
+        )
+    search = _Search(names, box, observed, series_of(simulate, observed), population, keep, seed)
+    state, saver = begun(seed, population, d, len(observed)), None
     trace: list[list[float]] = []
-    saver = None
     if checkpoint is not None:
         run = {"simulate": simulate, "observed": observed, "bounds": dict(bounds), "seed": seed}
         run |= {"simulations": simulations, "population": population, "keep": keep}
@@ -85,89 +103,121 @@ def fit_by_search(
     with bar, saver or nullcontext():
         while True:
             for number in range(len(state["series"]), len(state["at"])):
-                parameters = dict(zip(names, inside_box(state["at"][number], box).tolist(), strict=True))
-                found = series(parameters, (seed << 32) + number).detach()
+                found = search.run(state["at"][number], number)
                 state["series"] = torch.cat([state["series"], found[None]])
                 bar.update()
                 if saver is not None:
                     saver.save(number + 1, state, trace)
-            apart = (state["series"] - observed) / _scale(state["series"][:population])
-            sample, weight, tolerance = _posterior(state["at"], apart, _log_weight(state), keep)
-            effective = _in_effect(weight)
-            trace.append([tolerance, effective, *(weight @ inside_box(sample, box)).tolist()])
-            bar.set_postfix(tolerance=f"{tolerance:.3g}", effective=f"{effective:.0f}")
-            if len(state["at"]) + population > simulations:
-                break
-            centre = weight @ sample
-            root = square_root(2 * (weight[:, None] * (sample - centre)).T @ (sample - centre))
-            proposals = centre + _student(seed, population, len(trace), d) @ root.T
-            for name, rows in (("at", proposals), ("centre", centre[None]), ("root", root[None])):
-                state[name] = torch.cat([state[name], rows])
+            with one_thread():
+                result = search.result(state)
+                trace.append(result.row)
+                if len(state["at"]) + population > simulations - 2 * check:
+                    break
+                state = further(state, result.told, result.near, result.trusted, seed, population, len(trace))
+        fit = search.checked(state, result, trace, check, bar)
     if saver is not None:
         saver.remove()
-    sample = inside_box(sample, box)
-    estimate = torch.tensor([weighted_quantile(column, weight, 0.5) for column in sample.T], dtype=torch.float64)
-    columns = as_columns(("tolerance", "effective", *names), trace)
-    return Fit(names, estimate, sample, weight, columns, len(state["series"]))
+    return concluded(fit)
 
 
-def _posterior(at: Tensor, apart: Tensor, log_weight: Tensor, keep: float) -> tuple[Tensor, Tensor, float]:
-    """Those kept, (k, d), moved to where the observed series puts them; their weights, (k,); and the tolerance.
+@dataclass(frozen=True, eq=False)
+class _Result:
+    """All simulations so far, read in both ways."""
 
-    at: (n, d). apart: (n, K) how the series of each differs from the observed one. What turns a series into d numbers
-    is fitted to twice as many as are kept, on their leading principal components, one for each ten of them: more would
-    fit the noise. It goes without weights, since any such numbers will do, and one far point of large weight would turn
-    the plane.
-    """
-    near = apart.square().sum(1).argsort(stable=True)[: int(2 * keep * len(at))]
-    at, apart, weight = at[near], apart[near], log_weight[near].softmax(0)
-    components = torch.linalg.svd(apart - apart.mean(0), full_matrices=False)[2][: max(1, len(at) // 10)]
-    leading = apart @ components.T
-    told, left_over = _regressed(at, leading, torch.ones_like(weight))
-    size = len(told)
-    numbers = leading @ told[1:]  # (near, d); those of the observed series are 0
-    unexplained = square_root(left_over.T @ left_over / (len(at) - size))
-    distance = torch.linalg.solve_triangular(unexplained, numbers.T, upper=False).square().sum(0).sqrt()
-    kept = distance.argsort(stable=True)[: len(at) // 2]
-    tolerance = distance[kept[-1]].clamp(min=1e-300)
-    weight = weight[kept] * (1 - (distance[kept] / tolerance) ** 2).clamp(min=1e-9)  # Epanechnikov's kernel
-    weight = weight / weight.sum()
-    told, left_over = _regressed(at[kept], numbers[kept], weight)
-    widened = ((len(at) + size) / (len(at) - size)) ** 0.5  # for what the first regression fitted of noise
-    return told[0] + widened * left_over, weight, tolerance.item()
+    told: Weighted  # by regression
+    near: Weighted  # by distance
+    trusted: bool  # whether the last proposals from regression could have made the record
+    apart: Tensor  # (n, K) how series differ from the observed one, in standard deviations
+    weight: Tensor  # (n,) of prior over mixture
+    row: list[float]  # of the trace
 
 
-def _regressed(at: Tensor, on: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Weighted least squares of (k, d) on (k, c): coefficients (1 + c, d), the intercept first, and what is left."""
-    design, root = torch.cat([torch.ones_like(on[:, :1]), on], 1), weight.sqrt()[:, None]
-    coefficients = torch.linalg.pinv(design * root, rtol=1e-9) @ (at * root)
-    return coefficients, at - design @ coefficients
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Parameters in a box, (d, 2), whose series are to come near to the observed one, (K,)."""
+
+    names: tuple[str, ...]
+    box: Tensor
+    observed: Tensor
+    series: Simulate
+    population: int
+    keep: float
+    seed: int
+
+    def run(self, at: Tensor, number: int) -> Tensor:
+        """(K,): the simulation of that number, of the parameters with logits ``at``, (d,)."""
+        parameters = dict(zip(self.names, inside_box(at, self.box).tolist(), strict=True))
+        return self.series(parameters, (self.seed << 32) + number).detach()
+
+    def scale(self, state: dict[str, Tensor]) -> Tensor:
+        """(K,) standard deviations over the first population; 1 for what does not vary."""
+        spread = state["series"][: self.population].std(0)
+        return torch.where(spread > 0, spread, 1.0)
+
+    def result(self, state: dict[str, Tensor]) -> _Result:
+        """From all simulations so far."""
+        at, series, scale = state["at"], state["series"], self.scale(state)
+        apart, weight = (series - self.observed) / scale, weight_of(state)
+        told, tolerance = adjusted(at, apart, weight, self.keep)
+        best = apart.square().mean(1).min().sqrt().item()
+        row = [best, tolerance, told.effective, *(told.weight @ inside_box(told.at, self.box)).tolist()]
+        last = series[-int(state["told"]) :]
+        trusted = not state["told"] or plausibility(self.observed, last, 0.01 * scale) >= DUBIOUS
+        return _Result(told, nearest(at, apart, weight, self.keep), trusted, apart, weight, row)
+
+    def checked(self, state: dict[str, Tensor], result: _Result, trace: list[list[float]], check: int, bar: Any) -> Fit:
+        """The fit, after a look at what its parameters predict."""
+        taken, least, doubts = len(state["series"]), 0.01 * self.scale(state), []
+
+        def predicted(of: Weighted, first: int) -> Tensor:
+            rows = of.picked(check, self.seed)
+            bar.update(check)
+            return torch.stack([self.run(at, (1 << 31) + first + k) for k, at in enumerate(rows)])
+
+        def off(series: Tensor) -> float:
+            return (series - self.observed).div(self.scale(state)).square().mean(1).sqrt().mean().item()
+
+        found = sharp = result.told
+        predictive, taken = predicted(found, taken), taken + check
+        plausible = plausibility(self.observed, predictive, least)
+        if plausible < DUBIOUS:
+            with one_thread():
+                erring, sharp_erring = (
+                    with_error(state["at"], result.apart, result.weight, enough) for enough in (ENOUGH, SHARP)
+                )
+            otherwise, taken = predicted(erring, taken), taken + check
+            if plausible < IMPLAUSIBLE or off(otherwise) < off(predictive):
+                found, sharp, predictive = erring, sharp_erring, otherwise
+                doubts.append(
+                    f"the model does not draw the record (plausibility {plausible:.2g}): the intervals are those of a "
+                    "model that errs; look at fit.predictive beside the record"
+                )
+        if found.effective < ENOUGH:
+            doubts.append(f"only {found.effective:.0f} simulations count in effect: simulate more, until {ENOUGH} do")
+        columns = as_columns(("nearest", "tolerance", "effective", *self.names), trace)
+        best = inside_box(state["at"][result.apart.square().sum(1).argmin()], self.box)
+        of_best = dict(zip(self.names, best.tolist(), strict=True))
+        sample = inside_box(found.at, self.box)
+        fit = Fit(self.names, best, sample, found.weight, columns, taken, predictive, plausible, of_best)
+        with one_thread():
+            if found is result.told:
+                doubts += _moving(fit)
+            of_sharp = replace(fit, sample=inside_box(sharp.at, self.box), weight=sharp.weight)
+            estimate = torch.tensor(list(of_sharp.modes()[0][1].values()), dtype=torch.float64)
+        return replace(fit, estimate=estimate, doubts=tuple(doubts))
 
 
-def _in_effect(weight: Tensor) -> float:
-    """The number of equal weights that would tell as much (Kish)."""
-    return (weight.sum() ** 2 / weight.square().sum()).item()
-
-
-def _scale(series: Tensor) -> Tensor:
-    """(K,) standard deviations; 1 for what does not vary."""
-    spread = series.std(0)
-    return torch.where(spread > 0, spread, 1.0)
-
-
-def _student(seed: int, count: int, generation: int, d: int) -> Tensor:
-    """(count, d) draws of the multivariate t distribution."""
-    normal = standard_normal("proposal", seed, count, d + FREEDOM, generation)
-    return normal[:, :d] / normal[:, d:].square().mean(1, keepdim=True).sqrt()
-
-
-def _log_weight(state: dict[str, Tensor]) -> Tensor:
-    """(n,) of the prior over the mixture of all proposals, of which the prior itself is one."""
-    at, d = state["at"], state["at"].shape[1]
-    prior = (-at.abs() - 2 * torch.nn.functional.softplus(-at.abs())).sum(1)  # uniform: logistic in the logit
-    parts = [prior]
-    constant = math.lgamma((FREEDOM + d) / 2) - math.lgamma(FREEDOM / 2) - d / 2 * math.log(FREEDOM * math.pi)
-    for centre, root in zip(state["centre"], state["root"], strict=True):
-        square = torch.linalg.solve_triangular(root, (at - centre).T, upper=False).square().sum(0)
-        parts.append(constant - root.diag().log().sum() - (FREEDOM + d) / 2 * (square / FREEDOM).log1p())
-    return prior - torch.stack(parts).logsumexp(0)
+def _moving(fit: Fit) -> list[str]:
+    """A doubt where estimates have moved by half a standard deviation in the last third of the search."""
+    mean = fit.weight @ fit.sample
+    spread = (fit.weight @ (fit.sample - mean).square()).sqrt()
+    moved = {
+        name: abs((column[-1] - column[len(column) * 2 // 3 - 1]) / deviation).item()
+        for name, deviation in zip(fit.names, spread, strict=True)
+        if len(column := fit.trace[name]) > 2
+    }
+    if far := [name for name, by in moved.items() if by > MOVED]:
+        return [
+            f"{', '.join(far)} moved by {max(moved.values()):.1f} standard deviations in the last third: simulate more"
+        ]
+    return []

@@ -1,5 +1,7 @@
 """The relaxed epidemic: the exact one's bits, and gradients held against finite differences."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -123,6 +125,67 @@ def test_the_gradient_is_that_of_the_expected_outcome_among_many_contacts():
         error = (difference.var() / 120 + slopes[name].var() / 60).sqrt().item()
         expected = difference.mean().item()
         assert slopes[name].mean().item() == pytest.approx(expected, abs=0.1 * abs(expected) + 3.5 * error), name
+
+
+def slope_and_difference(contacts, name, start, wide, horizon, seeds):
+    """Mean and standard error of the gradient of how many are ever infected, and of its paired finite difference."""
+
+    def ever(parameters, seed, **how):
+        rates = {key: parameters[key] for key in ("transmission", "onset_rate", "recovery_rate")} | {"home": 0.0}
+        return run(contacts, rates, seed, horizon=horizon, initial=parameters["initial"], **how)[-1, 1:].sum()
+
+    slopes = []
+    for seed in range(seeds // 2):
+        leaf = torch.tensor(start[name], dtype=torch.float64, requires_grad=True)
+        outcome = ever(start | {name: leaf}, seed, temperature=0.0)
+        slopes.append(torch.autograd.grad(outcome, leaf)[0])
+    up, down = (start | {name: start[name] + sign * wide} for sign in (1, -1))
+    change = torch.stack([ever(up, seed) - ever(down, seed) for seed in range(seeds)]) / (2 * wide)
+    slope = torch.stack(slopes)
+    return slope.mean(), slope.std() / len(slope) ** 0.5, change.mean(), change.std() / seeds**0.5
+
+
+@pytest.mark.parametrize(("name", "degree", "horizon"), [("initial", 4, 20), ("transmission", 8, 20)])
+def test_the_gradient_holds_where_few_meet(name, degree, horizon):
+    """Within 10 % and 3 standard errors. Cases that are considered again and again would make it far too large."""
+    start = {"transmission": 0.4 / degree, "onset_rate": 0.5, "recovery_rate": 0.2, "initial": 0.04}
+    contacts = random_contacts(400, degree, 4)
+    wide = 0.2 * start[name]
+    slope, error, change, other = slope_and_difference(contacts, name, start, wide, horizon, 100)
+    assert abs(slope - change) < 0.1 * change + 3 * (error**2 + other**2).sqrt()
+    assert change > 6 * other  # else anything would do
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_the_gradient_in_initial_has_the_closed_form_of_pairs(share):
+    """Who is infected on the first day, of pairs: 2 p (1 - p) of each, so that the slope is 0 at a half."""
+    pairs, infects = 2000, 0.4
+    first = torch.arange(0, 2 * pairs, 2)
+    contacts = Contacts.from_edges(first, first + 1, 2 * pairs)
+    slopes = []
+    for seed in range(8):
+        p = torch.tensor(share, dtype=torch.float64, requires_grad=True)
+        rates = {"transmission": infects, "onset_rate": 0.0, "recovery_rate": 0.0, "home": 0.0}
+        stages = run(contacts, rates, seed, horizon=1, temperature=0.0, initial=p)
+        slopes.append(torch.autograd.grad(stages[-1, 1], p)[0] / pairs)
+    slope = torch.stack(slopes)
+    expected = 2 * (1 - 2 * share) * -np.expm1(-infects)
+    assert slope.mean().item() == pytest.approx(expected, abs=0.02 + 4 * slope.std().item() / 8**0.5)
+
+
+def test_a_gradient_beyond_its_reach_warns():
+    def through(degree, horizon, **how):
+        leaf = torch.tensor(0.05, dtype=torch.float64, requires_grad=True)
+        run(random_contacts(60, degree, 0), START | {"transmission": leaf}, 0, horizon=horizon, temperature=0.0, **how)
+
+    with pytest.warns(UserWarning, match="may be off by more than 10 %: use fit_by_search"):
+        through(4, 40)
+    with pytest.warns(UserWarning, match="the gradient in initial of what happens"):
+        through(12, 40, initial=torch.tensor(0.1, requires_grad=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        through(4, 20)
+        through(12, 40)
 
 
 def test_plain_draws_give_the_same_run_and_interventions_act():

@@ -67,54 +67,6 @@ def test_the_gradient_agrees_with_least_squares_and_its_standard_errors():
         assert (high - low) / (2 * 1.645 * stderr[k].item()) == pytest.approx(1, abs=0.35)
 
 
-def test_the_search_finds_the_posterior():
-    """Beside the posterior on a grid: medians within 0.4 of its standard deviations, intervals within a quarter.
-
-    Over 60 series the differences had standard deviations of 0.1 and 0.09 (4,000 simulations; 0.2 and 0.12 with 1,200).
-    """
-    height, decay = torch.cartesian_prod(torch.linspace(1.5, 4.5, 301), torch.linspace(0.1, 0.6, 301)).double().T
-    curves = height[:, None] * (-decay[:, None] * torch.arange(10)).exp()
-    for number in range(3):
-        observed = fading(TRUTH, number)
-        posterior = ((curves - observed).square().sum(1) / (-2 * 0.2**2)).softmax(0)
-        found = by_search(observed, simulations=4000, seed=number)
-        exact = Fit(("height", "decay"), found.estimate, torch.stack([height, decay], 1), posterior, {}, 0)
-        for name in BOUNDS:
-            (low, high), (exact_low, exact_high) = found.interval(name), exact.interval(name)
-            assert (high - low) / (exact_high - exact_low) == pytest.approx(1, abs=0.25)
-            sd = (exact_high - exact_low) / (2 * 1.645)
-            assert found[name] == pytest.approx(exact.quantile(name, 0.5), abs=0.4 * sd)
-
-
-def test_the_search_loses_neither_of_two_answers_that_say_the_same():
-    """A series that tells the size of x and not its sign."""
-
-    def squared(parameters, seed):
-        noise = torch.special.ndtri(Draws(seed, torch.arange(5)).uniform("noise").double())
-        return parameters["x"] ** 2 + 0.05 * noise
-
-    found = fit_by_search(squared, squared({"x": 0.6}, 10**6), {"x": (-1.0, 1.0)}, simulations=1000, progress=False)
-    for side in (found.sample[:, 0] > 0, found.sample[:, 0] < 0):
-        assert 0.3 < found.weight[side].sum() < 0.7
-        assert (found.sample[side, 0].abs() < 0.6).any()
-        assert (found.sample[side, 0].abs() > 0.6).any()
-
-
-def test_a_parameter_that_the_record_does_not_tell_keeps_its_prior():
-    found = fit_by_search(
-        lambda p, seed: fading({"height": p["height"], "decay": 0.3}, seed),
-        fading(TRUTH, 3),
-        {"height": (0.0, 10.0), "idle": (0.0, 1.0)},
-        simulations=2000,
-        progress=False,
-    )
-    low, high = found.interval("idle")
-    assert low < 0.2
-    assert high > 0.8
-    low, high = found.interval("height")
-    assert high - low < 1.5
-
-
 class Killed(Exception):
     pass
 
@@ -171,8 +123,11 @@ def test_a_fit_shows_its_intervals_and_draws_from_its_sample():
     draws = [row["a"] for row in fit.draw(4000)]
     assert np.bincount(np.array(draws, int)) / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
     assert "a  1  (90 % interval 0 to 2)" in str(fit)
+    assert repr(fit) == "Fit(a 1 [0, 2], b 6 [5, 7]; 90 %; 3 of 3 count)"
     with pytest.raises(LookupError, match="no parameter named 'c'"):
         fit["c"]
+    with pytest.raises(ValueError, match="level is 90: expected a probability"):
+        fit.quantile("a", 90)
 
 
 @pytest.mark.parametrize("fit", [fit_by_gradient, fit_by_search])
@@ -216,10 +171,55 @@ def test_a_model_without_a_gradient_and_one_without_a_slope_are_refused():
         fit_by_gradient(lambda p, seed: (0 * fading(p, seed)).sqrt(), torch.ones(10), BOUNDS, progress=False)
 
 
-@pytest.mark.parametrize("how", [{"keep": 1.0}, {"population": 30}, {"simulations": 100}])
-def test_a_search_too_small_is_refused(how):
-    with pytest.raises(ValueError, match="at least 20 of a population"):
-        by_search(torch.ones(10), **how)
+@pytest.mark.parametrize("fit", [fit_by_gradient, fit_by_search])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bounds": [(0.0, 1.0)]}, "bounds are"),
+        ({"bounds": {1: (0.0, 1.0)}}, "bounds are"),
+        ({"bounds": {"height": (0.0, 1.0, 2.0)}}, "bounds of 'height' are"),
+        ({"bounds": {"height": 1.0}}, "bounds of 'height' are 1.0: expected two numbers"),
+        ({"bounds": {"height": ("low", "high")}}, "bounds of 'height' are"),
+        ({"observed": "0123456789"}, "observed is '0123456789': expected numbers"),
+        ({"simulate": 3}, "simulate is a int"),
+        ({"simulate": lambda p, seed: None}, "simulate gives a NoneType"),
+    ],
+)
+def test_wrong_arguments_of_a_fit_are_named(fit, change, message):
+    how = {"simulate": fading, "observed": torch.ones(10), "bounds": BOUNDS} | change
+    with pytest.raises(TypeError, match=message):
+        fit(**how, progress=False)
+
+
+def test_a_gradient_goes_on_with_as_many_threads_or_not_at_all(tmp_path, monkeypatch):
+    path, checkpoint = tmp_path / "fit.pt", fit_by_search.__globals__["Checkpoint"]
+    save = checkpoint.save
+
+    def dies(self, step, state, records):
+        save(self, step, state, records)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", dies)
+        with pytest.raises(Killed):
+            by_gradient(fading(TRUTH, 5), checkpoint=path, checkpoint_every=0)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        with pytest.raises(ValueError, match=f"made with {threads} threads"):
+            by_gradient(fading(TRUTH, 5), checkpoint=path)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_gradient_whose_model_does_not_draw_the_record_widens_its_intervals():
+    observed = fading(TRUTH, 5) + torch.tensor([1.0, -1.0] * 5)
+    right = by_gradient(fading(TRUTH, 5))
+    with pytest.warns(UserWarning, match="its intervals are widened"):
+        wrong = by_gradient(observed)
+    for name in BOUNDS:
+        (low, high), (least, most) = wrong.interval(name), right.interval(name)
+        assert high - low > 2 * (most - least)
 
 
 def epidemic(parameters, seed, world, draws, ill):
