@@ -237,7 +237,8 @@ def _content_at(path: Path) -> dict[str, Any]:
             raise ValueError(f"{path} is not a checkpoint that can be read: it was cut off or changed; remove it")
         file.seek(start)
         try:
-            return _unpacked(torch.load(file, weights_only=True))
+            saved: dict[str, Any] = _unpacked(torch.load(file, weights_only=True))
+            return {name: saved[name] for name in ("run", "step", "leaves", "records", "memory")}
         except Exception:
             raise ValueError(
                 f"{path} is not a checkpoint that can be read: it holds more than tensors, numbers and text; remove it"
