@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from ..trees import leaves_of, rebuild
+from .content import fingerprint
 from .files import check_writable, write_atomically
-from .fingerprint import fingerprint
 
 MAGIC = b"ethogram checkpoint 1\n"
 
