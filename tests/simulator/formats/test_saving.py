@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pyarrow import parquet
 
-from ethogram.simulator import files
+from ethogram.simulator.checkpoints import files
 from ethogram.simulator.formats import leaves as leaves_module
 from ethogram.simulator.history import History
 
