@@ -104,14 +104,13 @@ class History:
             terminated = torch.zeros(n, steps, dtype=torch.bool)
         if truncated is None:
             truncated = (torch.arange(steps) == length[:, None] - 1) & ~terminated
-        columns: dict[str, Column] = {
+        columns = {
             "action": action,
             "reward": reward.to(torch.float32),
             "terminated": terminated,
             "truncated": truncated,
-            **(sites or {}),
-            **({} if observation is None else {"observation": observation}),
         }
+        columns |= {**(sites or {}), **({} if observation is None else {"observation": observation})}
         by_time = {name: _swap(column) for name, column in columns.items()}
         return cls(by_time, length, torch.arange(n) if ids is None else ids, seed, scenario)
 
@@ -296,10 +295,9 @@ class _Sites(dict[str, Any]):
 def check_fit(columns: Mapping[str, Column], length: Tensor | None, ids: Tensor | None, n: int, steps: int) -> None:
     """Raise ValueError unless columns, rows first, lengths and ids are those of n rows over so many steps."""
     for name, column in columns.items():
-        if name in ("terminated", "truncated") and (not isinstance(column, Tensor) or column.dtype != torch.bool):
-            raise ValueError(f"{name} is {_what(column)}: expected a bool tensor (rows, steps)")
-        if name == "reward" and (not isinstance(column, Tensor) or column.dtype != torch.float32 or column.dim() != 2):
-            raise ValueError(f"reward is {_what(column)}: expected float32 (rows, steps)")
+        kind = {"terminated": torch.bool, "truncated": torch.bool, "reward": torch.float32}.get(name)
+        if kind is not None and not (isinstance(column, Tensor) and column.dtype == kind and column.dim() == 2):
+            raise ValueError(f"{name} is {_what(column)}: expected a {str(kind)[6:]} tensor (rows, steps)")
         expected = (n, steps + 1) if name == "observation" else (n, steps)
         shape = tuple(first_leaf(column).shape[:2])
         if shape != expected:

@@ -101,7 +101,7 @@ def listing() -> Iterator[tuple[str, set[str], bool]]:
     """(path, folders it may import, whether it is a folder) for each line of the listing, in its order."""
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     room = inside = ""
-    for line in re.search(r"^```\n(simulator/\n.*?)^```", page, re.M | re.S)[1].splitlines():
+    for line in re.search(r"^```\n(simulator/.*?)^```", page, re.M | re.S)[1].splitlines():
         indent, name, rest = re.fullmatch(r"( *)(\S+)\s*(.*)", line).groups()
         if name.endswith("/"):
             room, inside = (name[:-1], name[:-1]) if not indent else (room, f"{room}/{name[:-1]}")

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from ..trees import leaves_of, rebuild
+from .content import fingerprint
 from .files import check_writable, write_atomically
-from .fingerprint import fingerprint
 
 MAGIC = b"ethogram checkpoint 1\n"
 
@@ -237,7 +237,8 @@ def _content_at(path: Path) -> dict[str, Any]:
             raise ValueError(f"{path} is not a checkpoint that can be read: it was cut off or changed; remove it")
         file.seek(start)
         try:
-            return _unpacked(torch.load(file, weights_only=True))
+            saved: dict[str, Any] = _unpacked(torch.load(file, weights_only=True))
+            return {name: saved[name] for name in ("run", "step", "leaves", "records", "memory")}
         except Exception:
             raise ValueError(
                 f"{path} is not a checkpoint that can be read: it holds more than tensors, numbers and text; remove it"

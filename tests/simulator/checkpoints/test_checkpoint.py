@@ -152,7 +152,7 @@ def test_a_policy_that_remembers_is_saved_with_its_state_dict_or_refused(tmp_pat
 
 STEPS = """
 import signal, sys, threading, time, warnings
-import ethogram.simulator.checkpoint as checkpoint
+import ethogram.simulator.checkpoints.checkpoint as checkpoint
 from ethogram.agents import UniformSlates
 from ethogram.envs.sessions import CascadingSession, trap
 from ethogram.simulator import rollout
@@ -329,7 +329,7 @@ def test_files_are_made_as_others_are(tmp_path):
 
 @pytest.mark.parametrize(("files", "kills"), [(15, 3), pytest.param(500, 100, marks=pytest.mark.slow)])
 def test_no_damaged_file_and_no_kill_gives_another_result(files, kills):
-    script = Path(__file__).parents[2] / "benchmarks" / "reliability.py"
+    script = Path(__file__).parents[3] / "benchmarks" / "reliability.py"
     command = [sys.executable, str(script), "--files", str(files), "--kills", str(kills)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout.endswith("\n0 wrong\n"), done.stdout + done.stderr
