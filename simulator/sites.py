@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,10 +37,14 @@ class Do:
 
     def __post_init__(self) -> None:
         for name, step in (("start", self.start), ("stop", 0 if self.stop is None else self.stop)):
-            if not isinstance(step, int):
+            if isinstance(step, bool) or not isinstance(step, int | np.integer):
                 raise TypeError(f"{name} of Do('{self.site}') is {step!r}: expected an int, a step")
         if self.who is not None and not isinstance(self.who, Tensor):
-            raise TypeError(f"who of Do('{self.site}') is a {type(self.who).__name__}: expected a bool tensor (n,)")
+            try:
+                object.__setattr__(self, "who", torch.as_tensor(np.asarray(self.who)))
+            except TypeError:
+                what = type(self.who).__name__
+                raise TypeError(f"who of Do('{self.site}') is a {what}: expected a bool tensor (n,)") from None
         if self.start < 0 or (self.stop is not None and self.stop <= self.start):
             raise ValueError(
                 f"Do('{self.site}') acts from step {self.start} until before {self.stop}: expected 0 <= start < stop"
