@@ -4,7 +4,7 @@
 of it, and when they stop, is their own business.
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ class Run:
 
     world, draws, site: what ``world.step`` takes; ``draws`` is at the step to come. policy: who acts, where ``act`` is
     asked. state, observation: the present ones. reward: (n,) float32, terminated: (n,) bool, those of the last step;
-    rows that ended before have reward 0. alive: (n,) bool, or None while all are.
+    rows that ended before have reward 0. truncated: (n,) bool, cut short by the world in the last step; None for none.
+    alive: (n,) bool, or None while all are.
     """
 
     def __init__(self, world: World, draws: Draws, site: Sites, policy: Policy | None = None) -> None:
@@ -33,6 +34,7 @@ class Run:
         self.state: Any = None
         self.observation: Column = _NOTHING
         self.reward = self.terminated = _NOTHING
+        self.truncated: Tensor | None = None
         self.alive: Tensor | None = None
         self._rows = len(draws.ids)
         self._parameters: dict[int, Tensor] | None = None  # that are seen; looked up when somebody acts
@@ -73,31 +75,45 @@ class Run:
     def advance(self, action: Any) -> None:
         """One step of every row."""
         site, draws = self.site, self.draws
+        try:
+            rows = first_leaf(action).shape[0]
+        except (AttributeError, IndexError):
+            self._refuse(action)
+        if rows != self._rows:
+            self._refuse(action)
         action = site("action", action)
-        if first_leaf(action).shape[0] != self._rows:
-            who = type(self.policy).__name__ if self.policy else "somebody"
-            raise ValueError(f"{who} gives {len(first_leaf(action))} actions: expected {self._rows}")
-        self.state, observation, reward, terminated = self.world.step(self.state, action, draws, site)
+        self.state, observation, reward, terminated, *cut = self.world.step(self.state, action, draws, site)
         if not self._checked:
             check_transition(self.world, self._rows, observation, reward, terminated)
             self._checked = True
         self.reward = site("reward", reward if self.alive is None else reward.where(self.alive, 0))
-        self._end(terminated)
+        self._end(terminated, cut[0] if cut else None)
         step = draws.step + 1
         self.draws, site.step = draws.at(step), step
         self.observation = site("observation", observation)
 
-    def _end(self, terminated: Tensor) -> None:
+    def _refuse(self, action: Any) -> NoReturn:
+        """Say what is wrong with an action that is not one a row."""
+        who, leaf = type(self.policy).__name__ if self.policy else "somebody", first_leaf(action)
+        if not hasattr(leaf, "shape"):
+            raise TypeError(f"{who} acts with a {type(action).__name__}: expected a tensor, an action a row, or a dict")
+        raise ValueError(
+            f"{who} gives actions of shape {tuple(leaf.shape)}: expected {self._rows} rows, an action each"
+        )
+
+    def _end(self, terminated: Tensor, truncated: Tensor | None = None) -> None:
         """Note who has ended with this step."""
-        ends = _any(terminated)
+        over = terminated if truncated is None else terminated | truncated
+        ends = _any(over)
         if self.alive is not None:
             self.known_length = self.length + self.alive
             terminated = terminated & self.alive
+            truncated = None if truncated is None else truncated & self.alive
         elif ends:
             self.known_length = self.length + 1
-        self.terminated = terminated
+        self.terminated, self.truncated = terminated, truncated
         if ends:
-            self.alive = ~terminated if self.alive is None else self.alive & ~terminated
+            self.alive = ~over if self.alive is None else self.alive & ~over
 
     @property
     def length(self) -> Tensor:

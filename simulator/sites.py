@@ -6,14 +6,14 @@ A world's step written this way is a structural causal model that one can read, 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from . import kernels
-from .trees import call
+from .trees import as_tensor, call
 
 Value = Any  # a tensor whose first axis is rows, or a dict of such
 
@@ -36,15 +36,13 @@ class Do:
     who: Tensor | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.site, str):
+            raise TypeError(f"site of a Do is {self.site!r}: expected a name, such as Do('click', 0)")
         for name, step in (("start", self.start), ("stop", 0 if self.stop is None else self.stop)):
-            if isinstance(step, bool) or not isinstance(step, int | np.integer):
+            if not isinstance(step, Integral) or isinstance(step, bool):
                 raise TypeError(f"{name} of Do('{self.site}') is {step!r}: expected an int, a step")
-        if self.who is not None and not isinstance(self.who, Tensor):
-            try:
-                object.__setattr__(self, "who", torch.as_tensor(np.asarray(self.who)))
-            except TypeError:
-                what = type(self.who).__name__
-                raise TypeError(f"who of Do('{self.site}') is a {what}: expected a bool tensor (n,)") from None
+        if self.who is not None:
+            object.__setattr__(self, "who", as_tensor(f"who of Do('{self.site}')", self.who))
         if self.start < 0 or (self.stop is not None and self.stop <= self.start):
             raise ValueError(
                 f"Do('{self.site}') acts from step {self.start} until before {self.stop}: expected 0 <= start < stop"

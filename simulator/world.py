@@ -17,6 +17,7 @@ class Transition(NamedTuple):
     observation: Column  # (n, …) as the observation space batches it
     reward: Tensor  # (n,) float32
     terminated: Tensor  # (n,) bool: the task has ended (time running out is the rollout's business)
+    truncated: Tensor | None = None  # (n,) bool: cut short by the world itself, as foreign ones may be; None: nobody
 
 
 @runtime_checkable
@@ -48,6 +49,12 @@ class World(Protocol):
         a vector environment in which some have ended before others. A world that reads it must do with both.
         """
         ...
+
+
+def people_of(world: Any) -> int | None:
+    """How many people a population world is of, each a row; None for others, the seats of populations among them."""
+    of_people = getattr(world, "contacts", world if hasattr(world, "repeated") else None)
+    return getattr(of_people, "num_people", None)
 
 
 @runtime_checkable

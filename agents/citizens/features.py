@@ -45,8 +45,15 @@ def decisions(data: Data, features: Features, period: int) -> tuple[list[str], T
     if isinstance(data, History):
         first = data.valid & (torch.arange(data.num_steps, device=data.length.device) % period == 0)  # (n, T)
         seen, did = map_column(lambda column: column[:, :-1][first], data.observation), data.action[first]
-    else:
+    elif isinstance(data, tuple) and len(data) == 2:
         seen, did = data
+    else:
+        raise TypeError(f"data is a {type(data).__name__}: expected a History, or a pair (observations, actions)")
+    if not isinstance(seen, Mapping):
+        raise ValueError(
+            f"observations are a {type(seen).__name__}: expected a dict of columns, what people of a city see; this "
+            "fits citizens, who isolate and work; users of sessions are fitted by ethogram.envs.datasets.fit_sessions"
+        )
     columns = features_of(features, seen)
     m = len(next(iter(columns.values())))
     if not isinstance(did, Tensor) or tuple(did.shape) != (m, 2) or not ((did == 0) | (did == 1)).all():

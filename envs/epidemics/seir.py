@@ -89,9 +89,13 @@ class SEIR:
 
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
+        check_rows(self.contacts, draws)
+        if state.stage.shape != draws.ids.shape:
+            raise ValueError(f"stage has shape {tuple(state.stage.shape)}: expected ({len(draws.ids)},), one a person")
         check_choices(action, state.stage.shape, "whether each person stays at home")
         stage, out = state.stage, self._out(action)
-        sheds = site("sheds", _equal(stage, INFECTIOUS, among=None if out is self._everybody else out), out)  # (n,)
+        among = None if out is self._everybody else out
+        sheds = site("sheds", _equal(stage, INFECTIOUS, among), out)  # (n,) bool
         pressure = self._pressure(sheds, state.pressure, draws)
         plain = type(draws) is Draws and draws.together and stage.is_cpu
         if plain and site.unwatched("hazard", "infected", "onset", "recovers"):

@@ -11,7 +11,7 @@ import torch
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from ..checkpoint import fingerprint
+from ..checkpoints import fingerprint
 from ..gym import checked_space, to_numpy
 from ..history import History, map_column
 from ..rollout import check_role
@@ -19,6 +19,7 @@ from ..sites import Do, Sites
 from ..trees import leaves_of, to_cpu
 from ..world import Policy, Transition, World
 from .difference import described, difference, picked
+from .steps import check_rows_at_steps
 from .watched import Sampled, Watched, check_repeats, check_rows_alone, nothing_yet
 
 
@@ -34,10 +35,11 @@ def check_world(
 ) -> None:
     """Raise AssertionError unless the world keeps the contract of ``world.World``.
 
-    Its spaces hold what it shows; shapes and types are right; the state has a row for each id; a run repeats to the
-    bit, touches no global generator and leaves neither the world nor an earlier state changed; a copy by pickle is
-    the same world; a batch equals its rows run one by one and in another order; an intervention acts from its start,
-    only on the rows it names, so that rows whose policy stays the same keep their luck; an unknown site is an error.
+    Its spaces start at 0 and hold what it shows; shapes and types are right; the state has a row for each id, and the
+    same parts at every step; a run repeats to the bit, touches no global generator and leaves neither the world nor an
+    earlier state changed; a copy by pickle is the same world; a batch equals its rows run one by one, in another order,
+    and at steps of their own; an intervention acts from its start, only on the rows it names, so that rows whose policy
+    stays the same keep their luck; an unknown site is an error.
 
     policy: acts; by default actions are sampled from the action space.
     rows, horizon: of the runs; at least 2 each.
@@ -56,6 +58,7 @@ def check_world(
     _check_naming(run)
     if independent:
         check_rows_alone(run, history, name)
+        check_rows_at_steps(run, name)
     for site in history.columns if intervene is None else intervene:
         if site not in ("observation", "terminated", "truncated"):
             _check_intervention(run, history, site, independent)
@@ -73,7 +76,20 @@ def _check_spaces(world: World) -> None:
             batch_space(space, 3)
         except Exception as error:
             raise AssertionError(f"{role}_space {space} cannot be batched: {error}") from error
+        _check_starts(space, role)
         assert getattr(world, f"{role}_space") == space, f"{role}_space differs each time: expected one space"
+
+
+def _check_starts(space: gymnasium.Space[Any], role: str) -> None:
+    """Raise unless numbers that stand for choices start at 0."""
+    if isinstance(space, gymnasium.spaces.Dict):
+        for part in space.values():
+            _check_starts(part, role)
+    first = np.asarray(getattr(space, "start", 0))
+    assert not first.any(), (
+        f"{role}_space {space} starts at {first.tolist()}: expected 0; Stable-Baselines3, for one, takes no notice of "
+        "start=, and neither its checker nor Gymnasium's says so. Count from 0, and add the start inside step"
+    )
 
 
 def _check_steps(run: Watched) -> None:

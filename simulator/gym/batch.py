@@ -82,7 +82,7 @@ class Batch(Run):
                 whole[going] = of_part
         self.any_done, self._checked = part.any_done, True
 
-    def _end(self, terminated: Tensor) -> None:
+    def _end(self, terminated: Tensor, cut: Tensor | None = None) -> None:
         step, ended = self.draws.step, _here(terminated).copy()
         if isinstance(step, Tensor):
             truncated = (_here(step) + 1 >= self.horizon) & ~ended
@@ -91,6 +91,9 @@ class Batch(Run):
             late = step + 1 >= self.horizon
             truncated = ~ended if late else np.zeros(self._rows, np.bool_)
             self.done = np.ones(self._rows, np.bool_) if late else ended.copy()
+        if cut is not None:
+            truncated |= _here(cut) & ~ended
+            self.done |= truncated
         self.terminated, self.any_done = terminated, bool(np.count_nonzero(self.done))
         self.outcome = _here(self.reward).copy(), ended, truncated
 

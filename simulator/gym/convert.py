@@ -11,6 +11,7 @@ from gymnasium.envs.registration import EnvSpec
 from torch import Tensor
 
 from ..history import Column
+from ..world import World, people_of
 from . import kernels
 
 Array = np.ndarray[Any, Any]
@@ -154,6 +155,16 @@ def checked_horizon(horizon: Any, name: str = "horizon") -> int:
     if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or horizon < 1:
         raise ValueError(f"{name} is {horizon!r}: expected an int, at least 1 step")
     return int(horizon)
+
+
+def check_rows(world: World, rows: int) -> None:
+    """ValueError where a population world, whose rows are people, is to be run in other rows."""
+    people = people_of(world)
+    if people is not None and people != rows:
+        raise ValueError(
+            f"{type(world).__name__} is a population of {people} people, each a row, and there are {rows} rows here: "
+            f"expected its seat, Everybody(world, {people}) of simulator.populations, whose rows are populations"
+        )
 
 
 def checked_mode(render_mode: str | None) -> str | None:

@@ -18,6 +18,7 @@ from .convert import (
     Actions,
     Array,
     check_options,
+    check_rows,
     checked_horizon,
     checked_mode,
     checked_seed,
@@ -70,6 +71,7 @@ class WorldEnv(gymnasium.Env[Any, Any]):
         "rgb_array" for ``render()`` to give a picture of the episode so far, (height, width, 3) uint8. device: where
         the world is moved to and runs; what goes in and out is in main memory. By default the CPU.
         """
+        check_rows(world, 1)
         self.device = torch.device(device or "cpu")
         self.world = world if device is None else to_device(world, device)
         self.horizon, self.view, self.render_mode = checked_horizon(horizon), view or View(), checked_mode(render_mode)
@@ -117,9 +119,10 @@ class WorldEnv(gymnasium.Env[Any, Any]):
         if run is None or self._ended:
             raise ResetNeeded(f"the episode has {'ended' if run else 'not begun'}: call reset() before step()")
         without_gradients(run.advance, self._actions(action, ()))
-        terminated = run.alive is not None
-        truncated = not terminated and run.draws.step >= self.horizon
-        self._ended, reward = terminated or truncated, run.reward.item()
+        over, late = run.alive is not None, run.draws.step >= self.horizon
+        terminated = over if run.truncated is None else bool(run.terminated[0])
+        truncated = (over or late) and not terminated
+        self._ended, reward = over or late, run.reward.item()
         observation, info = self._shown(run, action, reward)
         return observation, reward, terminated, truncated, info
 

@@ -19,6 +19,7 @@ from .convert import (
     Actions,
     Array,
     check_options,
+    check_rows,
     checked_horizon,
     checked_mode,
     checked_seed,
@@ -60,6 +61,7 @@ class WorldVectorEnv(VectorEnv[Any, Any, Array]):
         """
         if num_envs < 1:
             raise ValueError(f"num_envs is {num_envs}: expected at least 1")
+        check_rows(world, num_envs)
         self.device = torch.device(device or "cpu")
         self.world = world if device is None else to_device(world, device)
         self.num_envs, self.horizon = num_envs, checked_horizon(horizon)

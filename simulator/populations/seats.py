@@ -25,7 +25,7 @@ from ..recording import Record
 from ..run import Run
 from ..sites import Do, Sites
 from ..trees import ask
-from ..world import Policy, Transition, World
+from ..world import Policy, Transition, World, people_of
 from .blocks import Batch, Kept, Populations, in_blocks, in_order, joined, put_together, split, taken
 from .side_by_side import is_repeatable
 
@@ -35,6 +35,11 @@ class _Seat:
 
     world: World
     num_people: int
+
+    def _check_people(self) -> None:
+        there = people_of(self.world)
+        if there is not None and there != self.num_people:
+            raise ValueError(f"num_people is {self.num_people}: expected {there}, as many as the world has")
 
     @cached_property
     def _populations(self) -> Populations:
@@ -68,6 +73,9 @@ class Everybody(_Seat):
     world: World
     num_people: int
     interventions: Sequence[Do] = ()  # on the world's sites, in each population
+
+    def __post_init__(self) -> None:
+        self._check_people()
 
     @property
     def observation_space(self) -> gymnasium.Space[Any]:
@@ -180,6 +188,7 @@ class Planner(_Seat):
     interventions: Sequence[Do] = ()  # besides the levers, in each population
 
     def __post_init__(self) -> None:
+        self._check_people()
         if self.period < 1:
             raise ValueError(f"period is {self.period}: expected at least 1 step")
         if kept := [r.site for r in (*self.observe, *self.unseen) if r.reduce is None]:

@@ -14,7 +14,7 @@ import torch
 
 from ethogram.agents.simple import Fixed, Replay, UniformSlates
 from ethogram.envs.sessions import CascadingSession, trap
-from ethogram.simulator.checkpoint import fingerprint
+from ethogram.simulator.checkpoints import fingerprint
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.recording import Record
 from ethogram.simulator.rollout import episodes, rollout
@@ -39,6 +39,40 @@ class Countdown:
         left = site("left", state - 1)
         reward = torch.ones(len(left)) if self.reward_shape else torch.ones(1)
         return Transition(left, {"left": left}, reward, left == 0)
+
+
+class Gives:
+    """A policy that returns what it holds."""
+
+    def __init__(self, action):
+        self.action = action
+
+    def act(self, observation, history, draws):
+        return self.action
+
+
+@pytest.mark.parametrize("action", [None, [0, 0], {"kind": [0, 0]}])
+def test_a_policy_that_returns_no_tensor_is_named(action):
+    with pytest.raises(TypeError, match=f"Gives acts with a {type(action).__name__}: expected a tensor"):
+        rollout(WORLD, Gives(action), rows=2, horizon=3)
+
+
+def test_an_action_for_all_rows_is_no_action_for_each():
+    with pytest.raises(ValueError, match=r"Gives gives actions of shape \(\): expected 2 rows"):
+        rollout(WORLD, Gives(torch.tensor(1)), rows=2, horizon=3)
+
+
+def test_a_gymnasium_environment_is_no_world_yet():
+    for env in (gymnasium.make("CartPole-v1"), gymnasium.make_vec("CartPole-v1", num_envs=2)):
+        with pytest.raises(TypeError, match=r"world is a Gymnasium environment, .* wrap it as FromGym\(env\)"):
+            rollout(env, Fixed(0), rows=2, horizon=3)
+
+
+def test_uniform_slates_are_checked_where_they_are_made():
+    with pytest.raises(
+        ValueError, match=r"UniformSlates\(2, 6\) shows lists of 6 out of 2 items: expected num_items first"
+    ):
+        UniformSlates(2, 6)
 
 
 def test_rows_end_when_they_terminate():
@@ -174,7 +208,7 @@ import sys, time, torch
 from ethogram.agents.simple import UniformSlates
 from ethogram.envs.sessions import CascadingSession
 from ethogram.envs.sessions import trap
-from ethogram.simulator.checkpoint import fingerprint
+from ethogram.simulator.checkpoints import fingerprint
 from ethogram.simulator.rollout import rollout
 
 class Slow(UniformSlates):
@@ -341,7 +375,7 @@ def test_only_a_learner_learns():
 def test_plain_objects_differ_by_their_attributes():
     assert fingerprint(Dies(1)) != fingerprint(Dies(2))
     assert fingerprint(Dies(1)) == fingerprint(Dies(1))
-    assert fingerprint(Dies(Dies(1))) == fingerprint(Dies(Dies(2)))  # as documented: by type, further in
+    assert fingerprint(Dies(Dies(1))) != fingerprint(Dies(Dies(2)))
 
 
 def test_series_of_a_run_that_was_over_early_end_with_it():

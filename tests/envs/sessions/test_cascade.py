@@ -216,7 +216,7 @@ def test_a_policy_must_give_one_slate_a_row(record):
         def act(self, observation, history, draws):
             return torch.tensor([[0, 1]])
 
-    with pytest.raises(ValueError, match="OneForAll gives 1 actions: expected 3"):
+    with pytest.raises(ValueError, match=r"OneForAll gives actions of shape \(1, 2\): expected 3 rows"):
         rollout(CascadingSession(trap()), OneForAll(), rows=3, horizon=1, record=record)
 
 

@@ -316,6 +316,37 @@ class NoSpace(Garden):
     observation_space = (2,)
 
 
+class CountsFromOne(Garden):
+    observation_space = spaces.Dict({**Garden.observation_space, "age": spaces.Discrete(99, start=1)})
+
+
+class WaitsForNoStep(Garden):
+    """Reads the step as an int."""
+
+    def step(self, state, action, draws, site):
+        if draws.step > 3:
+            action = action * 0
+        return super().step(state, action, draws, site)
+
+
+class AgreesOnASeason(Garden):
+    """Takes the step of the first row for everybody's."""
+
+    def step(self, state, action, draws, site):
+        season = draws.step if draws.together else int(draws.step[0])
+        return super().step(state, action * (season % 2), draws, site)
+
+
+class CountsInFloats(Garden):
+    def reset(self, draws, site):
+        state, seen = super().reset(draws, site)
+        return state | {"watered": torch.zeros_like(draws.ids)}, seen
+
+    def step(self, state, action, draws, site):
+        new = super().step(state, action, draws, site)
+        return new._replace(state=new.state | {"watered": state["watered"] + 0.5 * action})
+
+
 @dataclass(frozen=True)
 class HoldsALambda(Garden):
     soil: object = field(default_factory=lambda: lambda x: x)
@@ -351,6 +382,10 @@ class HoldsALambda(Garden):
         (UnnamedParts(), "name the parts"),
         (NoSpace(), "expected a gymnasium.Space"),
         (HoldsALambda(), "cannot be pickled"),
+        (CountsFromOne(), r"observation_space Discrete\(99, start=1\) starts at 1: expected 0; Stable-Baselines3"),
+        (WaitsForNoStep(), "cannot step rows that are at steps"),
+        (AgreesOnASeason(), r"of a row at step . is .* among rows at steps .* read draws.step row by row"),
+        (CountsInFloats(), r"torch.int64 .* after reset and .*torch.float32 .* at step 1"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Garden) else "",
 )

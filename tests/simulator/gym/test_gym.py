@@ -3,8 +3,7 @@
 import subprocess
 import sys
 import warnings
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 
 import gymnasium
 import numpy as np
@@ -19,8 +18,12 @@ from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics, Time
 
 import ethogram.envs
 from ethogram.agents.simple import Fixed
+from ethogram.envs.adoption import Adoption
+from ethogram.envs.epidemics import SEIR, epidemic_planner_world, small_city
 from ethogram.envs.sessions import CascadingSession, FlatSlates, good_medium_bad, trap
-from ethogram.simulator.gym import FromGym, WorldEnv, WorldVectorEnv, episode_ids
+from ethogram.simulator.gym import WorldEnv, WorldVectorEnv, episode_ids
+from ethogram.simulator.networks import RandomMeetings, small_world
+from ethogram.simulator.populations import Everybody
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.world import Transition
 
@@ -340,80 +343,22 @@ class Pair(Browsing):
     action_space = spaces.Tuple([spaces.Discrete(2), spaces.Discrete(2)])
 
 
+def test_a_population_in_other_rows_than_people_is_refused_where_it_is_made():
+    for world in (Adoption(small_world(20, 4, 0.1)), SEIR(RandomMeetings(20, 4), 0.1), small_city(20)):
+        assert WorldVectorEnv(world, 20, 3).reset(seed=0)
+        for make in (lambda world=world: WorldVectorEnv(world, 3, 3), lambda world=world: WorldEnv(world, 3)):
+            with pytest.raises(ValueError, match=r"is a population of 20 people, .* Everybody\(world, 20\)"):
+                make()
+        assert WorldVectorEnv(Everybody(world, 20), 3, 3).reset(seed=0)
+        with pytest.raises(ValueError, match="num_people is 19: expected 20, as many as the world has"):
+            Everybody(world, 19)
+    with pytest.raises(ValueError, match="num_people is 19: expected 20"):
+        replace(epidemic_planner_world(20), num_people=19)
+
+
 def test_parts_of_a_space_need_names():
     with pytest.raises(ValueError, match="name the parts"):
         WorldEnv(Pair(), 3)
-
-
-def push_right(observation, history, draws):
-    return (observation[:, 2] > 0).long()
-
-
-class Upright:
-    """Pushes the cart towards where the pole leans."""
-
-    act = staticmethod(push_right)
-
-
-@pytest.mark.parametrize("env", ["CartPole-v1", partial(gymnasium.make, "CartPole-v1"), gymnasium.make("CartPole-v1")])
-def test_a_foreign_environment_runs_as_a_world(env):
-    history = rollout(FromGym(env), Upright(), rows=4, horizon=60, seed=5)
-    again = rollout(FromGym(env), Upright(), rows=torch.tensor([2]), horizon=60, seed=5)
-    length = int(history.length[2])
-    assert torch.equal(history.observation[2, : length + 1], again.observation[0, : length + 1])
-    assert torch.equal(history.reward.sum(1), history.length.float())  # CartPole: one a step
-    assert history.terminated.any()
-    assert len(history.observation[:, 0].unique(dim=0)) == 4  # each row has its own seed
-    ours = rollout(FromGym(env), Upright(), rows=4, horizon=60, seed=6)
-    assert not torch.equal(ours.observation[:, 0], history.observation[:, 0])
-
-
-def test_a_foreign_row_is_the_environment_itself():
-    history = rollout(FromGym("FrozenLake-v1"), Fixed(1), rows=3, horizon=25, seed=5)
-    env = gymnasium.make("FrozenLake-v1")
-    for i, length in enumerate(history.length.tolist()):
-        seed = int(episode_ids(5, i)) & (1 << 62) - 1
-        seen = [env.reset(seed=seed)[0]] + [env.step(1)[0] for _ in range(length)]
-        assert history.observation[i, : length + 1].tolist() == seen
-
-
-def test_one_of_ours_survives_the_way_out_and_back():
-    world = Browsing()
-    back = FromGym(partial(WorldEnv, world, 50))
-    action = {"push": 0.5, "kind": 1}
-
-    class Same:
-        def act(self, observation, history, draws):
-            n = len(draws.ids)
-            return {"push": torch.full((n,), action["push"]), "kind": torch.full((n,), action["kind"])}
-
-    ids = torch.tensor([4, 9])
-    seeds = episode_ids(2, ids) & (1 << 62) - 1
-    there = rollout(back, Same(), rows=ids, horizon=12, seed=2)
-    direct = rollout(world, Same(), rows=episode_ids(seeds, torch.zeros(2, dtype=torch.int64)), horizon=12)
-    assert torch.equal(there.length, direct.length)
-    assert torch.equal(there.reward, direct.reward)
-    for i, length in enumerate(there.length.tolist()):
-        for key in ("page", "seen", "title"):
-            assert same(there.observation[key][i][: length + 1], direct.observation[key][i][: length + 1])
-
-
-def test_a_foreign_environment_says_what_it_cannot_do():
-    with pytest.raises(ValueError, match="vector environment"):
-        FromGym(gymnasium.make_vec("CartPole-v1", num_envs=2))
-    limited = FromGym(lambda: gymnasium.make("CartPole-v1", max_episode_steps=3))
-    assert rollout(limited, Upright(), rows=2, horizon=3).truncated[:, -1].all()
-    with pytest.raises(ValueError, match="a horizon of at most 3"):
-        rollout(limited, Upright(), rows=2, horizon=4)
-
-    from ethogram.simulator.draws import Draws
-    from ethogram.simulator.sites import Sites
-
-    world, draws = FromGym("CartPole-v1"), Draws(0, torch.arange(2))
-    state, _ = world.reset(draws, Sites())
-    world.step(state, torch.zeros(2, dtype=torch.int64), draws, Sites())
-    with pytest.raises(ValueError, match="cannot go back"):
-        world.step(state, torch.zeros(2, dtype=torch.int64), draws, Sites())
 
 
 def test_movielens_sessions_are_made_by_id(monkeypatch):
