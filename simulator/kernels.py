@@ -265,3 +265,12 @@ def _threads() -> ThreadPoolExecutor:
 
 
 os.register_at_fork(after_in_child=_threads.cache_clear)  # threads do not live on in a forked process
+
+
+@compiled
+def all_within(values: Array, low: float, high: float) -> bool:
+    """Whether all values, (n,), are finite and from ``low`` to ``high``."""
+    good = True
+    for i in range(values.shape[0]):
+        good &= (values[i] >= low) & (values[i] <= high) & (abs(values[i]) < np.inf)
+    return good

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import kernels
 from .trees import as_tensor, call
 
 Value = Any  # a tensor whose first axis is rows, or a dict of such
@@ -72,28 +73,48 @@ class Do:
                 f"Do('{self.site}') gives {new!r}: expected a number or a tensor, as the site has; a function must "
                 "return it"
             ) from None
-        if torch.result_type(new, value) != value.dtype and new.dtype != value.dtype:
-            raise ValueError(
-                f"Do('{self.site}') gives {new.dtype}: expected {value.dtype}, the type that the site has; convert it"
-            )
-        given, new = new, new.to(value.dtype)
-        if given.dtype != new.dtype and not value.is_floating_point() and not (given == new).all():
-            raise ValueError(
-                f"Do('{self.site}') gives {given.tolist()}: expected one that fits {value.dtype}, the type of the site"
-            )
-        try:
-            new = new.expand(value.shape)
-        except RuntimeError:
-            raise ValueError(
-                f"Do('{self.site}') gives shape {tuple(new.shape)}: expected one that broadcasts to "
-                f"{tuple(value.shape)}, the shape of the site"
-            ) from None
+        if new.dtype != value.dtype:
+            new = self._cast(new, value)
+        if new.shape != value.shape:
+            try:
+                new = new.expand(value.shape)
+            except RuntimeError:
+                raise ValueError(
+                    f"Do('{self.site}') gives shape {tuple(new.shape)}: expected one that broadcasts to "
+                    f"{tuple(value.shape)}, the shape of the site"
+                ) from None
         if self.who is None:
             return new.clone() if new.data_ptr() == value.data_ptr() else new
         if len(self.who) != len(value):
             raise ValueError(f"who of Do('{self.site}') has {len(self.who)} rows: expected {len(value)}")
         who = self.who.to(value.device).view(-1, *[1] * (value.dim() - 1))
         return torch.where(who, new, value)
+
+    def _cast(self, new: Tensor, value: Tensor) -> Tensor:
+        """The same numbers in the type that the site has."""
+        if torch.result_type(new, value) != value.dtype:
+            raise ValueError(
+                f"Do('{self.site}') gives {new.dtype}: expected {value.dtype}, the type that the site has; convert it"
+            )
+        cast = new.to(value.dtype)
+        if not value.is_floating_point() and not (cast == new).all():
+            raise ValueError(
+                f"Do('{self.site}') gives {new.tolist()}: expected one that fits {value.dtype}, the type of the site"
+            )
+        return cast
+
+    def check_within(self, value: Tensor, low: float, high: float) -> None:
+        """Raise ValueError unless the quantity, as this has made it, (n,), is finite and within a range."""
+        how = self.mechanism
+        if isinstance(how, int | float):
+            good = low <= how <= high and abs(how) < math.inf
+        else:
+            good = value.is_cpu and value.is_contiguous() and kernels.all_within(value.detach().numpy(), low, high)
+        if good or not len(wrong := (~((value >= low) & (value <= high) & value.isfinite())).nonzero()):
+            return
+        row = int(wrong[0, 0])
+        span = f"{low:g} to {high:g}" if high < math.inf else "a finite number" + ", 0 or more" * (low == 0)
+        raise ValueError(f"Do('{self.site}') gives {value[row].item():g} in row {row}: expected {span}")
 
 
 Scenario = Sequence[Do]  # interventions that act together
@@ -126,8 +147,8 @@ class Sites:
     ) -> Any:
         """The value of the quantity ``name``: what is given, or what an intervention makes of it.
 
-        possible: (n,) bool, to whom an event can happen at all (only the living die), or who has any of a quantity
-        (only who is there attends): for the others it stays False or 0, whatever an intervention says.
+        possible: (n,) bool, to whom an event can happen at all (only the living die), or 1 and 0, who has any of a
+        quantity (only who is there attends): for the others it stays False or 0, whatever an intervention says.
         within: the lowest and the highest that it can be, and finite; ValueError for an intervention that gives others.
         """
         self.names[name] = None
@@ -135,7 +156,7 @@ class Sites:
             if do.site == name and do.acts_at(self.step):
                 value = do.apply(value)
                 if within is not None:
-                    _check_within(name, value, *within)
+                    do.check_within(value, *within)
                 value = value if possible is None else _among(value, possible)
         if self._record is not None:
             self._record(name, self.step, value)
@@ -173,16 +194,6 @@ class Sites:
         unknown = sorted(set(asked) - self.names.keys())
         if unknown:
             raise LookupError(f"no site named {unknown}; this model names {sorted(self.names)}")
-
-
-def _check_within(name: str, value: Tensor, low: float, high: float) -> None:
-    """Raise ValueError where an intervention gives what a quantity cannot be."""
-    lowest, highest = (end.item() for end in value.detach().aminmax())  # both NaN where any is
-    if not (low <= lowest and highest <= high and -math.inf < lowest and highest < math.inf):
-        good = (value >= low) & (value <= high) & value.isfinite()
-        row = int((~good).nonzero()[0, 0])
-        span = f"{low:g} to {high:g}" if high < math.inf else "a finite number" + ", 0 or more" * (low == 0)
-        raise ValueError(f"Do('{name}') gives {value[row].item():g} in row {row}: expected {span}")
 
 
 def _among(value: Tensor, possible: Tensor) -> Tensor:

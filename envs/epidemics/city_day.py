@@ -14,6 +14,7 @@ from torch import Tensor
 from ethogram.simulator import Column, Draws, Sites, Transition
 from ethogram.simulator.kernels import Array
 from ethogram.simulator.networks import RESOLUTION, Contacts, Network, over_shards, sum_over_contacts
+from ethogram.simulator.populations import check_choices
 
 from . import kernels
 from .disease import DEAD, EXPOSED, INFECTIOUS, NEVER, SUSCEPTIBLE, City, Disease, Measures
@@ -23,6 +24,8 @@ SITES = (
     *("isolates", "hazard", "infected", "onset", "died", "recovered", "confirmation", "confirmed"),
     *("vaccination", "vaccinated", "stimulus", "demand", "employed", "jobless"),
 )
+
+CHOICES = "[isolate, work] of each person"
 
 SHARE, ABOVE, FINITE = (0.0, 1.0), (0.0, math.inf), (-math.inf, math.inf)  # what interventions on sites may give
 
@@ -54,15 +57,19 @@ class CompiledDay:
 
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites, hazard_of: HazardOf) -> Transition:
         """``Epidemic.step``. hazard_of: its torch form, for a day on which the hazard shall have a gradient."""
-        look, day, acts, ids = _Look(site, self._watched(site)), draws.step, action.detach().numpy(), draws.ids.numpy()
+        look, day, ids = _Look(site, self._watched(site)), draws.step, draws.ids.numpy()
         now: Any = City._make([column.detach().numpy() for column in state])  # views
         alive = now.stage != DEAD
-        isolates = look("isolates", (acts[:, 0] != 0) & alive, alive)
+        isolates, wants = (np.empty(len(alive), np.bool_) for _ in range(2))
+        fits = action.shape == (len(alive), 2)
+        if not fits or not kernels.decided(action.detach().numpy(), alive, isolates, wants):
+            check_choices(action, (len(alive), 2), CHOICES)  # says what is wrong
+        isolates = look("isolates", isolates, alive)
         attends = self._attends(now, alive, isolates, day, look)
         hazard = self._hazard(state, now, attends, draws, look, hazard_of)
         infected, onset, died, recovered = self._events(now, hazard, draws, look)
         confirmed, vaccinated = self._measured(now, alive, draws, look)
-        has, savings, idle = self._work(state, now, acts, alive, isolates, attends, draws, look)
+        has, savings, idle = self._work(state, now, wants, alive, isolates, attends, draws, look)
         columns = [column.copy() for column in now[:3]]
         keys = np.array([draws.key("exposed_days"), draws.key("infectious_days")], np.uint64)
         kernels.move_on(keys, ids, day, *self._durations, infected, onset, died, recovered, *columns)
@@ -203,7 +210,7 @@ class CompiledDay:
         self,
         state: City,
         now: Any,
-        acts: Array,
+        wants: Array,
         alive: Array,
         isolates: Array,
         attends: Mapping[str, Array | Tensor],
@@ -215,7 +222,7 @@ class CompiledDay:
         paid = look.rate("stimulus", 0.0, len(alive), FINITE)
         stimulus = _array(paid)
         earns = self._arrays["adult"] & alive
-        force = earns & (acts[:, 1] != 0)
+        force = earns & wants
         idle = force & ~employed
         if week_ends or look.at("demand"):
             counts = map(self._count, (alive, isolates, idle & (stimulus <= 0)))
@@ -286,7 +293,8 @@ class _Look:
         if not self.at(name):
             return value
         given = torch.as_tensor(value)
-        seen: Tensor = self.site(name, given, None if possible is None else torch.from_numpy(possible), within)
+        mask = None if possible is None else given if possible is value else torch.from_numpy(possible)
+        seen: Tensor = self.site(name, given, mask, within)
         return value if seen is given else seen
 
     def __call__(self, name: str, value: Array | Tensor, possible: Array | None = None, within: Within = None) -> Array:
@@ -294,7 +302,7 @@ class _Look:
 
     def share(self, name: str, value: Any) -> Array | Tensor:
         """The share that those keep who have any."""
-        return self.raw(name, value, value != 0, SHARE) if self.at(name) else value
+        return self.raw(name, value, value, SHARE)
 
     def rate(self, name: str, value: float, n: int, within: Within = SHARE) -> Array | Tensor:
         """(1,) float32 for all; or a tensor (n,) where an intervention made another of it."""

@@ -25,7 +25,7 @@ from ethogram.simulator.populations import (
     first_people,
 )
 
-from .city_day import ABOVE, FINITE, SHARE, CompiledDay
+from .city_day import ABOVE, CHOICES, FINITE, SHARE, CompiledDay
 from .disease import AGE_BANDS, DEAD, EXPOSED, INFECTIOUS, NEVER, SUSCEPTIBLE, City, Disease, Measures
 from .economy import Economy
 
@@ -184,9 +184,9 @@ class Epidemic:
 
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n, 2) [isolate, work]."""
-        check_choices(action, (len(state.stage), 2), "[isolate, work] of each person")
         if type(draws) is Draws and draws.ids.is_cpu:
             return self._compiled.step(state, action, draws, site, self._hazard)  # the same bits
+        check_choices(action, (len(state.stage), 2), CHOICES)
         day, alive = draws.step, state.stage != DEAD
         isolates = site("isolates", (action[:, 0] != 0) & alive, alive)  # (n,) bool
         away = isolates | (day - state.confirmed_on <= self.measures.quarantine_days)  # (n,) bool

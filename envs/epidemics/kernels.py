@@ -90,6 +90,17 @@ def seir_day(
 
 
 @compiled
+def decided(action: Array, alive: Array, isolates: Array, wants: Array) -> bool:
+    """Who isolates and who wants a job, (n,) bool each, by their actions (n, 2); whether these are all 0 or 1."""
+    good = True
+    for i in range(alive.shape[0]):
+        stays, works = action[i, 0] != 0, action[i, 1] != 0
+        isolates[i], wants[i] = stays & alive[i], works
+        good &= (action[i, 0] == stays) & (action[i, 1] == works)
+    return good
+
+
+@compiled
 def attending(
     alive: Array,
     isolates: Array,

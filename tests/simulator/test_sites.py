@@ -1,5 +1,6 @@
 """Naming, recording and intervening."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -80,3 +81,13 @@ def test_an_intervention_that_leaves_the_range_of_a_site_is_refused():
 def test_a_number_that_the_type_of_a_site_cannot_hold_is_refused(value):
     with pytest.raises(ValueError, match=f"gives {value}: expected one that fits torch.int8"):
         Sites([Do("x", value)])("x", torch.zeros(3, dtype=torch.int8))
+
+
+def test_arrays_lists_and_numpy_ints_make_an_intervention_too():
+    for who in (torch.tensor([False, True]), np.array([False, True]), [False, True]):
+        site = Sites([Do("x", 9.0, start=np.int64(1), stop=np.int32(3), who=who)])
+        site.step = 2
+        assert site("x", torch.zeros(2)).tolist() == [0, 9]
+    for wrong in ({"start": True}, {"start": 1.0}, {"stop": "3"}, {"who": "all"}, {"who": {1}}):
+        with pytest.raises((TypeError, ValueError), match=r"of Do\('x'\) is"):
+            Do("x", 9.0, **wrong)

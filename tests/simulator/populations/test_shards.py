@@ -72,6 +72,7 @@ def runs():
     return {
         "adoption": {"world": Adoption(weighted(), peer_effect=peer_effect, initial=0.1), "policy": Fixed(0.1)},
         "SEIR": {"world": SEIR(erdos_renyi(N, 8), 0.05, initial=0.05), "policy": Fixed(0)},
+        "SEIR, seven people": {"world": SEIR(erdos_renyi(N, 8), 0.05, initial=7), "policy": Fixed(0)},
         "SEIR, mean field": {"world": SEIR(MeanField.well_mixed(N, 8.0), 0.05, initial=0.05), "policy": Fixed(0)},
         "SEIR, meetings": {"world": SEIR(RandomMeetings(N, 8), 0.05, initial=0.05), "policy": Fixed(0)},
         "SEIR, timetable": {"world": SEIR(week, 0.1, initial=0.05), "policy": Fixed(0)},
