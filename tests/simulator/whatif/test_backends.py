@@ -157,7 +157,7 @@ def test_workers_go_when_their_parent_is_killed(tmp_path):
     time.sleep(3)
     parent.kill()
     parent.wait()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 6  # a worker looks every second; loky would take some ten
     while any(is_running(worker) for worker in workers):
         assert time.monotonic() < deadline, "a worker goes on without its parent"
         time.sleep(0.1)
