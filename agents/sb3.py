@@ -120,6 +120,12 @@ class SB3Policy:
             action = action.astype(self.model.action_space.dtype, copy=False)  # networks' digits are int64
         return torch.from_numpy(action).to(draws.ids.device)
 
+    def __fingerprint__(self) -> Any:
+        """The network and how it is asked; beside it a model keeps what it computed last."""
+        policy = self.model.policy
+        spaces = policy.observation_space, policy.action_space
+        return type(policy), policy.state_dict(), spaces, self.slates, self.deterministic
+
     @torch.no_grad()
     def _sample(self, seen: Any, draws: Draws) -> np.ndarray[Any, Any]:
         """Each digit by Gumbel-max on the model's logits; yes or no by its probability."""

@@ -5,9 +5,9 @@ The names below are all that most programs need. Families have folders of their 
 (seats), ``calibrate``, ``formats`` (files and tables), and ``report`` (plots and pages, which import matplotlib).
 """
 
+from .checkpoints import write_atomically
 from .checks import check_policy, check_world
 from .draws import Draws, checked_seed, derived_ids
-from .files import write_atomically
 from .gym import FromGym, WorldEnv, WorldVectorEnv
 from .history import Column, History, first_leaf, map_column
 from .kernels import thresholds

@@ -93,19 +93,11 @@ class History:
         if not isinstance(reward, Tensor) or reward.dim() != 2:
             raise ValueError(f"reward is {_what(reward)}: expected a tensor (rows, steps); use torch.as_tensor")
         n, steps = reward.shape
-        flags, numbers = {"terminated": terminated, "truncated": truncated}, {"length": length, "ids": ids}
-        for name, given in flags.items():
-            if given is not None and (not isinstance(given, Tensor) or given.dtype != torch.bool):
-                raise ValueError(f"{name} is {_what(given)}: expected a bool tensor (rows, steps)")
-        for name, given in numbers.items():
-            good = isinstance(given, Tensor) and given.dtype == torch.int64 and given.shape == (n,)
-            if given is not None and not good:
-                raise ValueError(f"{name} is {_what(given)}: expected an int64 tensor ({n},), one for each row")
-        if length is not None and ((length < 0) | (length > steps)).any():
-            row = int(((length < 0) | (length > steps)).nonzero()[0])
-            raise ValueError(f"length of row {row} is {int(length[row])}: expected 0 to {steps}, the steps there are")
         if taken := sorted(set(sites or ()) & set(CORE)):
             raise ValueError(f"sites has {taken}: expected names of its own, since {list(CORE)} are arguments")
+        core = {"observation": observation, "action": action, "terminated": terminated, "truncated": truncated}
+        given = {name: column for name, column in core.items() if column is not None}
+        check_fit(given | dict(sites or {}), length, ids, n, steps)
         if length is None:
             length = torch.full((n,), steps)
         if terminated is None:
@@ -120,11 +112,6 @@ class History:
             **(sites or {}),
             **({} if observation is None else {"observation": observation}),
         }
-        for name, column in columns.items():
-            expected = (n, steps + 1) if name == "observation" else (n, steps)
-            shape = tuple(first_leaf(column).shape[:2])
-            if shape != expected:
-                raise ValueError(f"column '{name}' begins with axes {shape}: expected {expected}, rows and steps")
         by_time = {name: _swap(column) for name, column in columns.items()}
         return cls(by_time, length, torch.arange(n) if ids is None else ids, seed, scenario)
 
@@ -304,6 +291,26 @@ class _Sites(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         return self._column(name)
+
+
+def check_fit(columns: Mapping[str, Column], length: Tensor | None, ids: Tensor | None, n: int, steps: int) -> None:
+    """Raise ValueError unless columns, rows first, lengths and ids are those of n rows over so many steps."""
+    for name, column in columns.items():
+        if name in ("terminated", "truncated") and (not isinstance(column, Tensor) or column.dtype != torch.bool):
+            raise ValueError(f"{name} is {_what(column)}: expected a bool tensor (rows, steps)")
+        if name == "reward" and (not isinstance(column, Tensor) or column.dtype != torch.float32 or column.dim() != 2):
+            raise ValueError(f"reward is {_what(column)}: expected float32 (rows, steps)")
+        expected = (n, steps + 1) if name == "observation" else (n, steps)
+        shape = tuple(first_leaf(column).shape[:2])
+        if shape != expected:
+            raise ValueError(f"column '{name}' begins with axes {shape}: expected {expected}, rows and steps")
+    for name, given in (("length", length), ("ids", ids)):
+        good = isinstance(given, Tensor) and given.dtype == torch.int64 and given.shape == (n,)
+        if given is not None and not good:
+            raise ValueError(f"{name} is {_what(given)}: expected an int64 tensor ({n},), one for each row")
+    if length is not None and ((length < 0) | (length > steps)).any():
+        row = int(((length < 0) | (length > steps)).nonzero()[0])
+        raise ValueError(f"length of row {row} is {int(length[row])}: expected 0 to {steps}, the steps there are")
 
 
 class SoFar(History):

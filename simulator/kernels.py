@@ -10,11 +10,14 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 import torch
+from numba.core.caching import IndexDataCacheFile
 from torch import Tensor
 
 # SplitMix64 (Steele, Lea & Flood, OOPSLA 2014): the odd increment and the two multipliers of its output function.
@@ -36,9 +39,41 @@ _BELOW_ONE = np.float32(1 - 2.0**-24)  # the largest float32 below 1
 Array = np.ndarray[Any, Any]
 
 
-def compiled(function: Callable[..., Any]) -> Any:
-    """``numba.njit`` with this package's settings: cached on disk, no fast-math, the GIL released."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+def compiled(function: Callable[..., Any], **more: Any) -> Any:
+    """``numba.njit`` with this package's settings: cached on disk, no fast-math, the GIL released; and more of its."""
+    kernel = numba.njit(cache=True, nogil=True, error_model="numpy", **more)(function)
+    if (numbas := getattr(kernel, "_cache", None)) is not None:  # None: NUMBA_DISABLE_JIT
+        numbas._cache_file = _Cached(numbas.cache_path, numbas._impl.filename_base, _stamp())
+    return kernel
+
+
+class _Cached(IndexDataCacheFile):
+    """A kernel's files in the cache, named by what all kernels were when it was compiled.
+
+    numba looks at a kernel's own file alone, but there is code of other files in it, and types: with them another than
+    it was compiled with, a kernel from the cache would not be found, or read memory that is not there.
+    """
+
+    def __init__(self, folder: str, name: str, stamp: str) -> None:
+        super().__init__(folder, f"{name}-{stamp}", stamp)  # type: ignore[no-untyped-call]
+        self._folder, self._others, self._own = Path(folder), f"{name.rsplit('-', 1)[0]}-*.nb[ic]", stamp
+
+    def save(self, key: Any, data: Any) -> None:
+        """Save a signature's code, in the place of what other versions left."""
+        super().save(key, data)  # type: ignore[no-untyped-call]
+        for file in self._folder.glob(self._others):
+            if self._own not in file.name:
+                file.unlink(missing_ok=True)
+
+
+@cache
+def _stamp() -> str:
+    """A digest of every kernels file of the package."""
+    here, digest = Path(__file__).parents[1], blake2b(digest_size=6)
+    places = [f"{room}/{inside}*kernels.py" for room in ("simulator", "envs", "agents") for inside in ("", "*/")]
+    for file in sorted(file for place in places for file in here.glob(place)):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 @numba.njit(inline="always")

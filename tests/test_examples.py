@@ -50,3 +50,14 @@ def test_script_explains_itself(path, answers):
     assert said.startswith("usage:")
     if path.parent.name == "examples":
         assert "--quick" in said
+
+
+def test_your_own_log_is_forty_lines_and_reads_the_log_it_writes(tmp_path):
+    script = ROOT / "examples" / "your_own_log.py"
+    assert len(script.read_text().splitlines()) <= 40
+    for log in ([], ["own/your_own_log.csv"]):
+        command = [sys.executable, str(script), *log, "--quick", "--out", "own"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "Clicks a list under the new ranking: 0.7" in done.stdout.splitlines()[-1]
+    assert {path.name for path in tmp_path.glob("own/*")} == {"your_own_log.csv", "your_own_log.png"}

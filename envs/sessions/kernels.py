@@ -81,8 +81,8 @@ def session_step(
     Keys and ids are those of ``draws.keyed``. attraction (S (N + 1),), cumulative (S (N + 1), S): uint32, thresholds
     of the draws (``draws.thresholds``), by which the comparisons are those of the readable step. reward (S (N + 1),).
     Writes the next state ``after``, the reward ``received``, and, unless they have no entries, into ``position`` where
-    the click was and into ``chosen`` what was clicked, -1 for nothing; returns False where it is certain that a slate, a
-    state or the number of ids is not good.
+    the click was and into ``chosen`` what was clicked, -1 for nothing; returns False where it is certain that a slate,
+    a state or the number of ids is not good.
     """
     n, length, last = slate.shape[0], slate.shape[1], cumulative.shape[1] - 1
     items = np.int64(attraction.shape[0] // (last + 1) - 1)

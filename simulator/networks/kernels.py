@@ -5,6 +5,7 @@ makes these memory-bound loops up to twice as fast.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numba
@@ -166,7 +167,7 @@ def push_counts(start: Array, target: Array, sent: Array, before: Array, out: Ar
 
 
 # Exact sums may be reordered: several at a time give the same bits, and do not wait for one another.
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
+@partial(compiled, fastmath={"reassoc"})
 def pull(start: Array, source: Array, weight: Array, sent: Array, resolution: float, out: Array) -> None:
     """out[i] = sum of sent[source] (weight) over the contacts that reach i."""
     grid = 1 / resolution

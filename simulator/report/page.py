@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from ..files import write_atomically
+from ..checkpoints import write_atomically
 from ..formats import html_table
 from ..history import History
 from ..whatif import Effect, Ensemble, counted, with_error

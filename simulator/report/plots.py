@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..files import write_atomically
+from ..checkpoints import write_atomically
 from ..history import History
 from ..whatif import Effect, Ensemble, mean_over_rows
 

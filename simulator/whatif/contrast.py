@@ -6,6 +6,7 @@ acts: common random numbers, without any bookkeeping, because chance is a functi
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -111,20 +112,31 @@ def contrast(
     seeds: Iterable[int],
     progress: bool = False,
     backend: Backend | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: float = 30.0,
 ) -> Effect:
     """The effect of a change on an outcome, from pairs of runs that share their luck (common random numbers).
 
     instead: interventions on sites, which come after the setup's own; or another Setup in its place, such as
         ``replace(setup, policy=…)`` or ``replace(setup, world=…, interventions=[…])``.
     outcome: a function of the history, a number or a tensor such as a curve over steps.
-    backend: as in ``ensemble``.
+    backend, checkpoint, checkpoint_every: as in ``ensemble``.
     """
     if instead is setup or not (instead or isinstance(instead, Setup)):
         raise ValueError("contrast with no change: give interventions, or another Setup, as replace(setup, …) makes it")
     if isinstance(instead, Setup):
         _check_alike(setup, instead)
     scenarios = {"factual": (), "counterfactual": instead}
-    found = ensemble(setup, outcome=outcome, seeds=seeds, scenarios=scenarios, progress=progress, backend=backend)
+    found = ensemble(
+        setup,
+        outcome=outcome,
+        seeds=seeds,
+        scenarios=scenarios,
+        progress=progress,
+        backend=backend,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+    )
     return Effect(found.values["factual"], found.values["counterfactual"], found.seeds)
 
 

@@ -4,6 +4,7 @@ import itertools
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..checkpoint import Checkpoint, fingerprint
+from ..checkpoints import Checkpoint
 from ..draws import checked_seed
 from ..formats import by_seed, html_table
 from ..history import History
@@ -164,7 +165,7 @@ def ensemble(
     backend: None for here, one run after the other; ``Processes()`` of this machine, or ``Ray()``. The numbers are the
         same to the bit.
     checkpoint: a file to save the outcomes of finished runs to at least every ``checkpoint_every`` seconds,
-        atomically. If it exists, only the other runs are run; it is removed at the end.
+        atomically, and on Ctrl-C. If it exists, only the other runs are run; it is removed at the end.
     """
     runs, scenarios = checked_seeds(seeds), {"factual": ()} if scenarios is None else scenarios
     setups = _setups(setup, scenarios)
@@ -186,17 +187,24 @@ def ensemble(
     found: dict[str, dict[int, Tensor]] = {name: {} for name in setups}
     saver = None
     if checkpoint is not None:
-        saver = Checkpoint(checkpoint, fingerprint((setup, outcome, runs, scenarios)), checkpoint_every)
+        what = {"setup": setup, "outcome": outcome, "seeds": runs, "scenarios": scenarios}
+        saver = Checkpoint(checkpoint, what, checkpoint_every, patient=False, free=["outcome"])
         if (saved := saver.load(())) is not None:
             found = saved[2]
     left = [number for number, (name, seed) in enumerate(tasks) if seed not in found[name]]
-    with tqdm(total=len(tasks), initial=len(tasks) - len(left), disable=not progress, unit="run") as bar:
-        for number, value in run_all(job, left, backend):
-            name, seed = tasks[number]
-            found[name][seed] = value
-            bar.update()
+    bar = tqdm(total=len(tasks), initial=len(tasks) - len(left), disable=not progress, unit="run")
+    with bar, saver or nullcontext():
+        try:
+            for number, value in run_all(job, left, backend):
+                name, seed = tasks[number]
+                found[name][seed] = value
+                bar.update()
+                if saver is not None:
+                    saver.save(len(tasks), (), found)
+        except KeyboardInterrupt:
             if saver is not None:
-                saver.save(int(bar.n), (), found)
+                saver.stop(len(tasks), (), found)
+            raise
     if saver is not None:
         saver.remove()
     return Ensemble({name: _stacked(name, [found[name][seed] for seed in runs]) for name in setups}, runs)
