@@ -107,7 +107,7 @@ def averted(found: Ensemble, what: str, groups: Iterable[Any], over: tuple[int, 
     for site, events in (("infected", "infections averted"), ("died", "deaths averted")):
         effect = change(found, EARLY, site, over)
         for row, mean, error in zip(rows, effect.mean, effect.stderr, strict=True):
-            row[events] = f"{0 - mean:.1f} ± {error:.1f}"
+            row[events] = f"{round(-mean.item(), 1) + 0.0:.1f} ± {error:.1f}"  # no -0
     return rows
 
 

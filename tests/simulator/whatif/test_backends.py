@@ -137,7 +137,7 @@ from ethogram.simulator.whatif import Processes, Setup, ensemble
 
 def outcome(history):
     open(os.path.join(sys.argv[1], str(os.getpid())), "w").close()
-    time.sleep(120)
+    time.sleep(120 * history.seed)  # one works on, one waits for work
     return 0.0
 
 setup = Setup(CascadingSession(trap()), Fixed([0, 1]), rows=1, horizon=1)
@@ -154,8 +154,10 @@ def test_workers_go_when_their_parent_is_killed(tmp_path):
         assert parent.poll() is None
         time.sleep(0.1)
     workers = [int(path.name) for path in tmp_path.iterdir()]
+    time.sleep(3)
     parent.kill()
     parent.wait()
+    deadline = time.monotonic() + 6  # a worker looks every second; loky would take some ten
     while any(is_running(worker) for worker in workers):
         assert time.monotonic() < deadline, "a worker goes on without its parent"
         time.sleep(0.1)
