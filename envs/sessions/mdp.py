@@ -50,8 +50,8 @@ class CascadingMDP:
         """Raise ValueError if a table was written to: what was computed from it would go on as before."""
         if self._versions() != self._made:  # type: ignore[attr-defined]
             raise ValueError(
-                f"{' or '.join(_TABLES)} of this MDP was written to after it was made: expected tables that stay as they "
-                "are; make another with dataclasses.replace(mdp, attraction=…)"
+                f"{' or '.join(_TABLES)} of this MDP was written to after it was made: expected tables that stay as "
+                "they are; make another with dataclasses.replace(mdp, attraction=…)"
             )
 
     def _versions(self) -> tuple[int, ...]:
