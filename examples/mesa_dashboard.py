@@ -31,6 +31,7 @@ from ethogram.simulator.report import plots
 
 NUDGE = 2.0  # log-odds a day
 SHARES = (0.0, 0.1, 0.2, 0.4)
+SHOW_VALUES = ".v-slider__thumb-label-container { display: block !important } .v-input__slider { margin-top: 1.5rem }"
 NEVER, ADOPTED, NUDGED = "0.82", plots.COLOURS[0], plots.COLOURS[1]
 
 
@@ -45,7 +46,7 @@ class Town(PopulationModel):
     """Adoption in a town where a share of people is nudged every day."""
 
     def __init__(self, nudged: float = 0.2, peer_effect: float = 5.0, people: int = 400, **kwargs: Any) -> None:
-        """nudged: a share in [0, 0.5]; the others, half of the town, never are. peer_effect: see Adoption. kwargs: seed."""
+        """nudged: a share in [0, 0.5]; the others, half of the town, never are. peer_effect: see Adoption; a seed."""
         self.graph, contacts = neighbours(people)
         turn = Draws(1, torch.arange(people)).uniform("turn")  # a larger share nudges the same people, and more
         self.nudged, self.others = turn < nudged, turn >= 0.5  # (n,) bool
@@ -88,10 +89,8 @@ def draw_map(town: Town, ax: Axes) -> Axes:
 def draw_curves(town: Town, ax: Axes) -> Axes:
     """The shares that the town's data collector has found, by day."""
     frame = town.datacollector.get_model_vars_dataframe()
-    for i, column in enumerate(frame):
-        ax.plot(frame[column], linestyle=plots.LINES[i], color=plots.COLOURS[i], label=column, linewidth=1.8)
+    plots.curves(ax, dict(frame.items()), frame.index)
     ax.set(xlim=(0, max(30, len(frame))), ylim=(0, 1))
-    ax.legend(frameon=False)
     return plots.label(ax, "Share who have adopted", "day", "share")
 
 
@@ -115,7 +114,7 @@ def page():
     def Page() -> None:
         town = solara.use_memo(lambda: Town(seed=0), [])  # one for each visitor
         solara.Title("Does a nudge spread?")
-        solara.Style(".v-slider__thumb-label-container { display: block !important }")  # sliders show their values
+        solara.Style(SHOW_VALUES)
         SolaraViz(
             town,
             components=[town_map, curves],

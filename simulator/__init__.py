@@ -5,16 +5,17 @@ The names below are all that most programs need. Families have folders of their 
 (seats), ``calibrate``, ``formats`` (files and tables), and ``report`` (plots and pages, which import matplotlib).
 """
 
+from .checkpoints import write_atomically
 from .checks import check_policy, check_world
-from .draws import Draws, checked_seed, derived_ids, thresholds
-from .files import write_atomically
+from .draws import Draws, checked_seed, derived_ids
 from .gym import FromGym, WorldEnv, WorldVectorEnv
 from .history import Column, History, first_leaf, map_column
+from .kernels import thresholds
 from .memory import Memory, nothing_yet, steps_remembered
 from .recording import Record
 from .rollout import episodes, rollout
 from .sites import Do, Sites
-from .trees import ask, to_device
+from .trees import as_tensor, ask, to_device
 from .whatif import Effect, Ensemble, Processes, Ray, Replay, Setup, abduct, contrast, ensemble
 from .world import Learner, Policy, Remembering, Transition, World
 
@@ -41,6 +42,7 @@ __all__ = [
     "WorldEnv",
     "WorldVectorEnv",
     "abduct",
+    "as_tensor",
     "ask",
     "check_policy",
     "check_world",

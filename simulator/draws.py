@@ -22,18 +22,10 @@ import torch
 from torch import Tensor
 
 from . import kernels
+from .kernels import SIGNED_INCREMENT, mix_bits, signed, unit_of
+from .trees import as_tensor
 
 _MASK = (1 << 64) - 1
-
-
-def signed(z: int) -> int:
-    """The same 64 bits as a Python int that fits torch.int64."""
-    return z - (1 << 64) if z >= 1 << 63 else z
-
-
-_INCREMENT, _MULTIPLIER_1, _MULTIPLIER_2 = (
-    signed(z) for z in (kernels.INCREMENT, kernels.MULTIPLIER_1, kernels.MULTIPLIER_2)
-)
 
 
 def checked_seed(seed: Any) -> int:
@@ -72,6 +64,8 @@ def _word(seed: int, scope: str, site: str, step: int) -> np.uint64:
 
 
 _NO_KEY = np.uint64(0)
+_FLOATS = (torch.float32, torch.float64)
+_ROUNDING = 1e-4  # of a sum of probabilities in float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,9 +156,9 @@ class Draws:
     def _mixed(self, site: str) -> Tensor:
         """(n,) int64, the bits of each row, as the kernels compute them."""
         if isinstance(self.step, Tensor):
-            start = mix_bits(self.step * _INCREMENT + signed(_key_of_site(self.seed, self.scope, site)))
-            return mix_bits(self.ids * _INCREMENT + start)
-        return mix_bits(self.ids * _INCREMENT + signed(_key(self.seed, self.scope, site, self.step)))
+            start = mix_bits(self.step * SIGNED_INCREMENT + signed(_key_of_site(self.seed, self.scope, site)))
+            return mix_bits(self.ids * SIGNED_INCREMENT + start)
+        return mix_bits(self.ids * SIGNED_INCREMENT + signed(_key(self.seed, self.scope, site, self.step)))
 
     def uniform(self, site: str, index: int | Tensor | None = None) -> Tensor:
         """Draws in the open interval (0, 1), float32.
@@ -185,7 +179,7 @@ class Draws:
                     f"index of site '{site}' is {index.dtype} of shape {tuple(index.shape)}: "
                     f"expected int64 whose first axis is the {len(self.ids)} rows"
                 )
-        elif not isinstance(index, int) or index < 0:
+        elif not isinstance(index, int) or isinstance(index, bool) or index < 0:
             raise ValueError(f"index of site '{site}' is {index!r}: expected None, an int from 0, or an int64 tensor")
 
     def _uniform_compiled(self, site: str, index: int | Tensor | None) -> Tensor:
@@ -208,8 +202,8 @@ class Draws:
         if index is not None:
             if isinstance(index, int):
                 index = torch.arange(index, device=z.device).expand(len(z), -1)
-            z = mix_bits(z.view(-1, *[1] * (index.dim() - 1)) + (index + 1) * _INCREMENT)
-        return _unit((z >> 33) & (1 << 31) - 1)
+            z = mix_bits(z.view(-1, *[1] * (index.dim() - 1)) + (index + 1) * SIGNED_INCREMENT)
+        return unit_of((z >> 33) & (1 << 31) - 1)
 
     def bernoulli(
         self,
@@ -224,17 +218,25 @@ class Draws:
         True through the same draw. among: (n,) bool, for whom to draw where there is no index; False for the others,
         who cost next to nothing.
         """
+        p = as_tensor(f"probability of site '{site}'", probability, self.ids.device)
+        if among is not None:
+            good = isinstance(among, Tensor) and among.dtype == torch.bool and among.shape == self.ids.shape
+            if index is not None or not good:
+                what = f"{_kind(among)}{'' if index is None else ', beside an index'}"
+                raise ValueError(f"among of site '{site}' is {what}: expected bool ({len(self.ids)},), and no index")
+        plain = type(self) is Draws and index is None and self.ids.is_cpu and p.dtype in _FLOATS
+        if not plain or (p.dim() and p.shape != self.ids.shape):
+            _check_probability(site, p if among is None else torch.where(among, p, 0))
+            happens = self.uniform(site, index) < p
+            return happens if among is None else happens & among
+        out = np.empty(len(self.ids), np.bool_)
+        values = (p if p.dim() else p.to(torch.float32)).detach().expand(self.ids.shape).numpy()
         if among is None:
-            return self.uniform(site, index) < probability
-        if index is not None or among.dtype != torch.bool or among.shape != self.ids.shape:
-            raise ValueError(
-                f"among of site '{site}' is {among.dtype} {tuple(among.shape)}: expected bool ({len(self.ids)},), and "
-                "no index with it"
-            )
-        if type(self) is not Draws or not self.ids.is_cpu:
-            return (self.uniform(site) < probability) & among
-        p, out = torch.as_tensor(probability).detach().expand(among.shape), np.empty(len(among), np.bool_)
-        kernels.bernoulli_among(*self.keyed(site), p.numpy(), among.numpy(), out)
+            good = kernels.bernoulli(*self.keyed(site), values, out)
+        else:
+            good = kernels.bernoulli_among(*self.keyed(site), values, among.numpy(), out)
+        if not good:
+            _check_probability(site, p if among is None else torch.where(among, p, 0))
         return torch.from_numpy(out)
 
     def event(self, site: str, hazard: Tensor) -> Tensor:
@@ -243,6 +245,7 @@ class Draws:
         hazard: (n,) >= 0, the rate times the length of the step; where it is 0 nothing is drawn. Raises ValueError
         for a hazard that is negative or NaN.
         """
+        hazard = as_tensor(f"hazard of site '{site}'", hazard, self.ids.device)
         if hazard.shape != self.ids.shape:
             raise ValueError(f"hazard of site '{site}' has shape {tuple(hazard.shape)}: expected ({len(self.ids)},)")
         if type(self) is not Draws or not self.ids.is_cpu:
@@ -250,7 +253,8 @@ class Draws:
             out = self.uniform(site) < -torch.expm1(-hazard.to(torch.float64))
         else:
             happens = np.empty(len(hazard), np.bool_)
-            good = kernels.event(*self.keyed(site), hazard.detach().contiguous().numpy(), happens)
+            rate = hazard.detach() if hazard.dtype in _FLOATS else hazard.to(torch.float64)
+            good = kernels.event(*self.keyed(site), rate.contiguous().numpy(), happens)
             out = torch.from_numpy(happens)
         if not good:
             row = int((~(hazard >= 0)).nonzero()[0])
@@ -269,8 +273,10 @@ class Draws:
         exact. Where the categories have no order and stability under a change matters more than time, use
         ``(probability.log() + draws.gumbel(site, K)).argmax(1)``, the Gumbel-max form.
         """
-        if probability.dim() != 2:
+        probability = as_tensor(f"probability of site '{site}'", probability, self.ids.device)
+        if probability.dim() != 2 or not probability.shape[1]:
             raise ValueError(f"probability of site '{site}' has shape {tuple(probability.shape)}: expected (rows, K)")
+        _check_probability(site, probability)
         if which is None:
             if len(probability) != len(self.ids):
                 raise ValueError(
@@ -278,27 +284,30 @@ class Draws:
                     "each id, or a table with which="
                 )
             which = torch.arange(len(probability), device=probability.device)
-        elif which.shape != self.ids.shape or ((which < 0) | (which >= len(probability))).any():
-            raise ValueError(
-                f"which of site '{site}' has shape {tuple(which.shape)} or ids outside 0 to {len(probability) - 1}: "
-                f"expected for each of {len(self.ids)} ids a row of the table"
-            )
-        return self.inverse_cdf(site, probability.cumsum(1), which)
+        else:
+            which = as_tensor(f"which of site '{site}'", which, self.ids.device)
+        cumulative = probability.cumsum(1)
+        if not bool((whole := (cumulative[:, -1] - 1).abs() <= _ROUNDING).all()):
+            row = int((~whole).nonzero()[0])
+            what = f"sums to {cumulative[row, -1].item():.6g} in row {row}"
+            raise ValueError(f"probability of site '{site}' {what}: expected 1; divide each row by its sum")
+        return self.inverse_cdf(site, cumulative, which)
 
     def inverse_cdf(self, site: str, cumulative: Tensor, which: Tensor) -> Tensor:
         """``categorical`` for a table whose running sums stand already: cumulative (R, K), which (n,) int64."""
         return invert_cdf(self.uniform(site), cumulative, which)
 
 
+def _check_probability(site: str, p: Tensor) -> None:
+    """ValueError for what is no probability, NaN too."""
+    good = (p >= 0) & (p <= kernels.ALMOST_ONE)
+    if not bool(good.all()):
+        where = (~good).nonzero()[0].tolist()
+        raise ValueError(f"probability of site '{site}' is {p[tuple(where)].item():g} at {where}: expected 0 to 1")
+
+
 def _kind(value: Any) -> str:
     return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-
-
-def mix_bits(z: Tensor) -> Tensor:
-    """``kernels.mix`` on int64 tensors: multiplication wraps, and masks make the shifts logical."""
-    z = (z ^ ((z >> 30) & (1 << 34) - 1)) * _MULTIPLIER_1
-    z = (z ^ ((z >> 27) & (1 << 37) - 1)) * _MULTIPLIER_2
-    return z ^ ((z >> 31) & (1 << 33) - 1)
 
 
 def derived_ids(ids: Tensor, number: Tensor) -> Tensor:
@@ -306,35 +315,17 @@ def derived_ids(ids: Tensor, number: Tensor) -> Tensor:
 
     Such are the episodes of a seed, or people born to a person. number: (n,) int64, from 0.
     """
+    if ids.dtype != torch.int64 or number.dtype != torch.int64:
+        raise ValueError(f"ids are {_kind(ids)} and number {_kind(number)}: expected int64")
     if not ids.is_cpu:
-        return mix_bits(mix_bits(ids * _INCREMENT) + (number + 1) * _INCREMENT)
+        return mix_bits(mix_bits(ids * SIGNED_INCREMENT) + (number + 1) * SIGNED_INCREMENT)
     if ids.shape != number.shape:
         ids, number = torch.broadcast_tensors(ids, number)  # type: ignore[no-untyped-call]
+    if ids.dim() != 1:
+        raise ValueError(f"ids are {_kind(ids)}: expected shape (n,)")
     out = np.empty(ids.shape, np.int64)
     kernels.derived_ids(ids.numpy(), number.numpy(), out)
     return torch.from_numpy(out)
-
-
-def _unit(bits: Tensor) -> Tensor:
-    """``kernels.unit`` of 31-bit integers: float32 in the open interval (0, 1)."""
-    return (bits.to(torch.float32) + 0.5).mul(2.0**-31).clamp(max=1 - 2.0**-24)
-
-
-def thresholds(probability: Tensor) -> Tensor:
-    """Count the values, of the 2^31 that a draw can take, below each probability; int64, of the same shape.
-
-    A draw is a 31-bit integer v turned into a float32 u(v), never decreasing in v. So ``u < p`` is
-    ``v < thresholds(p)``: compiled code may compare integers and get the same outcomes.
-    """
-    low, high = (
-        torch.zeros_like(probability, dtype=torch.int64),
-        torch.full_like(probability, 1 << 31, dtype=torch.int64),
-    )
-    for _ in range(32):  # bisection; the answer stays in [low, high]
-        middle = (low + high) // 2
-        below = (_unit(middle) < probability) & (low < high)
-        low, high = torch.where(below, middle + 1, low), torch.where(below, high, middle)
-    return low
 
 
 def invert_cdf(uniform: Tensor, cumulative: Tensor, which: Tensor) -> Tensor:
@@ -342,8 +333,16 @@ def invert_cdf(uniform: Tensor, cumulative: Tensor, which: Tensor) -> Tensor:
 
     uniform: (n,) float32. cumulative: (R, K), each row the running sum of probabilities. which: (n,) int64.
     """
+    n = len(uniform)
+    if which.dtype != torch.int64 or which.shape != uniform.shape or cumulative.dim() != 2 or not cumulative.shape[1]:
+        what = f"which is {_kind(which)}, cumulative {_kind(cumulative)}"
+        raise ValueError(f"{what}: expected int64 of shape ({n},), and a table (rows, categories)")
     if uniform.is_cpu:
-        out = np.empty(len(uniform), np.int64)
-        kernels.invert_cdf(uniform.numpy(), cumulative.detach().numpy(), which.numpy(), out)
+        out = np.empty(n, np.int64)
+        row = kernels.invert_cdf(uniform.numpy(), cumulative.detach().numpy(), which.numpy(), out)
+        if row >= 0:
+            raise ValueError(
+                f"which of row {row} is {int(which[row])}: expected 0 to {len(cumulative) - 1}, rows there are"
+            )
         return torch.from_numpy(out)
     return (uniform[:, None] >= cumulative[which, :-1]).sum(dim=1)

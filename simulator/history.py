@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .trees import lend
+from .trees import lend, same_bits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,10 @@ def first_leaf(column: Any) -> Any:
     return column
 
 
+def _what(value: Any) -> str:
+    return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
 def _swap(column: Column) -> Column:
     """(n, T, …) to (T, n, …) and back, without a copy."""
     return cast(Column, map_column(lambda a: a.swapaxes(0, 1), column))
@@ -51,8 +55,9 @@ class History:
     ``series[name]``, (T', …), is a quantity without rows, such as one of a whole city, or reduced over rows by a
     ``Record``; ``thinned[name]``, (n, T', …), one at every so many steps.
 
-    ``history[i]`` is one row, ``history[mask]`` some, ``history[:, :t]`` the first t steps: views, not copies. A column
-    that did not change is one step's memory seen at every step: copy a column before you write to it.
+    ``history[i]`` is one row, ``history[mask]`` some, ``history[:, :t]`` the first t steps: views, not copies.
+    ``history["infected"]`` is what there is of that name: a column, a series or what was thinned. A column that did not
+    change is one step's memory seen at every step: copy a column before you write to it.
     Make one from arrays with ``History.of``.
     """
 
@@ -86,28 +91,13 @@ class History:
         step of each row truncated where it did not terminate. Raises ValueError for what does not fit together.
         """
         if not isinstance(reward, Tensor) or reward.dim() != 2:
-            what = f"of shape {tuple(reward.shape)}" if isinstance(reward, Tensor) else f"a {type(reward).__name__}"
-            raise ValueError(f"reward is {what}: expected a tensor (rows, steps); use torch.as_tensor")
+            raise ValueError(f"reward is {_what(reward)}: expected a tensor (rows, steps); use torch.as_tensor")
         n, steps = reward.shape
-        flags, numbers = {"terminated": terminated, "truncated": truncated}, {"length": length, "ids": ids}
-        for name, given in flags.items():
-            if given is not None and (not isinstance(given, Tensor) or given.dtype != torch.bool):
-                raise ValueError(
-                    f"{name} is {getattr(given, 'dtype', type(given))}: expected a bool tensor (rows, steps)"
-                )
-        for name, given in numbers.items():
-            if given is None:
-                continue
-            if not isinstance(given, Tensor) or given.dtype != torch.int64 or tuple(given.shape) != (n,):
-                what = (
-                    f"{given.dtype} {tuple(given.shape)}" if isinstance(given, Tensor) else f"a {type(given).__name__}"
-                )
-                raise ValueError(f"{name} is {what}: expected an int64 tensor ({n},), one for each row")
-        if length is not None and ((length < 0) | (length > steps)).any():
-            row = int(((length < 0) | (length > steps)).nonzero()[0])
-            raise ValueError(f"length of row {row} is {int(length[row])}: expected 0 to {steps}, the steps there are")
         if taken := sorted(set(sites or ()) & set(CORE)):
             raise ValueError(f"sites has {taken}: expected names of its own, since {list(CORE)} are arguments")
+        core = {"observation": observation, "action": action, "terminated": terminated, "truncated": truncated}
+        given = {name: column for name, column in core.items() if column is not None}
+        check_fit(given | dict(sites or {}), length, ids, n, steps)
         if length is None:
             length = torch.full((n,), steps)
         if terminated is None:
@@ -120,30 +110,27 @@ class History:
             "terminated": terminated,
             "truncated": truncated,
             **(sites or {}),
+            **({} if observation is None else {"observation": observation}),
         }
-        if observation is not None:
-            columns["observation"] = observation
-        for name, column in columns.items():
-            expected = (n, steps + 1) if name == "observation" else (n, steps)
-            shape = tuple(first_leaf(column).shape[:2])
-            if shape != expected:
-                raise ValueError(f"column '{name}' begins with axes {shape}: expected {expected}, rows and steps")
-        return cls(
-            {name: _swap(column) for name, column in columns.items()},
-            length,
-            torch.arange(n) if ids is None else ids,
-            seed,
-            scenario,
-        )
+        by_time = {name: _swap(column) for name, column in columns.items()}
+        return cls(by_time, length, torch.arange(n) if ids is None else ids, seed, scenario)
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, key: Any) -> "History":
-        """Some rows, or ``history[rows, :t]`` for their first t steps."""
+    @overload
+    def __getitem__(self, key: str) -> Any: ...
+
+    @overload
+    def __getitem__(self, key: Any) -> "History": ...
+
+    def __getitem__(self, key: Any) -> Any:
+        """Some rows, or ``history[rows, :t]`` for their first t steps; or what is recorded under a name."""
         rows, history = key, self
         if isinstance(key, str):
-            raise TypeError(f"history['{key}']: expected rows, as in history[:10]; a column is history.column('{key}')")
+            return (
+                {**self.series, **self.thinned}[key] if key in self.series or key in self.thinned else self.column(key)
+            )
         if isinstance(key, tuple):
             rows, steps = key
             if not isinstance(steps, slice) or steps.start not in (None, 0) or steps.step not in (None, 1):
@@ -167,8 +154,14 @@ class History:
         return replace(history, _by_time=columns, length=history.length[rows], ids=self.ids[rows], thinned=thinned)
 
     def __repr__(self) -> str:
-        sites = f", sites {sorted(self.sites)}" if self.sites else ""
-        return f"History({len(self)} rows, {self.num_steps} steps, seed {self.seed}, {self.scenario}{sites})"
+        kept = {"sites": self.sites, "series": self.series, "thinned": self.thinned}
+        more = "".join(f", {kind} {sorted(names)}" for kind, names in kept.items() if names)
+        return f"History({len(self)} rows, {self.num_steps} steps, seed {self.seed}, {self.scenario}{more})"
+
+    def _repr_html_(self) -> str:
+        from .formats import history_table
+
+        return history_table(self)
 
     @property
     def num_steps(self) -> int:
@@ -183,7 +176,7 @@ class History:
     def column(self, name: str) -> Any:
         """One column by name, rows first; "observation" has one step more than the others."""
         if name not in self._by_time:
-            where = "rollout(record=…) names what to keep"
+            where = f"keep it by record=['{name}'] of rollout or Setup"
             if name in self.series or name in self.thinned:
                 where = f"history.{'series' if name in self.series else 'thinned'} has it, as its Record says"
             raise LookupError(f"no column '{name}' in this history, which has {sorted(self._by_time)}; {where}")
@@ -234,7 +227,7 @@ class History:
     @property
     def sites(self) -> dict[str, Any]:
         """The recorded quantities, each (n, T, …)."""
-        return {name: self.column(name) for name in self._by_time if name not in CORE}
+        return _Sites(self)
 
     @property
     def valid(self) -> Tensor:
@@ -270,31 +263,54 @@ class History:
 
         return to_minari(self, dataset_id, **options)
 
+    def plot(self, *names: str) -> Any:
+        """A matplotlib Figure with a panel for each name, of curves over the steps; see ``report.history_figure``."""
+        from .report import history_figure
+
+        return history_figure(self, *names)
+
     def equals(self, other: "History") -> bool:
         """Whether two histories are the same to the bit, padding included; NaN equals the same NaN."""
-
-        def same(a: Any, b: Any) -> bool:
-            if isinstance(a, dict):
-                return isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-            if isinstance(a, Tensor):
-                if not isinstance(b, Tensor) or (a.dtype, a.shape) != (b.dtype, b.shape):
-                    return False
-                whole = torch.contiguous_format  # a row of a longer history, or a column kept once, is strided
-                left, right = (x.clone(memory_format=whole).flatten().view(torch.uint8) for x in (a, b))
-                return torch.equal(left, right)
-            if not isinstance(b, np.ndarray) or (a.dtype, a.shape) != (b.dtype, b.shape):
-                return False
-            return bool((a == b).all()) if a.dtype == object else a.tobytes() == b.tobytes()
-
         return (
             self._by_time.keys() == other._by_time.keys()
-            and all(same(self.column(name), other.column(name)) for name in self._by_time)
-            and same(dict(self.series), dict(other.series))
-            and same(dict(self.thinned), dict(other.thinned))
+            and all(same_bits(self.column(name), other.column(name)) for name in self._by_time)
+            and same_bits(dict(self.series), dict(other.series))
+            and same_bits(dict(self.thinned), dict(other.thinned))
             and torch.equal(self.length, other.length)
             and torch.equal(self.ids, other.ids)
             and (self.seed, self.scenario) == (other.seed, other.scenario)
         )
+
+
+class _Sites(dict[str, Any]):
+    """Recorded quantities by name, which say of one that is not among them how to record it."""
+
+    def __init__(self, history: History) -> None:
+        super().__init__({name: history.column(name) for name in history._by_time if name not in CORE})
+        self._column = history.column
+
+    def __missing__(self, name: str) -> Any:
+        return self._column(name)
+
+
+def check_fit(columns: Mapping[str, Column], length: Tensor | None, ids: Tensor | None, n: int, steps: int) -> None:
+    """Raise ValueError unless columns, rows first, lengths and ids are those of n rows over so many steps."""
+    for name, column in columns.items():
+        if name in ("terminated", "truncated") and (not isinstance(column, Tensor) or column.dtype != torch.bool):
+            raise ValueError(f"{name} is {_what(column)}: expected a bool tensor (rows, steps)")
+        if name == "reward" and (not isinstance(column, Tensor) or column.dtype != torch.float32 or column.dim() != 2):
+            raise ValueError(f"reward is {_what(column)}: expected float32 (rows, steps)")
+        expected = (n, steps + 1) if name == "observation" else (n, steps)
+        shape = tuple(first_leaf(column).shape[:2])
+        if shape != expected:
+            raise ValueError(f"column '{name}' begins with axes {shape}: expected {expected}, rows and steps")
+    for name, given in (("length", length), ("ids", ids)):
+        good = isinstance(given, Tensor) and given.dtype == torch.int64 and given.shape == (n,)
+        if given is not None and not good:
+            raise ValueError(f"{name} is {_what(given)}: expected an int64 tensor ({n},), one for each row")
+    if length is not None and ((length < 0) | (length > steps)).any():
+        row = int(((length < 0) | (length > steps)).nonzero()[0])
+        raise ValueError(f"length of row {row} is {int(length[row])}: expected 0 to {steps}, the steps there are")
 
 
 class SoFar(History):

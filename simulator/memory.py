@@ -1,7 +1,8 @@
-"""Memory: what rows saw and did in their last steps, kept in a world's state for who sits inside the world.
+"""Memory: what rows saw and did in their last steps, for who sits inside the world. Tape: a column as it is written.
 
 A rollout keeps the history of its own policy. A user in a session, or the citizens under a planner, act inside a world,
-so the world hands them theirs: its state carries a Memory, and is then as pure as before, whoever runs it.
+so the world hands them theirs: its state carries a Memory, and is then as pure as before, whoever runs it. A
+rollout's own record is written on Tapes.
 """
 
 from dataclasses import dataclass
@@ -165,3 +166,127 @@ def blank(space: gymnasium.Space[Any], rows: int, device: torch.device | None = 
     if isinstance(space, spaces.Text):
         return np.full(rows, "", dtype=object)
     return torch.from_numpy(np.zeros((rows, *(space.shape or ())), space.dtype)).to(device)
+
+
+def check_storable(name: str, value: Any) -> None:
+    """One look at the first value of a site: what a History keeps can be saved, too."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            check_storable(f"{name}.{key}", part)
+    elif isinstance(value, Tensor):
+        if value.dtype.is_complex or (value.dtype not in _NUMPYS and value.dtype != torch.bfloat16):
+            raise TypeError(f"site '{name}' is {value.dtype}: expected bool, integers or real numbers to record")
+    elif not isinstance(value, np.ndarray) or value.dtype.kind not in "biufUO":
+        what = value.dtype if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+        raise TypeError(f"site '{name}' is {what}: expected a tensor, an array of text or a dict of them to record")
+
+
+WORTH_LOOKING = 1 << 16  # bytes of a column; a smaller one is written as it comes
+
+
+class Tape:
+    """One array of a column over the steps: kept once while every step is like the first, then in a buffer of all.
+
+    ``array`` is (steps, …) in either case.
+    """
+
+    def __init__(self, array: Any, buffer: Any = None) -> None:
+        """array: what was written so far; its first axis has stride 0 where it is kept once. buffer: it, as NumPy's."""
+        self.array, self._once, self._buffer = array, None, buffer
+        if buffer is not None:
+            return
+        if isinstance(array, Tensor) and len(array) > 1 and array.stride(0) == 0:
+            self._once = _bits(array[0])  # of the first step, one entry where it repeats
+        elif _in_numpy(array):
+            self._buffer = array.numpy()  # NumPy writes small arrays several times faster than torch
+
+    @classmethod
+    def begun(cls, steps: int, leaf: Any, once: bool, step: int = 0) -> "Tape":
+        """With its first value written, of ``step``; once: whether to look out, from step 0 on, for values that are
+        all alike, if they are large.
+        """
+        if not _in_numpy(leaf):
+            tape = cls(_buffer(steps, leaf))
+        elif once and leaf.nbytes * steps > WORTH_LOOKING:
+            first = leaf[tuple(slice(1) if stride == 0 else slice(None) for stride in leaf.stride())].clone()
+            return cls(first.expand(steps, *leaf.shape))
+        else:
+            buffer = np.zeros((steps, *leaf.shape), _NUMPYS[leaf.dtype])
+            tape = cls(torch.from_numpy(buffer), buffer)
+        tape.write(step, leaf)
+        return tape
+
+    def write(self, step: int, leaf: Any) -> bool:
+        """Write a step; whether ``array`` is another one now."""
+        if self._buffer is not None:
+            try:
+                self._buffer[step] = leaf.numpy()
+            except (RuntimeError, TypeError, ValueError):  # torch can more: with a gradient, say; or says what is wrong
+                self.array[step] = leaf
+        elif self._once is None:
+            self.array[step] = leaf
+        elif not self._is_as_ever(leaf):  # as every step before
+            self.spread(step)
+            self.write(step, leaf)
+            return True
+        return False
+
+    def _is_as_ever(self, leaf: Tensor) -> bool:
+        same_kind = _in_numpy(leaf) and leaf.dtype == self.array.dtype and leaf.shape == self.array.shape[1:]
+        return same_kind and bool((_bits(leaf) == self._once).all())
+
+    def spread(self, steps: int) -> None:
+        """From now on every step has room of its own; ``steps`` have been written."""
+        if self._once is not None:
+            kept, self.array = self.array, _buffer(len(self.array), self.array[0])
+            self.array[:steps] = kept[:steps]
+            self._once, self._buffer = None, self.array.numpy()
+
+    def extend(self) -> None:
+        """Twice the steps."""
+        if self._once is not None:
+            self.array = self.array[:1].expand(2 * len(self.array), *self.array.shape[1:])
+            return
+        longer = _buffer(2 * len(self.array), self.array[0])
+        longer[: len(self.array)] = self.array
+        self.__init__(longer)  # type: ignore[misc]
+
+
+_WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+
+_NUMPYS = {  # torch's types that NumPy has, and these
+    getattr(torch, name): np.dtype(name)
+    for name in (
+        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "float32", "float64", "complex64"),
+    )
+}
+
+
+def _in_numpy(leaf: Any) -> bool:
+    """Whether NumPy can write and compare what a tensor holds."""
+    return (
+        isinstance(leaf, Tensor)
+        and leaf.is_cpu
+        and not leaf.requires_grad
+        and leaf.dtype in _NUMPYS
+        and not (leaf.is_conj() or leaf.is_neg())
+    )
+
+
+def _bits(leaf: Tensor) -> Any:
+    """The bits of a tensor, as integers, one entry along an axis where it repeats."""
+    array = leaf.numpy()
+    if 0 in array.strides:
+        array = array[tuple(slice(1) if stride == 0 else slice(None) for stride in array.strides)]
+    return array.view(_WORDS[array.itemsize])
+
+
+def _buffer(steps: int, leaf: Any) -> Any:
+    """Room for steps of such arrays; NumPy's takes no memory before it is written to."""
+    if _in_numpy(leaf):
+        return torch.from_numpy(np.zeros((steps, *leaf.shape), _NUMPYS[leaf.dtype]))
+    if isinstance(leaf, Tensor):
+        return torch.zeros((steps, *leaf.shape), dtype=leaf.dtype, device=leaf.device)
+    text = leaf.dtype.kind in "OU"  # of any length: another step may have longer ones
+    return np.full((steps, *leaf.shape), "" if text else 0, dtype=object if text else leaf.dtype)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .history import History, map_column
+from .memory import Tape, check_storable
 from .run import Run
 from .trees import call
 
@@ -56,30 +57,25 @@ class Record:
             return value
         if not isinstance(self.reduce, str):
             made = call(self.reduce, value, f"reduce of Record('{self.site}')")
-            try:
-                return torch.as_tensor(made)
-            except (TypeError, RuntimeError, ValueError):
-                raise TypeError(
-                    f"reduce of Record('{self.site}') gives {made!r}: expected a number or a tensor; is there a return "
-                    "missing?"
-                ) from None
+            if not isinstance(made, Tensor | Real | np.ndarray | list):
+                raise TypeError(f"reduce of Record('{self.site}') gives {made!r}: expected a number or a tensor")
+            return torch.as_tensor(made)
         if not isinstance(value, Tensor):
             raise ValueError(
                 f"Record('{self.site}') has reduce='{self.reduce}', but this site is a {type(value).__name__}: "
                 "expected a tensor; leave reduce= out"
             )
         if self.by is not None and value.shape[:1] != self.by.shape:
-            raise ValueError(
-                f"Record('{self.site}') has by= for {len(self.by)} rows, but this site has shape {tuple(value.shape)}: "
-                "expected rows first; leave by= out"
-            )
+            what = f"by= for {len(self.by)} rows, but this site has shape {tuple(value.shape)}"
+            raise ValueError(f"Record('{self.site}') has {what}: expected rows first; leave by= out")
         total = self.added(value, self.by)
         return total if self.reduce == "sum" else total / self.counts(len(value), total)
 
     def added(self, value: Tensor, by: Tensor | None) -> Tensor:
         """(…) float64 the sum over rows; or (num_groups, …) those over groups, by their numbers (n,)."""
         if by is not None:
-            total = torch.zeros((self._num_groups, *value.shape[1:]), dtype=torch.float64, device=value.device)
+            groups = 0 if self.by is None else int(self.by.max()) + 1  # of all rows, where ``by`` is of some
+            total = torch.zeros((groups, *value.shape[1:]), dtype=torch.float64, device=value.device)
             return total.index_add_(0, by, value.to(torch.float64))
         if value.dtype == torch.bool and value.is_cpu and value.dim() == 1:  # counting is much faster than adding up
             return torch.from_numpy(np.array(np.count_nonzero(value.numpy()), np.float64))
@@ -87,13 +83,7 @@ class Record:
 
     def counts(self, rows: int, total: Tensor) -> Any:
         """The number of rows that a sum is over; or (num_groups, 1, …) those of each group's."""
-        if self.by is None:
-            return rows
-        return self.by.bincount(minlength=self._num_groups).view(-1, *[1] * (total.dim() - 1))
-
-    @cached_property
-    def _num_groups(self) -> int:
-        return 0 if self.by is None else int(self.by.max()) + 1
+        return rows if self.by is None else self.by.bincount().view(-1, *[1] * (total.dim() - 1))
 
 
 WHOLE = {name: Record(name) for name in ("observation", "action", "reward")}  # kept unless a Record says otherwise
@@ -143,7 +133,7 @@ class Recorder:
             value = how.reduced(value)
         tapes = self._tapes.get(name)
         if tapes is None:
-            _check_storable(name, value)
+            check_storable(name, value)
             whole = how.every == 1 and how.reduce is None
             steps = -(-(self.horizon + (name == "observation")) // how.every)
             once = whole and step == 0  # one that appears later has been nothing until then
@@ -234,130 +224,6 @@ class Recorder:
             self.columns[name] = arrays
         else:
             self.thinned[name] = _swapped(arrays)
-
-
-def _check_storable(name: str, value: Any) -> None:
-    """One look at the first value of a site: what a History keeps can be saved, too."""
-    if isinstance(value, dict):
-        for key, part in value.items():
-            _check_storable(f"{name}.{key}", part)
-    elif isinstance(value, Tensor):
-        if value.dtype.is_complex or (value.dtype not in _NUMPYS and value.dtype != torch.bfloat16):
-            raise TypeError(f"site '{name}' is {value.dtype}: expected bool, integers or real numbers to record")
-    elif not isinstance(value, np.ndarray) or value.dtype.kind not in "biufUO":
-        what = value.dtype if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
-        raise TypeError(f"site '{name}' is {what}: expected a tensor, an array of text or a dict of them to record")
-
-
-WORTH_LOOKING = 1 << 16  # bytes of a column; a smaller one is written as it comes
-
-
-class Tape:
-    """One array of a column over the steps: kept once while every step is like the first, then in a buffer of all.
-
-    ``array`` is (steps, …) in either case.
-    """
-
-    def __init__(self, array: Any, buffer: Any = None) -> None:
-        """array: what was written so far; its first axis has stride 0 where it is kept once. buffer: it, as NumPy's."""
-        self.array, self._once, self._buffer = array, None, buffer
-        if buffer is not None:
-            return
-        if isinstance(array, Tensor) and len(array) > 1 and array.stride(0) == 0:
-            self._once = _bits(array[0])  # of the first step, one entry where it repeats
-        elif _in_numpy(array):
-            self._buffer = array.numpy()  # NumPy writes small arrays several times faster than torch
-
-    @classmethod
-    def begun(cls, steps: int, leaf: Any, once: bool, step: int = 0) -> "Tape":
-        """With its first value written, of ``step``; once: whether to look out, from step 0 on, for values that are
-        all alike, if they are large.
-        """
-        if not _in_numpy(leaf):
-            tape = cls(_buffer(steps, leaf))
-        elif once and leaf.nbytes * steps > WORTH_LOOKING:
-            first = leaf[tuple(slice(1) if stride == 0 else slice(None) for stride in leaf.stride())].clone()
-            return cls(first.expand(steps, *leaf.shape))
-        else:
-            buffer = np.zeros((steps, *leaf.shape), _NUMPYS[leaf.dtype])
-            tape = cls(torch.from_numpy(buffer), buffer)
-        tape.write(step, leaf)
-        return tape
-
-    def write(self, step: int, leaf: Any) -> bool:
-        """Write a step; whether ``array`` is another one now."""
-        if self._buffer is not None:
-            try:
-                self._buffer[step] = leaf.numpy()
-            except (RuntimeError, TypeError, ValueError):  # torch can more: with a gradient, say; or says what is wrong
-                self.array[step] = leaf
-        elif self._once is None:
-            self.array[step] = leaf
-        elif not self._is_as_ever(leaf):  # as every step before
-            self.spread(step)
-            self.write(step, leaf)
-            return True
-        return False
-
-    def _is_as_ever(self, leaf: Tensor) -> bool:
-        same_kind = _in_numpy(leaf) and leaf.dtype == self.array.dtype and leaf.shape == self.array.shape[1:]
-        return same_kind and bool((_bits(leaf) == self._once).all())
-
-    def spread(self, steps: int) -> None:
-        """From now on every step has room of its own; ``steps`` have been written."""
-        if self._once is not None:
-            kept, self.array = self.array, _buffer(len(self.array), self.array[0])
-            self.array[:steps] = kept[:steps]
-            self._once, self._buffer = None, self.array.numpy()
-
-    def extend(self) -> None:
-        """Twice the steps."""
-        if self._once is not None:
-            self.array = self.array[:1].expand(2 * len(self.array), *self.array.shape[1:])
-            return
-        longer = _buffer(2 * len(self.array), self.array[0])
-        longer[: len(self.array)] = self.array
-        self.__init__(longer)  # type: ignore[misc]
-
-
-_WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-
-_NUMPYS = {  # torch's types that NumPy has, and these
-    getattr(torch, name): np.dtype(name)
-    for name in (
-        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-        *("float16", "float32", "float64", "complex64"),
-    )
-}
-
-
-def _in_numpy(leaf: Any) -> bool:
-    """Whether NumPy can write and compare what a tensor holds."""
-    return (
-        isinstance(leaf, Tensor)
-        and leaf.is_cpu
-        and not leaf.requires_grad
-        and leaf.dtype in _NUMPYS
-        and not (leaf.is_conj() or leaf.is_neg())
-    )
-
-
-def _bits(leaf: Tensor) -> Any:
-    """The bits of a tensor, as integers, one entry along an axis where it repeats."""
-    array = leaf.numpy()
-    if 0 in array.strides:
-        array = array[tuple(slice(1) if stride == 0 else slice(None) for stride in array.strides)]
-    return array.view(_WORDS[array.itemsize])
-
-
-def _buffer(steps: int, leaf: Any) -> Any:
-    """Room for steps of such arrays; NumPy's takes no memory before it is written to."""
-    if _in_numpy(leaf):
-        return torch.from_numpy(np.zeros((steps, *leaf.shape), _NUMPYS[leaf.dtype]))
-    if isinstance(leaf, Tensor):
-        return torch.zeros((steps, *leaf.shape), dtype=leaf.dtype, device=leaf.device)
-    text = leaf.dtype.kind in "OU"  # of any length: another step may have longer ones
-    return np.full((steps, *leaf.shape), "" if text else 0, dtype=object if text else leaf.dtype)
 
 
 def _swapped(column: Any) -> Any:

@@ -1,16 +1,18 @@
 """The loop, the only one: a policy acts in a world, and a History comes out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .checkpoint import Checkpoint, fingerprint
+from .checkpoints import Checkpoint
 from .draws import Draws, checked_seed
 from .history import History, SoFar
 from .recording import Record, Recorder
@@ -33,7 +35,7 @@ def rollout(
     scenario: str | None = None,
     draws: Draws | None = None,
     progress: bool = False,
-    checkpoint: str | Path | Callable[[str, float], Checkpoint] | None = None,
+    checkpoint: str | Path | Callable[[Mapping[str, Any], float], Checkpoint] | None = None,
     checkpoint_every: float = 30.0,
 ) -> History:
     """Run ``policy`` in ``world`` for ``horizon`` steps and return what happened.
@@ -48,11 +50,13 @@ def rollout(
     scenario: a name for the history; "factual", or the intervened sites' names, by default.
     progress: show a bar.
     checkpoint: a file to save to at least every ``checkpoint_every`` seconds, atomically. If it exists, the run goes
-        on from there, to the same bits as if it had never stopped; it is removed when the run is complete. Or what
-        makes a Checkpoint from the run's fingerprint and ``checkpoint_every``.
+        on from there, to the same bits as if it had never stopped; it is removed when the run is complete. Ctrl-C
+        saves first. A policy that remembers something by itself needs ``state_dict()`` and ``load_state_dict(state)``.
+        Or what makes a Checkpoint from the run's parts, by name, and ``checkpoint_every``.
 
     Raises LookupError for an intervention or record of a site that the world does not name, ValueError where the
-    world breaks its contract or the checkpoint is of another run.
+    world breaks its contract or the checkpoint is damaged or of another run, OSError where it cannot be written, and
+    TypeError where the policy, say, remembers something that it cannot hold.
     """
     ids = checked_run(world, policy, rows, horizon, seed, interventions)
     draws = _checked_draws(draws, seed, ids)
@@ -62,9 +66,9 @@ def rollout(
     run.begin()
     saver = None
     if checkpoint is not None:
-        what = (world, policy, draws, horizon, list(interventions), record)
+        what = {"world": world, "policy": policy, "draws": draws, "horizon": horizon, "record": record}
         make = checkpoint if callable(checkpoint) else partial(Checkpoint, checkpoint)
-        saver = make(fingerprint(what), checkpoint_every)
+        saver = make({**what, "interventions": list(interventions)}, checkpoint_every)
         if (saved := saver.load(run.bookkeeping)) is not None:
             run.resume(*saved[:2])
             recorder.restore(saved[0], saved[2])
@@ -72,15 +76,16 @@ def rollout(
         scenario = " and ".join(do.site for do in interventions) or "factual"
     start = run.draws.step
     steps = range(start, horizon)
-    for t in tqdm(steps, initial=start, total=horizon, unit="step") if progress else steps:
-        if run.over:
-            break
-        run.advance(run.act(SoFar.of_run(recorder, run, scenario)))
-        recorder.ends(t, run, last=t == horizon - 1)
-        if t == start:
-            site.check_names([do.site for do in interventions] + recorder.asked)
-        if saver is not None and t < horizon - 1:
-            saver.save(t + 1, run.bookkeeping, recorder.kept)
+    with saver or nullcontext():
+        for t in tqdm(steps, initial=start, total=horizon, unit="step") if progress else steps:
+            if run.over:
+                break
+            run.advance(run.act(SoFar.of_run(recorder, run, scenario)))
+            recorder.ends(t, run, last=t == horizon - 1)
+            if t == start:
+                site.check_names([do.site for do in interventions] + recorder.asked)
+            if saver is not None:
+                saver.save(t + 1, run.bookkeeping, recorder.kept, last=t == horizon - 1)
     if saver is not None:
         saver.remove()
     return recorder.history(run, scenario)

@@ -97,7 +97,9 @@ class Run:
         who, leaf = type(self.policy).__name__ if self.policy else "somebody", first_leaf(action)
         if not hasattr(leaf, "shape"):
             raise TypeError(f"{who} acts with a {type(action).__name__}: expected a tensor, an action a row, or a dict")
-        raise ValueError(f"{who} gives actions of shape {tuple(leaf.shape)}: expected {self._rows} rows, an action each")
+        raise ValueError(
+            f"{who} gives actions of shape {tuple(leaf.shape)}: expected {self._rows} rows, an action each"
+        )
 
     def _end(self, terminated: Tensor, truncated: Tensor | None = None) -> None:
         """Note who has ended with this step."""

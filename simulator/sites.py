@@ -6,12 +6,13 @@ A world's step written this way is a structural causal model that one can read, 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .trees import call
+from .trees import as_tensor, call
 
 Value = Any  # a tensor whose first axis is rows, or a dict of such
 
@@ -34,11 +35,13 @@ class Do:
     who: Tensor | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.site, str):
+            raise TypeError(f"site of a Do is {self.site!r}: expected a name, such as Do('click', 0)")
         for name, step in (("start", self.start), ("stop", 0 if self.stop is None else self.stop)):
-            if not isinstance(step, int):
+            if not isinstance(step, Integral) or isinstance(step, bool):
                 raise TypeError(f"{name} of Do('{self.site}') is {step!r}: expected an int, a step")
-        if self.who is not None and not isinstance(self.who, Tensor):
-            raise TypeError(f"who of Do('{self.site}') is a {type(self.who).__name__}: expected a bool tensor (n,)")
+        if self.who is not None:
+            object.__setattr__(self, "who", as_tensor(f"who of Do('{self.site}')", self.who))
         if self.start < 0 or (self.stop is not None and self.stop <= self.start):
             raise ValueError(
                 f"Do('{self.site}') acts from step {self.start} until before {self.stop}: expected 0 <= start < stop"

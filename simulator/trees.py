@@ -113,6 +113,19 @@ def to_cpu(leaf: Any) -> Any:
     return leaf.cpu() if isinstance(leaf, Tensor) else leaf
 
 
+def as_tensor(name: str, value: Any, device: Any = None) -> Tensor:
+    """A tensor, an array of NumPy's or pandas', a list or a number as a tensor; TypeError, by name, for others."""
+    if isinstance(value, Tensor):
+        return value
+    try:
+        if not isinstance(value, list | tuple | float | int):  # of these torch makes float32
+            array = np.require(value, requirements="W")  # a copy of what may not be written to
+            return torch.as_tensor(array, device=device)
+        return torch.as_tensor(value, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"{name} is {value!r:.60}: expected numbers: a tensor, an array or a list of them") from None
+
+
 Lent = list[tuple[Tensor, int]]  # what was handed out, and how often it had been written to
 
 
@@ -187,3 +200,18 @@ def lend_history(history: Any) -> Any:
     history.__dict__["lent"] = lent
     history.__dict__["_by_time"] = lend(history._by_time, lent)
     return history
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Whether two arrays, or dicts of them, are the same to the bit."""
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(same_bits(a[k], b[k]) for k in a)
+    if isinstance(a, Tensor):
+        if not isinstance(b, Tensor) or (a.dtype, a.shape) != (b.dtype, b.shape):
+            return False
+        whole = torch.contiguous_format  # a row of a longer history, or a column kept once, is strided
+        left, right = (x.clone(memory_format=whole).flatten().view(torch.uint8) for x in (a, b))
+        return torch.equal(left, right)
+    if not isinstance(b, np.ndarray) or (a.dtype, a.shape) != (b.dtype, b.shape):
+        return False
+    return bool((a == b).all()) if a.dtype == object else a.tobytes() == b.tobytes()

@@ -216,10 +216,11 @@ class Upright:
 class Dies:
     """Another policy, until a step at which the program is killed, the first time."""
 
-    __slots__ = ("policy", "step")  # no __dict__: that it has died does not make it another policy
-
     def __init__(self, policy, step):
         self.policy, self.step = policy, step
+
+    def __fingerprint__(self):
+        return self.policy  # that it has died does not make it another
 
     def act(self, observation, history, draws):
         if draws.step == self.step:

@@ -1,5 +1,7 @@
 """One click model of each kind, and logs of its users, for the tests."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -45,3 +47,54 @@ def simulate(model, n, seed=0, lengths=False):
         slates = slates.where(torch.arange(M) <= (draws.uniform("length") * M).long()[:, None], -1)
     clicks = model.act({"state": state, "slate": slates}, None, draws)
     return ClickLog(state, slates, clicks)
+
+
+def examination(model, r, clicks, satisfied, goes_on_before):
+    """P(E_r = 1) given all that happened above: the models' definitions, one branch each."""
+    last = max((j for j in range(r) if clicks[j]), default=-1)
+    match model:
+        case RCM() | DocumentCTR():
+            return 1.0
+        case RankCTR():
+            return float(model.rate[r])
+        case PBM():
+            return float(model.examination[r])
+        case UBM():
+            return float(model.examination[r, last])
+    if r == 0:
+        return 1.0
+    if not goes_on_before:
+        return 0.0
+    clicked, pleased = clicks[r - 1], satisfied[r - 1]
+    match model:
+        case CascadeModel():
+            return 0.0 if clicked else 1.0
+        case DCM():
+            return float(model.continuation[r - 1]) if clicked else 1.0
+        case SDBN():
+            return 0.0 if clicked and pleased else 1.0
+        case DBN():
+            return 0.0 if clicked and pleased else model.continuation
+        case CCM():
+            after_click = model.after_satisfied if pleased else model.after_click
+            return after_click if clicked else model.after_skip
+
+
+def pattern_probabilities(model, state, items):
+    """{clicks: probability} by summing over every (attracted, satisfied, examined) path; 8^m of them."""
+    total = dict.fromkeys(product((False, True), repeat=len(items)), 0.0)
+    for path in product(product((False, True), repeat=3), repeat=len(items)):
+        probability, clicks, satisfied, before = 1.0, [], [], True
+        for r, (attracted, pleased, examined) in enumerate(path):
+            a = model.rate if isinstance(model, RCM) else 1.0
+            a = float(model.attraction[state, items[r]]) if hasattr(model, "attraction") else a
+            s = a if isinstance(model, CCM) else 0.0
+            s = float(model.satisfaction[state, items[r]]) if hasattr(model, "satisfaction") else s
+            e = examination(model, r, clicks, satisfied, before)
+            for event, chance in ((attracted, a), (pleased, s), (examined, e)):
+                probability *= chance if event else 1 - chance
+            clicks.append(attracted and examined)
+            satisfied.append(pleased)
+            before = examined
+        total[tuple(clicks)] += probability
+    return total

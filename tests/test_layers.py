@@ -29,6 +29,7 @@ HOMES = {  # the only files that may import a library
 DEFERRED = {"pandas", "pyarrow", "minari", "ray", "loky", "cloudpickle"}  # imported inside the functions that need them
 DOORS = {  # a file that opens a folder or file further down inside a method: (file, what it opens)
     ("simulator/history.py", "simulator/formats/__init__.py"),
+    ("simulator/history.py", "simulator/report/__init__.py"),
     ("simulator/networks/contacts.py", "simulator/networks/sums.py"),
     ("envs/people/population.py", "envs/people/tables.py"),
     ("envs/epidemics/epidemic.py", "envs/epidemics/cities.py"),

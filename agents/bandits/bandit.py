@@ -1,6 +1,7 @@
 """CascadeBandit: counting and ranking; regret."""
 
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Self
 
 import torch
@@ -20,6 +21,9 @@ class CascadeBandit:
     examined: Tensor = field(init=False)  # (N,) float64, the papers' T(e)
 
     def __post_init__(self) -> None:
+        for name, number in (("num_items", self.num_items), ("length", self.length)):
+            if not isinstance(number, Integral) or isinstance(number, bool):
+                raise TypeError(f"{name} is {number!r}: expected an int")
         if not 1 <= self.length <= self.num_items:
             raise ValueError(f"length is {self.length}: expected 1 to {self.num_items}, the number of items")
         self.clicks = torch.zeros(self.num_items, dtype=torch.float64)
@@ -65,9 +69,13 @@ def count_feedback(history: History, num_items: int) -> tuple[Tensor, Tensor]:
     history: slates (n, T, K) int64, -1 for empty positions, and the site "click" (n, T) int64, the position clicked,
     K for none. Items from the top to the click are examined, all of them where nothing was clicked.
     """
-    slates, click = history.action, history.column("click")[..., None]
+    slates, click = history.action, history.column("click")
     if slates.dim() != 3 or slates.dtype != torch.int64:
         raise ValueError(f"actions are {slates.dtype} {tuple(slates.shape)}: expected slates, int64 (rows, steps, K)")
+    if click.dtype != torch.int64 or click.shape != slates.shape[:2]:
+        what = f"{click.dtype} {tuple(click.shape)}"
+        raise ValueError(f"clicks are {what}: expected the position clicked, int64 {tuple(slates.shape[:2])}")
+    click = click[..., None]
     length = slates.shape[2]
     shown = (slates >= 0) & history.valid[..., None]
     position = torch.arange(length, device=slates.device)

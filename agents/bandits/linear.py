@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws
+from ethogram.simulator import Draws, as_tensor
 
 from .bandit import CascadeBandit
 from .sampling import normal
@@ -26,6 +26,7 @@ class LinearBandit(CascadeBandit):
     noise: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
+        self.features = as_tensor("features", self.features)
         if self.features.dtype != torch.float64 or self.features.dim() != 2:
             raise ValueError(
                 f"features are {self.features.dtype} {tuple(self.features.shape)}: expected float64 (items, d)"

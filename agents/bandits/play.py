@@ -1,5 +1,7 @@
 """Compiled play."""
 
+from numbers import Integral
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,7 +12,9 @@ from ethogram.simulator import Draws
 from . import kernels
 from .bandit import CascadeBandit
 from .items import CTS, CascadeKLUCB, CascadeUCB1, CascadeUCBV, TSCascade
-from .sampling import normal
+from .sampling import LARGEST, normal
+
+AT_ONCE = 10**6  # indices computed in one call, a fraction of a second: in between a program can be interrupted
 
 
 def play(agent: CascadeBandit, bandit: CascadingMDP, num_rounds: int, *, seed: int = 0, first: int = 0) -> Tensor:
@@ -37,8 +41,11 @@ def play(agent: CascadeBandit, bandit: CascadingMDP, num_rounds: int, *, seed: i
             f"play of lists of {agent.length} out of {agent.num_items} items: expected {bandit.length} out of "
             f"{bandit.num_items}, those of the MDP"
         )
-    if num_rounds < 1:
-        raise ValueError(f"play of {num_rounds} rounds: expected at least 1")
+    if not isinstance(num_rounds, Integral) or num_rounds < 1 or not isinstance(first, Integral):
+        raise ValueError(f"play of {num_rounds} rounds from {first} on: expected at least 1, and an int")
+    if not _are_counts(agent.clicks, agent.examined, agent.num_items):
+        what = f"clicks {agent.clicks.tolist()} of {agent.examined.tolist()} examined"
+        raise ValueError(f"the agent has {what:.200}: expected counts, float64 ({agent.num_items},) both")
     world = Draws(seed, torch.arange(first, first + num_rounds), scope="world")
     policy = world.scoped("policy")
     levels = torch.empty(num_rounds, 2, dtype=torch.float64)
@@ -48,17 +55,14 @@ def play(agent: CascadeBandit, bandit: CascadingMDP, num_rounds: int, *, seed: i
         levels[:, 1] *= agent.margin
     clicks, examined = agent.clicks.cpu().clone(), agent.examined.cpu().clone()
     slates = torch.empty(num_rounds, agent.length, dtype=torch.int64)
-    kernels.play(
-        _RULES[type(agent)],
-        levels.numpy(),
-        bandit.attraction[0].numpy(),
-        np.uint64(policy.key("posterior")),
-        np.uint64(world.key("attracted")),
-        first,
-        clicks.numpy(),
-        examined.numpy(),
-        slates.numpy(),
-    )
+    keys = np.uint64(policy.key("posterior")), np.uint64(world.key("attracted"))
+    counted, attraction = (clicks.numpy(), examined.numpy()), bandit.attraction[0].numpy()
+    some = max(AT_ONCE // agent.num_items, 1)
+    for start in range(0, num_rounds, some):
+        part = slice(start, start + some)
+        kernels.play(
+            _RULES[type(agent)], levels[part].numpy(), attraction, *keys, first + start, *counted, slates[part].numpy()
+        )
     agent.clicks, agent.examined, agent.lists = clicks, examined, agent.lists + num_rounds
     return slates
 
@@ -70,3 +74,11 @@ _RULES = {
     TSCascade: kernels.TS,
     CTS: kernels.CTS,
 }
+
+
+def _are_counts(clicks: Tensor, examined: Tensor, num_items: int) -> bool:
+    """Whether an agent's counts are such as learning leaves behind."""
+    for counts in (clicks, examined):
+        if counts.dtype != torch.float64 or tuple(counts.shape) != (num_items,):
+            return False
+    return bool(((clicks >= 0) & (clicks <= examined) & (examined <= LARGEST)).all())

@@ -6,9 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws
+from ethogram.simulator import Draws, as_tensor
 
 from . import kernels
+
+LARGEST = 2.0**40  # of a + b: beyond it a draw's attempts are lost in rounding, and need not end
 
 
 def kl_upper_bound(mean: Tensor, budget: Tensor) -> Tensor:
@@ -16,6 +18,12 @@ def kl_upper_bound(mean: Tensor, budget: Tensor) -> Tensor:
 
     By Newton's method from above: KL is convex and increases in u >= mean, so that the iterates descend to the root.
     """
+    mean, budget = as_tensor("mean", mean), as_tensor("budget", budget)
+    if mean.dtype != torch.float64 or budget.dtype != torch.float64 or mean.dim() != 1 or mean.shape != budget.shape:
+        what = f"{mean.dtype} {tuple(mean.shape)} and {budget.dtype} {tuple(budget.shape)}"
+        raise ValueError(f"mean and budget are {what}: expected float64 (N,) both")
+    if not bool(((mean >= 0) & (mean <= 1) & (budget >= 0)).all()):
+        raise ValueError("a mean is outside [0, 1], or a budget negative or NaN: expected shares, and 0 or more")
     if mean.is_cpu:
         out = torch.empty_like(mean)
         kernels.kl_bounds(mean.numpy(), budget.numpy(), out.numpy())
@@ -49,8 +57,13 @@ def beta(draws: Draws, site: str, a: Tensor, b: Tensor) -> Tensor:
     item e takes the draws with index e + 2 k 2^32 and e + (2 k + 1) 2^32. At most 1.5 attempts are expected. a = 1 or
     b = 1 lies on the border of BB; its scale is 1 there, with which the proof goes through.
     """
-    if not bool(((a >= 1) & (b >= 1)).all()):
-        raise ValueError(f"Beta parameters go down to {min(a.min().item(), b.min().item()):g}: expected at least 1")
+    a, b = as_tensor("a", a), as_tensor("b", b)
+    if a.dtype != torch.float64 or b.dtype != torch.float64 or a.dim() != 1 or a.shape != b.shape:
+        what = f"{a.dtype} {tuple(a.shape)} and {b.dtype} {tuple(b.shape)}"
+        raise ValueError(f"Beta parameters are {what}: expected float64 (N,) both")
+    if not bool(((a >= 1) & (b >= 1) & (a + b <= LARGEST)).all()):
+        low, high = min(a.min().item(), b.min().item()), max(a.max().item(), b.max().item())
+        raise ValueError(f"Beta parameters go from {low:g} to {high:g}: expected at least 1, at most {LARGEST:g}")
     if draws.ids.is_cpu:
         out = torch.empty(len(draws.ids), len(a), dtype=torch.float64)
         key = np.uint64(draws.key(site))

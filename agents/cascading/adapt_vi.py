@@ -70,17 +70,24 @@ class AdaptVI:
         arrays = self.lists.numpy(), self.plan
         kernels.replan_lists(self.counts, self.log, self.tightened, *arrays, 0, self.num_states)
 
+    def _place(self, slate: list[int]) -> int:
+        try:
+            return self._index[tuple(slate)]
+        except KeyError:
+            what = "expected distinct items, then -1 for empty positions"
+            raise ValueError(f"action is {slate} in a step: {what}") from None
+
     def act(self, observation: Tensor, history: History, draws: Draws) -> Tensor:
         """The optimistic list of each row's state at this step, (n, m) int64, padded with -1."""
         return act_on_plan(self.plan.slates, observation, draws.step)
 
     def learn(self, history: History) -> Self:
         """Count one or many episodes, and plan again."""
-        states, slates = steps_of(history, self.plan.slates.shape, self.num_items)
+        states, slates, lengths = steps_of(history, self.plan.slates.shape, self.num_items)
         valid = history.valid.cpu().numpy()
         chosen = np.zeros(slates.shape[:2], np.int64)
-        chosen[valid] = [self._index[tuple(a)] for a in slates[valid].tolist()]
+        chosen[valid] = [self._place(a) for a in slates[valid].tolist()]
         rewards = history.reward.cpu().double().contiguous().numpy()
-        kernels.count_list_episodes(states, chosen, rewards, history.length.cpu().numpy(), self.counts)
+        kernels.count_list_episodes(states, chosen, rewards, lengths, self.counts)
         self._replan()
         return self

@@ -6,7 +6,7 @@ from typing import Self
 
 from torch import Tensor
 
-from ethogram.simulator import Draws, History
+from ethogram.simulator import Draws, History, as_tensor
 
 from . import plan_kernels as kernels
 from .optimism import Optimist, act_on_plan, check_settings
@@ -36,6 +36,7 @@ class CascadingBPI:
     model: Optimist = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.reward = as_tensor("reward", self.reward)
         check_settings(self.reward, self.length, self.horizon, self.delta)
         if not self.epsilon > 0:
             raise ValueError(f"epsilon is {self.epsilon}: expected a positive gap in units of reward")

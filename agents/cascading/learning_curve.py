@@ -1,6 +1,7 @@
 """Learn_in, LearningCurve: regret, exactly."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from .cascading_vi import CascadingVI
 from .oracle import optimal_values
 
 _Array = np.ndarray[Any, Any]
+AT_ONCE = 10**8  # numbers of a plan computed in one call, some tenth of a second: in between one can interrupt it
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +67,13 @@ def learn_in(
     tables = (mdp.attraction, mdp.transition, pad(mdp.reward, (0, 1)))
     attraction, transition, reward = (x.contiguous().numpy() for x in tables)
     world = run_kernels.TrueMDP(attraction, transition, reward, mdp.initial)
+    if not isinstance(num_episodes, Integral) or num_episodes < 1 or not isinstance(first, Integral):
+        raise ValueError(f"{num_episodes} episodes from {first} on: expected at least 1, and an int")
+    choices = len(agent.lists) if isinstance(agent, AdaptVI) else items
+    some = min(max(AT_ONCE // (mdp.horizon * mdp.num_states**2 * (choices + 1)), 1), 4096)
     parts: list[_Array] = []
-    for start in range(first, first + num_episodes, 4096):
-        ids = torch.arange(start, min(start + 4096, first + num_episodes))
+    for start in range(first, first + num_episodes, some):
+        ids = torch.arange(start, min(start + some, first + num_episodes))
         draws = [Draws(seed, ids, step=h, scope="world") for h in range(mdp.horizon)]
         attracted = torch.stack([d.uniform("attracted", mdp.num_items) for d in draws]).numpy()
         moved = torch.stack([d.uniform("state") for d in draws]).numpy()

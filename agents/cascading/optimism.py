@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from . import plan_kernels as kernels
 from . import replan_kernels
 
 _Array = np.ndarray[Any, Any]
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 @dataclass(eq=False)
@@ -73,32 +75,38 @@ class Optimist:
 
     def learn(self, history: History) -> None:
         """Count what the histories show, and plan again."""
-        states, slates = steps_of(history, self.working.slates.shape, self.reward.shape[1] - 1)
-        clicks = _integers(history.column("click"))
+        states, slates, lengths = steps_of(history, self.working.slates.shape, self.reward.shape[1] - 1)
+        clicks = _integers("click", history.column("click"), slates.shape[:2])
         _check_numbers("click", clicks, 0, slates.shape[2] + 1)
-        kernels.count_episodes(states, slates, clicks, history.length.cpu().numpy(), self.counts)
+        row = kernels.first_row_off_slate(slates, clicks, lengths)
+        if row >= 0:
+            raise ValueError(
+                f"'click' of row {row} is {clicks[row].tolist()} on {slates[row].tolist()}: expected the place of an "
+                f"item, or {slates.shape[2]} for none; -1 is empty"
+            )
+        kernels.count_episodes(states, slates, clicks, lengths, self.counts)
         self.replan()
 
 
-def _integers(column: Tensor) -> _Array:
-    """A recorded column of integers as a contiguous array; what lies between two is no integer and rounds down."""
-    if column.is_floating_point():
-        column = column.floor()
+def _integers(name: str, column: Any, shape: tuple[int, ...]) -> _Array:
+    """A recorded column of integers as a contiguous array."""
+    if not isinstance(column, Tensor) or column.dtype not in INTEGERS or column.shape != shape:
+        what = f"{column.dtype} {tuple(column.shape)}" if isinstance(column, Tensor) else f"a {type(column).__name__}"
+        raise ValueError(f"'{name}' is {what}: expected integers {tuple(shape)}")
     return column.cpu().to(torch.int64).contiguous().numpy()
 
 
-def steps_of(history: History, shape: tuple[int, ...], num_items: int) -> tuple[_Array, _Array]:
-    """States (n, T + 1) and slates (n, T, m) of histories that an agent planning (H, S, m) can learn from."""
+def steps_of(history: History, shape: tuple[int, ...], num_items: int) -> tuple[_Array, _Array, _Array]:
+    """States (n, T + 1), slates (n, T, m), lengths (n,) of histories, for an agent that plans (H, S, m)."""
     _, num_states, length = shape
-    action = history.action
-    if action.dim() != 3 or action.shape[2] != length:
-        raise ValueError(
-            f"actions have shape {tuple(action.shape)}: expected slates (rows, steps, {length}), padded with -1"
-        )
-    states, slates = _integers(history.observation), _integers(action)
+    rows, steps = history.reward.shape
+    slates = _integers("action", history.action, (rows, steps, length))
+    states = _integers("observation", history.observation, (rows, steps + 1))
+    lengths = _integers("length", history.length, (rows,))
     _check_numbers("observation", states, 0, num_states)
     _check_numbers("action", slates, -1, num_items)
-    return states, slates
+    _check_numbers("length", lengths[:, None], 0, steps + 1)
+    return states, slates, lengths
 
 
 def _check_numbers(name: str, column: _Array, least: int, below: int) -> None:
@@ -112,6 +120,11 @@ def _check_numbers(name: str, column: _Array, least: int, below: int) -> None:
 
 def check_settings(reward: Tensor, length: int, horizon: int, delta: float) -> None:
     """ValueError for settings that no learner can have."""
+    for name, number in (("length", length), ("horizon", horizon)):
+        if not isinstance(number, Integral) or isinstance(number, bool):
+            raise TypeError(f"{name} is {number!r}: expected an int")
+    if not isinstance(delta, Real):
+        raise TypeError(f"delta is {delta!r}: expected a probability between 0 and 1")
     if reward.dim() != 2 or reward.dtype != torch.float64 or not ((reward >= 0) & (reward <= 1)).all():
         raise ValueError(
             f"reward is {reward.dtype} {tuple(reward.shape)}: expected float64 (states, items) in [0, 1], the known "
@@ -125,12 +138,19 @@ def check_settings(reward: Tensor, length: int, horizon: int, delta: float) -> N
         raise ValueError(f"delta is {delta}: expected a probability between 0 and 1")
 
 
-def act_on_plan(slates: _Array, observation: Tensor, step: int) -> Tensor:
+def act_on_plan(slates: _Array, observation: Tensor, step: Any) -> Tensor:
     """The planned list of each row's state."""
-    if step >= len(slates):
+    last = int(step.max()) if isinstance(step, Tensor) else step
+    if last >= len(slates):
         raise IndexError(
-            f"step {step} of an agent that plans {len(slates)} steps: pass horizon={len(slates)} to rollout"
+            f"step {last} of an agent that plans {len(slates)} steps: pass horizon={len(slates)} to rollout"
         )
-    if observation.is_cpu:  # the same, without torch's indexing, which costs more than the look-up
-        return torch.from_numpy(slates[step][observation.numpy()])
-    return torch.from_numpy(slates[step]).to(observation.device)[observation]
+    if not isinstance(observation, Tensor) or observation.dtype not in INTEGERS or observation.dim() != 1:
+        what = getattr(observation, "dtype", type(observation).__name__)
+        raise ValueError(f"observation is {what}: expected the state of each user, integers (n,)")
+    states = observation.cpu().numpy()  # torch's own indexing costs more than the look-up
+    row = kernels.first_row_outside(states[:, None], 0, slates.shape[1])
+    if row >= 0:
+        raise ValueError(f"observation of row {row} is {states[row]}: expected a state from 0 to {slates.shape[1] - 1}")
+    at = step.cpu().numpy() if isinstance(step, Tensor) else step
+    return torch.from_numpy(slates[at, states]).to(observation.device)

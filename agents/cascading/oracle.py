@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ethogram.envs.sessions.mdp import CascadingMDP
 from ethogram.envs.sessions.slates import check_slates
+from ethogram.simulator import as_tensor
 
 from . import batch_kernels, list_kernels
 
@@ -69,6 +70,8 @@ def best_permutation(
     the item ranked first; where no item is worth a click, the first of the least harmful ones.
     Raises ValueError where shapes or dtypes differ from these or a number is out of range.
     """
+    if not isinstance(attraction, Tensor) or not isinstance(value, Tensor):
+        attraction, value = as_tensor("attraction", attraction), as_tensor("value", value)
     lower = attraction if attraction_if_none_worth is None else attraction_if_none_worth
     if value.is_cpu and value.dim() == 1:
         return _solve_one(attraction, value, no_click, lower, length)

@@ -243,6 +243,16 @@ def first_row_outside(table: _Array, least: int, below: int) -> int:
 
 
 @compiled
+def first_row_off_slate(slates: _Array, clicks: _Array, lengths: _Array) -> int:
+    """The first row with a click on an empty position; -1 where there is none. Arguments as in ``count_episodes``."""
+    for i in range(slates.shape[0]):
+        for t in range(lengths[i]):
+            if clicks[i, t] < slates.shape[2] and slates[i, t, clicks[i, t]] < 0:
+                return i
+    return -1
+
+
+@compiled
 def count_step(s: int, slate: _Array, click: int, after: int, counts: Counts) -> None:
     """One step: what was examined, what was clicked, and where that led."""
     length, item = slate.shape[0], counts.examined.shape[1]

@@ -23,8 +23,6 @@ class Answers:
     asked: how many questions have been put to ``answer``.
     """
 
-    __slots__ = ("_known", "answer", "asked", "path")  # no __dict__: what is remembered does not make another run
-
     def __init__(self, answer: Answer, path: str | Path | None = None) -> None:
         self.answer, self.path, self.asked = answer, None if path is None else Path(path), 0
         self._known: dict[str, tuple[float, float]] = {}
@@ -38,6 +36,9 @@ class Answers:
                 raise ValueError(f"line {number} of {path} is not a question and its answer ({error})") from error
             if self._known.setdefault(key, pair) != pair:
                 raise ValueError(f"line {number} of {path} answers {key} otherwise than an earlier one: expected once")
+
+    def __fingerprint__(self) -> None:
+        """Nothing: what is remembered does not make another run."""
 
     def __len__(self) -> int:
         return len(self._known)

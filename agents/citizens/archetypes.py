@@ -11,7 +11,7 @@ from torch import Tensor
 from ethogram.simulator import Draws, History
 
 from .answers import Answers, Question
-from .decisions import decide, seen
+from .decisions import check_period, decide, seen
 
 MOST_GROUPS = 10_000_000
 
@@ -37,8 +37,11 @@ class Archetypes:
     period: int = 1
 
     def __post_init__(self) -> None:
-        if self.period < 1:
-            raise ValueError(f"period is {self.period}: expected at least 1 day")
+        check_period(self.period)
+        if not isinstance(self.answers, Answers):
+            raise TypeError(f"answers is a {type(self.answers).__name__}: expected Answers(function)")
+        if not isinstance(self.by, Mapping):
+            raise TypeError(f"by is a {type(self.by).__name__}: expected a dict of columns to edges of bins, or None")
         for name, edges in self.by.items():
             if edges is None:
                 continue

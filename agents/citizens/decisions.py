@@ -8,8 +8,14 @@ import torch
 from torch import Tensor
 
 from ethogram.simulator import Draws
+from ethogram.simulator.populations import check_number
 
 DECISIONS = ("isolate", "work")
+
+
+def check_period(period: int) -> None:
+    """Raise TypeError or ValueError unless it is a number of days, at least 1."""
+    check_number("period", period, 1, whole=True)
 
 
 def decide(probability: Tensor, draws: Draws, period: int = 1) -> Tensor:

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from ethogram.simulator import History, map_column
 
+from .decisions import check_period
+
 INTERCEPT = "intercept"
 
 Features = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]  # what is seen to named numbers, (n,) each
@@ -39,13 +41,19 @@ def decisions(data: Data, features: Features, period: int) -> tuple[list[str], T
     Of a History: on the days on which a period begins, in rows that have not ended, for the decisions of the other
     days hang on the same luck. A pair of observations and actions is taken as it is.
     """
-    if period < 1:
-        raise ValueError(f"period is {period}: expected at least 1 day")
+    check_period(period)
     if isinstance(data, History):
         first = data.valid & (torch.arange(data.num_steps, device=data.length.device) % period == 0)  # (n, T)
         seen, did = map_column(lambda column: column[:, :-1][first], data.observation), data.action[first]
-    else:
+    elif isinstance(data, tuple) and len(data) == 2:
         seen, did = data
+    else:
+        raise TypeError(f"data is a {type(data).__name__}: expected a History, or a pair (observations, actions)")
+    if not isinstance(seen, Mapping):
+        raise ValueError(
+            f"observations are a {type(seen).__name__}: expected a dict of columns, what people of a city see; this "
+            "fits citizens, who isolate and work; users of sessions are fitted by ethogram.envs.datasets.fit_sessions"
+        )
     columns = features_of(features, seen)
     m = len(next(iter(columns.values())))
     if not isinstance(did, Tensor) or tuple(did.shape) != (m, 2) or not ((did == 0) | (did == 1)).all():

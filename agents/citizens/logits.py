@@ -7,6 +7,7 @@ term, or, in ``perceptron.py``, are sums of multiples of a power of two, which a
 kind of processor or device the last bit of ``exp``, so of a probability, may differ.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -16,8 +17,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ethogram.simulator import Draws, History
+from ethogram.simulator.populations import check_number
 
-from .decisions import DECISIONS, decide
+from .decisions import DECISIONS, check_period, decide
 from .features import INTERCEPT, Data, Features, decisions, expit, features_of
 
 ROUNDS = 50  # of Newton's method; real data take some ten
@@ -37,6 +39,18 @@ class Logits:
     work: Mapping[str, float]
     period: int = 1
     stderr: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_period(self.period)
+        if not callable(self.features):
+            raise TypeError(f"features is a {type(self.features).__name__}: expected a function of what people see")
+        for decision in DECISIONS:
+            coefficients = getattr(self, decision)
+            if not isinstance(coefficients, Mapping):
+                what = f"a {type(coefficients).__name__}"
+                raise TypeError(f"{decision} is {what}: expected a dict of features' names to coefficients")
+            for name, value in coefficients.items():
+                check_number(f"the coefficient of '{name}' for '{decision}'", value, -math.inf)
 
     @classmethod
     def fit(cls, data: Data, features: Features, *, period: int = 1) -> Self:

@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ethogram.simulator import Draws, History, checked_seed, write_atomically
 
-from .decisions import decide
+from .decisions import check_period, decide
 from .features import Data, Features, decisions, expit, features_of
 
 GRID, WEIGHT_GRID = 2.0**-12, 2.0**-16  # what a network rounds its inputs and its weights to
@@ -38,6 +38,9 @@ class Perceptron:
     weights: tuple[Tensor, ...]
     biases: tuple[Tensor, ...]
     period: int = 1
+
+    def __post_init__(self) -> None:
+        check_period(self.period)
 
     @classmethod
     def fit(

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from ethogram.simulator import Draws, History
+from ethogram.simulator.populations import check_number
 
-from .decisions import DECISIONS, decide, seen
+from .decisions import DECISIONS, check_period, decide, seen
 
 SEEN = ("age", "cases", "change", "ill", "quarantined")  # what a Heuristic goes by
 
@@ -27,10 +28,17 @@ class Routine:
     period: int = 1
 
     def __post_init__(self) -> None:
+        check_period(self.period)
         for name in DECISIONS:
-            value = torch.as_tensor(getattr(self, name), dtype=torch.float64)
-            if value.dim() > 1 or not ((value >= 0) & (value <= 1)).all():
-                raise ValueError(f"{name} is {getattr(self, name)}: expected a probability, or a tensor (n,) of them")
+            value = getattr(self, name)
+            try:
+                chance = torch.as_tensor(value, dtype=torch.float64)
+            except (TypeError, ValueError):
+                raise TypeError(f"{name} is {value!r}: expected a probability, or a tensor (n,) of them") from None
+            if chance.dim() > 1 or not ((chance >= 0) & (chance <= 1)).all():
+                raise ValueError(f"{name} is {value}: expected a probability, or a tensor (n,) of them")
+            if chance.dim() and not isinstance(value, Tensor):
+                object.__setattr__(self, name, chance)
 
     def probabilities(self, observation: Mapping[str, Tensor]) -> Tensor:
         """(n, 2) float64."""
@@ -78,11 +86,13 @@ class Heuristic:
     period: int = 1
 
     def __post_init__(self) -> None:
+        check_period(self.period)
         for name in ("when_ill", "most", "work"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected a probability, 0 to 1")
-        if not self.half > 0 or not self.trend >= 0:
-            raise ValueError(f"half is {self.half} and trend {self.trend}: expected cases above 0, and 0 or more")
+            check_number(name, getattr(self, name), 0, 1)
+        for name in ("half", "trend"):
+            check_number(name, getattr(self, name))
+        if self.half == 0:
+            raise ValueError("half is 0: expected cases per 1,000 at which a person is half as cautious, above 0")
 
     def probabilities(self, observation: Mapping[str, Tensor]) -> Tensor:
         """(n, 2) float64; sees age, ill, quarantined, cases and change."""

@@ -20,7 +20,7 @@ from scipy.stats import chi2
 
 from ethogram.simulator.networks import Contacts, configuration
 
-SMALL = ([2, 2, 1, 1, 2], [5, 5, 3, 3, 2, 2, 2], [2] * 6, [4, 4, 3, 3, 3, 3], [1] * 8, [3] * 6, [5, 3, 2, 2, 2, 1, 1])
+SMALL = ([2, 2, 1, 1, 2], [5, 5, 3, 3, 2, 2, 2], [2] * 6, [4, 4, 3, 3, 3, 3], [1] * 8, [5, 3, 2, 2, 2, 1, 1])
 Pairs = set[tuple[int, int]]
 
 

@@ -22,7 +22,7 @@ from scipy.sparse import csr_array
 from ethogram.envs.epidemics import Epidemic
 from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Draws
-from ethogram.simulator.checkpoint import Checkpoint
+from ethogram.simulator.checkpoints import Checkpoint
 from ethogram.simulator.networks import (
     Contacts,
     configuration,
@@ -136,7 +136,7 @@ def checkpoint(people: int, repeats: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         times = []
         for k in range(repeats):
-            saver = Checkpoint(Path(folder) / "city.pt", "run", 0)
+            saver = Checkpoint(Path(folder) / "city.pt", {}, 0)
             start = time.perf_counter()
             saver.save(k, state, ({}, {}))
             middle = time.perf_counter()

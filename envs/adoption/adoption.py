@@ -48,7 +48,7 @@ class Adoption:
     intercept: float | Tensor = -4.0  # log-odds a day, for all or (n,) each
     peer_effect: float | Tensor = 4.0  # log-odds when all contacts have adopted, against none
     churn: float | Tensor = 0.05  # probability a day
-    initial: int | float | Tensor | InEach = 0.02  # adopters at the start: how many, or a probability, for all or each
+    initial: int | float | Tensor | InEach = 0.02  # adopters: how many (an int), or a probability, one or (n,)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "contacts", checked_contacts("contacts", self.contacts))
@@ -86,8 +86,11 @@ class Adoption:
 
     def step(self, state: Adopters, nudge: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. nudge: (n,) log-odds."""
-        if nudge.shape != state.adopted.shape:
-            raise ValueError(f"nudge has shape {tuple(nudge.shape)}: expected ({len(state.adopted)},), one a person")
+        n = self.contacts.num_people
+        check_rows(self.contacts, draws)
+        for name, column in (("nudge", nudge), ("adopted", state.adopted), ("exposure", state.exposure)):
+            if tuple(column.shape) != (n,):
+                raise ValueError(f"{name} has shape {tuple(column.shape)}: expected ({n},), one a person")
         if type(draws) is Draws and self._compiles(nudge) and site.unwatched(*SITES):
             return self._step_compiled(state, nudge, draws)
         exposure = site("exposure", state.exposure, within=(0, 1))  # (n,) share of contacts

@@ -13,7 +13,7 @@ from ethogram.simulator import Draws
 from ..sessions import first_true
 from .counts import check_fit, count_clicks, count_items, count_positions, last_click, ratio, share
 from .em import expect, filtered_examination, fit_dbn, iterate
-from .log import ClickLog, check_number, check_probability, check_shown, look_up
+from .log import ClickLog, check_number, check_shown, look_up
 from .model import ClickModel
 
 
@@ -56,7 +56,7 @@ class CascadeModel(_BrowsingModel):
     attraction: Tensor
 
     def __post_init__(self) -> None:
-        check_probability("attraction", self.attraction, (None, None))
+        self._let_in("attraction", (None, None))
 
     @classmethod
     def fit(
@@ -87,8 +87,8 @@ class DCM(_BrowsingModel):
     continuation: Tensor
 
     def __post_init__(self) -> None:
-        check_probability("attraction", self.attraction, (None, None))
-        check_probability("continuation", self.continuation, (None,))
+        self._let_in("attraction", (None, None))
+        self._let_in("continuation", (None,))
 
     @classmethod
     def fit(
@@ -152,8 +152,8 @@ class DBN(_BrowsingModel):
     continuation: float
 
     def __post_init__(self) -> None:
-        check_probability("attraction", self.attraction, (None, None))
-        check_probability("satisfaction", self.satisfaction, tuple(self.attraction.shape))
+        self._let_in("attraction", (None, None))
+        self._let_in("satisfaction", tuple(self.attraction.shape))
         check_number("continuation", self.continuation)
 
     @classmethod
@@ -200,8 +200,8 @@ class SDBN(_BrowsingModel):
     satisfaction: Tensor
 
     def __post_init__(self) -> None:
-        check_probability("attraction", self.attraction, (None, None))
-        check_probability("satisfaction", self.satisfaction, tuple(self.attraction.shape))
+        self._let_in("attraction", (None, None))
+        self._let_in("satisfaction", tuple(self.attraction.shape))
 
     @classmethod
     def fit(
@@ -256,7 +256,7 @@ class CCM(_BrowsingModel):
     after_satisfied: float
 
     def __post_init__(self) -> None:
-        check_probability("attraction", self.attraction, (None, None))
+        self._let_in("attraction", (None, None))
         for name in ("after_skip", "after_click", "after_satisfied"):
             check_number(name, getattr(self, name))
 

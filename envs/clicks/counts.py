@@ -1,11 +1,13 @@
 """Clicks and impressions counted."""
 
+from numbers import Integral, Real
+
 import torch
 from torch import Tensor
 
 from ..sessions import first_true
 from . import kernels
-from .log import ClickLog
+from .log import ClickLog, check_log
 
 TINY = 1e-300  # keeps 0 / 0 at 0 where an event has probability 0
 
@@ -14,14 +16,17 @@ def check_fit(
     log: ClickLog, num_states: int | None, num_items: int | None, prior: float, iterations: int = 1, least: int = 1
 ) -> tuple[int, int]:
     """S and N, the log's where they are not given; ValueError unless ``least`` rounds or more can fit such a model."""
-    if not isinstance(log, ClickLog):
-        raise TypeError(
-            f"log is a {type(log).__name__}: expected a ClickLog; ClickLog.of(history) or "
-            "ClickLog.from_frame(table, …) makes one"
-        )
+    check_log(log)
+    for name, size in (("num_states", num_states), ("num_items", num_items), ("iterations", iterations)):
+        if size is not None and not isinstance(size, Integral):
+            raise TypeError(f"{name} is {size!r}: expected a whole number")
+    if not isinstance(prior, Real):
+        raise TypeError(f"prior is {prior!r}: expected a number from 0, of clicks and of skips to add")
     num_states = log.num_states if num_states is None else num_states
     num_items = log.num_items if num_items is None else num_items
     item, state = int(log.slates.max()), int(log.state.max())
+    if int(log.slates.min()) < -1 or int(log.state.min()) < 0:  # a log that was written to after it was checked
+        raise ValueError("the log has an item below -1 or a state below 0: expected what ClickLog lets in")
     if item >= num_items or state >= num_states:
         raise ValueError(
             f"the log has item {item} and state {state} as its highest: expected items below num_items = {num_items} "

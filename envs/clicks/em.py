@@ -5,6 +5,7 @@ is derived here (see ``expect``) and held against enumeration by the tests.
 """
 
 from collections.abc import Callable
+from numbers import Real
 from typing import NamedTuple
 
 import torch
@@ -30,6 +31,8 @@ def iterate(
 
     progress: show a bar with the largest move. A tolerance below 0 never stops early.
     """
+    if not isinstance(tolerance, Real):
+        raise TypeError(f"tolerance is {tolerance!r}: expected a number, the largest move at which rounds end")
     bar = tqdm(range(iterations), disable=not progress, unit="round")
     for _ in bar:
         before, parameters = parameters, one_round(*parameters)

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from numbers import Real
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .log import ClickLog, look_up
+from .log import ClickLog, check_log, look_up
 from .model import BY_ITEM, ClickModel
 
 EDGE = 1e-6  # a probability as near to 0 or 1 as this has no curvature to read
@@ -32,6 +33,11 @@ def standard_errors(
     maximum: closed forms of DCM and SDBN, and EM that was stopped early. Takes S (k N)^2 numbers of memory, k being 2
     with satisfaction and 1 without.
     """
+    if not isinstance(model, ClickModel):
+        raise TypeError(f"model is a {type(model).__name__}: expected a click model of this folder")
+    if not isinstance(prior, Real) or not 0 <= prior < float("inf"):
+        raise ValueError(f"prior is {prior!r}: expected a number from 0, that of the fit")
+    check_log(log)
     model._check(log.state, log.slates)
     model._check_names(log)
     tables = model.parameters

@@ -1,6 +1,7 @@
 """ClickLog, the log that click models read, and the checks of what is let in."""
 
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -33,8 +34,7 @@ class ClickLog:
 
     def __post_init__(self) -> None:
         for name in ("state", "slates", "clicks"):
-            if not isinstance(array := getattr(self, name), Tensor):
-                object.__setattr__(self, name, torch.as_tensor(np.asarray(array)))
+            object.__setattr__(self, name, as_tensor(name, getattr(self, name)))
         check_shown(self.state, self.slates)
         if len(self) == 0:
             raise ValueError("the log has no rows: expected at least one slate shown")
@@ -127,6 +127,8 @@ class ClickLog:
         It takes the site "clicks" where it was recorded (``user=`` a click model), and otherwise the one click of
         the site "click".
         """
+        if not isinstance(history, History):
+            raise TypeError(f"history is a {type(history).__name__}: expected a History; a table goes to from_frame")
         valid = history.valid
         slates = history.action[valid]
         if "clicks" in history.columns:
@@ -159,6 +161,27 @@ class ClickLog:
     def length(self) -> int:
         """m, the number of positions."""
         return self.slates.shape[1]
+
+
+def as_tensor(name: str, values: Any) -> Tensor:
+    """A tensor, array or list of numbers as a tensor; TypeError, by name, for what is none."""
+    if isinstance(values, Tensor):
+        return values
+    try:
+        return torch.from_numpy(np.array(values))  # of the NumPy types: whole numbers are int64, others float64
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} is a {type(values).__name__}: expected a tensor, an array or a list of numbers ({error})"
+        ) from None
+
+
+def check_log(log: Any) -> None:
+    """Raise TypeError for what is no log."""
+    if not isinstance(log, ClickLog):
+        raise TypeError(
+            f"log is a {type(log).__name__}: expected a ClickLog; ClickLog.of(history) or "
+            "ClickLog.from_frame(table, …) makes one"
+        )
 
 
 def look_up(table: Tensor, state: Tensor, slates: Tensor) -> Tensor:
@@ -210,5 +233,7 @@ def check_probability(name: str, table: Tensor, shape: tuple[int | None, ...]) -
 
 def check_number(name: str, value: float) -> None:
     """Raise ValueError unless a number is in [0, 1]."""
+    if not isinstance(value, Real | Tensor):
+        raise TypeError(f"{name} is a {type(value).__name__}: expected a probability in [0, 1]")
     if not 0 <= value <= 1:
         raise ValueError(f"{name} is {value}: expected a probability in [0, 1]")

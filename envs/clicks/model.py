@@ -14,7 +14,7 @@ from torch import Tensor
 from ethogram.simulator import Draws, History, write_atomically
 from ethogram.simulator.formats import Ids
 
-from .log import ClickLog, check_probability, check_shown, look_up
+from .log import ClickLog, as_tensor, check_log, check_probability, check_shown, look_up
 
 if TYPE_CHECKING:
     import pandas
@@ -51,6 +51,8 @@ class ClickModel(ABC):
         Draws: "attracted" and "satisfied" of (user, item), wherever the item is shown; "examined" and "continued"
         of (user, position).
         """
+        if not observation.keys() >= {"state", "slate"}:
+            raise LookupError(f"observation has {sorted(observation)}: expected 'state' (n,) and 'slate' (n, m)")
         state, slates = observation["state"], observation["slate"]
         self._check(state, slates)
         if "attraction" in observation:
@@ -59,6 +61,11 @@ class ClickModel(ABC):
         else:
             attraction = self._attraction(state, slates)
         return self._clicks(state, slates, attraction, draws) & (slates >= 0)
+
+    def _let_in(self, name: str, shape: tuple[int | None, ...]) -> None:
+        """A parameter as a tensor: ValueError unless it is one of probabilities, of this shape (None: any)."""
+        object.__setattr__(self, name, as_tensor(name, getattr(self, name)))
+        check_probability(name, getattr(self, name), shape)
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -141,13 +148,14 @@ class ClickModel(ABC):
 
     def click_probability(self, state: Tensor, slates: Tensor) -> Tensor:
         """P(C_r = 1) before anything is clicked, the marginal; (n, m) float64, 0 at empty positions."""
+        state, slates = as_tensor("state", state), as_tensor("slates", slates)
         self._check(state, slates)
         return self._marginal(state, slates, self._attraction(state, slates))
 
     def conditional_click_probability(self, log: ClickLog) -> Tensor:
         """P(C_r = 1 | C_1, …, C_{r-1}) given the clicks above in the log; (n, m) float64, 0 at empty positions."""
-        self._check(log.state, log.slates)
         self._check_names(log)
+        self._check(log.state, log.slates)
         return self._conditional(log, self._attraction(log.state, log.slates))
 
     def log_likelihood(self, log: ClickLog) -> Tensor:
@@ -172,6 +180,7 @@ class ClickModel(ABC):
 
     def _check_names(self, log: ClickLog) -> None:
         """Raise ValueError where the log calls the states or items something else, or in another order."""
+        check_log(log)
         for name in NAMES:
             ours, theirs = getattr(self, name), getattr(log, name)
             if ours is None or theirs is None or ours is theirs or np.array_equal(ours, theirs):

@@ -11,7 +11,7 @@ from ethogram.simulator import Draws, History
 
 from .counts import check_fit, count_items, count_positions, ratio
 from .em import fit_product
-from .log import ClickLog, check_number, check_probability, check_shown
+from .log import ClickLog, check_number, check_shown
 from .model import ClickModel
 
 
@@ -74,7 +74,7 @@ class RankCTR(_PositionModel):
     rate: Tensor
 
     def __post_init__(self) -> None:
-        check_probability("rate", self.rate, (None,))
+        self._let_in("rate", (None,))
 
     @classmethod
     def fit(
@@ -108,7 +108,7 @@ class DocumentCTR(_PositionModel):
     attraction: Tensor
 
     def __post_init__(self) -> None:
-        check_probability("attraction", self.attraction, (None, None))
+        self._let_in("attraction", (None, None))
 
     @classmethod
     def fit(
@@ -134,8 +134,8 @@ class PBM(_PositionModel):
     examination: Tensor
 
     def __post_init__(self) -> None:
-        check_probability("attraction", self.attraction, (None, None))
-        check_probability("examination", self.examination, (None,))
+        self._let_in("attraction", (None, None))
+        self._let_in("examination", (None,))
 
     @classmethod
     def fit(

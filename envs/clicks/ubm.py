@@ -11,7 +11,7 @@ from ethogram.simulator import Draws
 
 from .counts import check_fit
 from .em import fit_product
-from .log import ClickLog, check_probability, check_shown
+from .log import ClickLog, check_shown
 from .model import ClickModel
 
 
@@ -30,8 +30,8 @@ class UBM(ClickModel):
     examination: Tensor
 
     def __post_init__(self) -> None:
-        check_probability("attraction", self.attraction, (None, None))
-        check_probability("examination", self.examination, (None, len(self.examination) + 1))
+        self._let_in("attraction", (None, None))
+        self._let_in("examination", (None, len(self.examination) + 1))
 
     @classmethod
     def fit(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,20 @@ class FittedSession(CascadingSession):
 
     start: Tensor | None = None
     unit: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        states = self.mdp.num_states
+        if not isinstance(self.unit, Real) or not 0 < self.unit < float("inf"):
+            raise ValueError(f"unit is {self.unit!r}: expected a finite number above 0")
+        if self.start is None:
+            return
+        start = torch.as_tensor(self.start, dtype=torch.float64)
+        if start.shape != (states,) or not (start >= 0).all() or not abs(float(start.sum()) - 1) < 1e-6:
+            raise ValueError(
+                f"start is {start.tolist()}: expected the probabilities of {states} states, which sum to 1"
+            )
+        object.__setattr__(self, "start", start)
 
     def reset(self, draws: Draws, site: Sites) -> tuple[Any, Tensor]:
         """Users in states of their own."""
@@ -105,9 +120,15 @@ def fit_sessions(
     What a log cannot tell is in no estimate: it shows associations under the policy that logged, not the effect of
     showing other lists. Raises ValueError for a log without clicks, and numbers out of range.
     """
+    if not isinstance(log, SessionLog):
+        raise TypeError(
+            f"log is a {type(log).__name__}: expected a SessionLog; SessionLog.from_frame(table, …) reads one"
+        )
+    if not callable(user):
+        raise TypeError(f"user is {user!r}: expected a click model's fit, such as DBN.fit")
     if not log.lists.clicks.any():
         raise ValueError("the log has no clicks: expected some, for nothing says what attracts or moves users")
-    if not (0 < memory < 1 and strength > 0 and held_out >= 0 and held_out != 1):
+    if not (0 < memory < 1 and strength > 0 and isinstance(held_out, Integral) and held_out >= 0 and held_out != 1):
         raise ValueError(
             f"memory {memory}, strength {strength}, held_out {held_out}: expected memory between 0 and 1, a strength "
             "above 0, and every 2nd session or fewer held out"

@@ -65,6 +65,8 @@ def load_movielens(path: str | Path | None = None) -> MovieLens:
     Raises FileNotFoundError, which says what to run, where nothing is found; ValueError for a file that is not what
     its name says, for two releases in one place, and for a rating off the scale.
     """
+    if not isinstance(path, str | Path | None):
+        raise TypeError(f"path is a {type(path).__name__}: expected the path of a MovieLens release, or None")
     source = _Source(_standard_place() if path is None else Path(path))
     name, read = source.find(RATINGS)
     try:

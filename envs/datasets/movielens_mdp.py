@@ -1,6 +1,7 @@
 """Ratings to worlds: the paper's block, sessions with tastes."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,13 @@ def paper_mdp(
     Returns the MDP (``rating_mdp``: m = H = 3), the user ids (num_users,) and the movie ids (num_items,) in the order
     taken, which is the order of the MDP's states and items. Raises ValueError where there is no such block.
     """
+    if not isinstance(ratings, Interactions):
+        raise TypeError(
+            f"ratings is a {type(ratings).__name__}: expected Interactions, such as load_movielens().ratings"
+        )
+    for name, size in (("num_users", num_users), ("num_items", num_items)):
+        if not isinstance(size, Integral):
+            raise TypeError(f"{name} is {size!r}: expected a whole number")
     rated = torch.zeros(ratings.num_users, ratings.num_items, dtype=torch.bool)
     rated[ratings.user, ratings.item] = True
     by_popularity = rated.sum(0).argsort(descending=True, stable=True)
@@ -106,6 +114,8 @@ def session_mdp(
     world with real structure, not the causal effect of recommending a movie. See ``docs/movielens.md``.
     Raises ValueError for ratings without genres and for numbers out of range.
     """
+    if not isinstance(data, MovieLens):
+        raise TypeError(f"data is a {type(data).__name__}: expected a MovieLens; load_movielens() reads one")
     ratings, num_ratings = data.ratings, len(data.ratings)
     if not data.genre_names:
         raise ValueError("these ratings have no genres: expected u.item, movies.dat or movies.csv beside the ratings")
@@ -114,9 +124,11 @@ def session_mdp(
             f"memory {memory}, window {window}, priors {attraction_prior} and {transition_prior}: expected memory "
             "between 0 and 1, a window of at least 1 and priors above 0"
         )
-    if num_states < 1:
-        raise ValueError(f"num_states is {num_states}: expected at least 1")
-    if not 1 <= num_items <= ratings.num_items:
+    if not isinstance(num_states, Integral) or num_states < 1:
+        raise ValueError(f"num_states is {num_states!r}: expected a whole number from 1")
+    if users is not None and (not isinstance(users, Tensor) or users.shape != (ratings.num_users,)):
+        raise ValueError(f"users is {getattr(users, 'shape', users)}: expected a bool tensor ({ratings.num_users},)")
+    if not isinstance(num_items, Integral) or not 1 <= num_items <= ratings.num_items:
         raise ValueError(f"num_items is {num_items}: expected 1 to {ratings.num_items}, the movies that are rated")
     before, after, start = profiles(ratings.starts, data.genres.double()[ratings.item], memory)
     centres = cluster(before, num_states, seed)

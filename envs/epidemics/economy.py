@@ -6,6 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ethogram.simulator.populations import check_number
+
+from .disease import numbers
+
 
 @dataclass(frozen=True)
 class Economy:
@@ -25,6 +29,16 @@ class Economy:
     jobless_spend_less: float = 0.4
     benefit: float = 0.4  # of a weekly wage, without a job
     spending: float = 0.9  # of a weekly wage
+
+    def __post_init__(self) -> None:
+        ages = numbers("working_age", self.working_age, 200, what := "two ages, from and below, such as (18, 65)")
+        if len(ages) != 2 or not ages[0] < ages[1]:
+            raise ValueError(f"working_age is {self.working_age}: expected {what}")
+        shares = ("unemployed_at_start", "separation", "separation_by_closure", "hiring")
+        for name in (*shares, "isolated_spend_less", "jobless_spend_less"):
+            check_number(name, getattr(self, name), 0, 1)
+        for name in ("separation_by_demand", "benefit", "spending"):
+            check_number(name, getattr(self, name))
 
     def demand(self, people: int, adults: float, isolated: int, poor: int) -> float:
         """The spending of a city of so many people, as a share of normal times.

@@ -25,7 +25,7 @@ from ethogram.simulator.populations import (
     first_people,
 )
 
-from .city_day import ABOVE, FINITE, LAST_DAY, SHARE, CompiledDay
+from .city_day import ABOVE, FINITE, SHARE, CompiledDay
 from .disease import AGE_BANDS, DEAD, EXPOSED, INFECTIOUS, NEVER, SUSCEPTIBLE, City, Disease, Measures
 from .economy import Economy
 
@@ -36,9 +36,11 @@ MOST_AREAS = 10_000
 class Epidemic:
     """A city in days: people meet in layers of contacts, fall ill, decide whether to stay at home and to work.
 
-    layers: name -> contacts. Those who isolate or are in quarantine keep the contacts of the layer "household" only;
-    the layer "workplace" is for those who have a job. Weights within a layer are the contacts'; layer_weight
-    multiplies a whole layer. age: (n,) int64 years. area: (n,) int64 codes from 0.
+    layers: name -> contacts, or a networkx graph; one alone is the layer "community". Those who isolate or are in
+    quarantine keep the contacts of the layer "household" only; the layer "workplace" is for those who have a job.
+    Weights within a layer are the contacts'; layer_weight multiplies a whole layer. age: (n,) int64 years. area: (n,)
+    int64 codes from 0. initial: the exposed at the start; an int is how many, drawn, a float a probability, (n,) one
+    for each.
 
     The hazard of infection of person i on day t is that of the paper's released code, with the contacts' average
     strength in place of its three counts by age, and scaled so that ``reproduction`` is what it says,
@@ -74,7 +76,7 @@ class Epidemic:
     measures: Measures = Measures()
     economy: Economy = Economy()
     layer_weight: Mapping[str, float] = field(default_factory=dict)
-    initial: int | float | Tensor | InEach = 0.001  # exposed at the start: how many, or a probability, for all or each
+    initial: int | float | Tensor | InEach = 0.001
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", checked_layers(self.layers, self.layer_weight))
@@ -172,7 +174,7 @@ class Epidemic:
         """The first exposed people, infected on the day before the first; and who has a job."""
         check_rows(self._any_layer, draws)
         initial = site("initial", first_people(self.initial, draws, self._any_layer))
-        never = torch.full_like(self.age, NEVER, dtype=torch.int16)
+        never = torch.full_like(self.age, NEVER, dtype=torch.int32)
         until = self.days(never, initial, -1, "exposed_days", draws)
         idle = draws.bernoulli("idle", self.economy.unemployed_at_start, among=self._adult)
         stage, infected_on = initial.to(torch.int8), torch.where(initial, -1, never)
@@ -183,7 +185,7 @@ class Epidemic:
     def step(self, state: City, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n, 2) [isolate, work]."""
         check_choices(action, (len(state.stage), 2), "[isolate, work] of each person")
-        if type(draws) is Draws and draws.ids.is_cpu and draws.step < LAST_DAY:
+        if type(draws) is Draws and draws.ids.is_cpu:
             return self._compiled.step(state, action, draws, site, self._hazard)  # the same bits
         day, alive = draws.step, state.stage != DEAD
         isolates = site("isolates", (action[:, 0] != 0) & alive, alive)  # (n,) bool

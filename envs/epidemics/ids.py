@@ -5,7 +5,7 @@ from typing import Any
 
 from ethogram.simulator import Do, Policy
 from ethogram.simulator.gym import Counts, count_values
-from ethogram.simulator.populations import Everybody, Planner
+from ethogram.simulator.populations import Everybody, FlatChoices, Planner
 
 from .disease import STAGES, City
 from .epidemic import Epidemic
@@ -14,16 +14,18 @@ from .planner import epidemic_planner_world, small_city
 
 def epidemic(
     num_people: int = 1000, horizon: int = 180, world: Epidemic | None = None, interventions: Sequence[Do] = ()
-) -> tuple[Everybody, int, Counts]:
-    """``ethogram/Epidemic-v0``: everybody's seat in a city; [isolate, work] for each person and day.
+) -> tuple[FlatChoices, int, Counts]:
+    """``ethogram/Epidemic-v0``: everybody's seat in a city; isolate and work, 0 or 1, for each person and day.
 
-    num_people: of a synthetic city, if no world is given. horizon: days. interventions: on the world's sites. Cities
-    of a vector environment have the same people and other luck.
+    The action is flat, (2 n,), person by person: what learners such as PPO know. num_people: of a synthetic city, if
+    no world is given. horizon: days. interventions: on the world's sites. Cities of a vector environment have the same
+    people and other luck.
     """
     world = small_city(num_people) if world is None else world
     if not isinstance(world, Epidemic):
         raise TypeError(f"world is a {type(world).__name__}: expected an Epidemic")
-    return Everybody(world, world.num_people, interventions), horizon, Counts(_counted, world.num_people, "day")
+    seat = FlatChoices(Everybody(world, world.num_people, interventions))
+    return seat, horizon, Counts(_counted, world.num_people, "day")
 
 
 def epidemic_planner(

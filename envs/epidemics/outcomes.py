@@ -4,7 +4,10 @@ import torch
 from torch import Tensor
 
 from ethogram.simulator import History
+from ethogram.simulator.populations import checked_column
 from ethogram.simulator.whatif import total
+
+MOST_GROUPS = 10_000_000
 
 
 def attack_rate(history: History, by: Tensor | None = None) -> Tensor:
@@ -15,6 +18,7 @@ def attack_rate(history: History, by: Tensor | None = None) -> Tensor:
     """
     if by is None:
         return total(history, "infected").sum() / len(history)
+    by = checked_column("by", by, len(history), MOST_GROUPS)
     people = by.bincount()
     if "infected" in history.series:
         found = total(history, "infected")

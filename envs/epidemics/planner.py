@@ -77,10 +77,14 @@ def epidemic_planner_world(
     world = small_city(num_people) if world is None else world
     if not isinstance(world, Epidemic):
         raise TypeError(f"world is a {type(world).__name__}: expected an Epidemic")
+    citizens = ByRule(careful) if citizens is None else citizens
+    if not hasattr(citizens, "act"):
+        what = f"citizens is a {type(citizens).__name__}"
+        raise TypeError(f"{what}: expected a policy of people, such as Heuristic(), or ByRule(function)")
     return Planner(
         world,
         world.num_people,
-        citizens or ByRule(careful),
+        citizens,
         spaces.MultiDiscrete([2, 2, 2, 2], dtype=np.int8),
         partial(_pulled, levers(world)),
         [Record(name, reduce=per_1000) for name in ("confirmed", "died", "isolates", "jobless")],

@@ -47,7 +47,7 @@ class SEIR:
 
     Rows are people: as many as the contacts have. Observation: (n,) int8, the stage, 0 S, 1 E, 2 I, 3 R. Action:
     (n,) int64, 0 goes out, 1 stays at home, where one neither infects nor is infected. Reward: -1 on the day of
-    infection. Never terminates.
+    infection. Never terminates. contacts may be a networkx graph; its nodes are people in the graph's order.
 
     Sites: "sheds" (n,) bool who exposes their contacts, "hazard" (n,) float64 of infection a day for whoever is
     susceptible, "infected", "onset" and "recovers" (n,) bool; at the start "initial" (n,) bool, who is infectious.
@@ -58,9 +58,7 @@ class SEIR:
     transmission: float = 0.02  # hazard a day and contact of weight 1
     onset_rate: float = 0.25  # a day: 1 / mean time from infection to being infectious, roughly
     recovery_rate: float = 0.1  # a day
-    initial: int | float | Tensor | InEach = (
-        0.005  # infectious at the start: how many, or a probability, for all or each
-    )
+    initial: int | float | Tensor | InEach = 0.005  # the infectious: how many (an int), or a probability, one or (n,)
 
     def __post_init__(self) -> None:
         for name in ("transmission", "onset_rate", "recovery_rate"):
@@ -91,9 +89,13 @@ class SEIR:
 
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
+        check_rows(self.contacts, draws)
+        if state.stage.shape != draws.ids.shape:
+            raise ValueError(f"stage has shape {tuple(state.stage.shape)}: expected ({len(draws.ids)},), one a person")
         check_choices(action, state.stage.shape, "whether each person stays at home")
         stage, out = state.stage, self._out(action)
-        sheds = site("sheds", _equal(stage, INFECTIOUS, among=None if out is self._everybody else out), out)  # (n,)
+        among = None if out is self._everybody else out
+        sheds = site("sheds", _equal(stage, INFECTIOUS, among), out)  # (n,) bool
         pressure = self._pressure(sheds, state.pressure, draws)
         plain = type(draws) is Draws and draws.together and stage.is_cpu
         if plain and site.unwatched("hazard", "infected", "onset", "recovers"):

@@ -12,11 +12,14 @@ import pickle
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from ethogram.simulator import Draws
+from ethogram.simulator.networks import Contacts, Network, within_groups
 
 from .population import Population
 from .tables import from_table
@@ -31,7 +34,102 @@ NAMED = {  # by the pickle of a Series of numbers or text, as pandas 1 to 3 and 
     *("builtins.slice", "__builtin__.slice", "__builtin__.bytes", "_codecs.encode"),
 }
 
+BANDS: dict[str, Any] = {  # how bands of age are written: U19, 20t29, 65A in AgentTorch's folders
+    r"(?:U|<|under )(\d+)": lambda end: (0, int(end)),
+    r"(\d+)(?:t|-|–| to )(\d+)": lambda first, last: (int(first), int(last) + 1),
+    r"(\d+)(?:A|\+| and over)": lambda first: (int(first), max(int(first), OLDEST) + 1),
+}
+OLDEST = 89  # years, of those in a band without an end
+
 Array = np.ndarray[Any, Any]
+
+
+class AgentTorchCity(NamedTuple):
+    """A folder's people and their layers of contacts, as ``Epidemic`` takes them, and what was done to get them."""
+
+    people: Population
+    layers: dict[str, Network]
+    notes: tuple[str, ...]
+
+
+def agenttorch_city(
+    folder: str | Path,
+    *,
+    labels: Mapping[str, Sequence[str]] | None = None,
+    edges: str | Path | None = None,
+    seed: int = 0,
+) -> AgentTorchCity:
+    """An AgentTorch folder as a city: ``Epidemic(city.layers, city.people["age"], city.people["area"])``.
+
+    People are those of ``from_agenttorch``. Their bands of age are read by name (U19, 20t29, 65A), never by code, whose
+    order differs between folders: column "age band". "age" is in years, uniform within the band by the seed; a band
+    without an end ends with 89 years, and one below an age reaches up to the next band.
+
+    Layer "community": the contacts of ``edges``, by default ``mobility_networks/0.csv``, in which each stands once and
+    both ways are meant; so they are mirrored, and self-loops and repeats left out. (The file of each later step holds
+    the contacts of all steps before it, too.) Layer "household": all pairs in one, if there is such a column. notes:
+    what was read, left out, mirrored and drawn, and how many people have no contact, in sentences.
+
+    Raises ValueError for bands that cannot be read, or have no names: pass labels= as to ``from_agenttorch``.
+    """
+    folder, notes = Path(folder), []
+    people = from_agenttorch(folder, labels=labels)
+    notes.append(f"{len(people):,} people with {', '.join(people.columns)}")
+    if "age" in people.columns:
+        people, note = _with_years(people, seed)
+        notes.append(note)
+    layers: dict[str, Network] = {}
+    path = folder / "mobility_networks" / "0.csv" if edges is None else Path(edges)
+    if path.is_file() or edges is not None:
+        layers["community"], note = _mirrored(path, len(people))
+        notes.append(note)
+    if "household" in people.columns:
+        layers["household"] = within_groups(people["household"])
+        notes.append(f"{len(set(people['household'].tolist())):,} households, in which all pairs are in contact")
+    if not layers:
+        raise FileNotFoundError(f"{folder} has neither {path.relative_to(folder)} nor households: pass edges=")
+    return AgentTorchCity(people, layers, tuple(notes))
+
+
+def _with_years(people: Population, seed: int) -> tuple[Population, str]:
+    """The people with ages in years, and their bands as another column; and a note."""
+    if "age" not in people.labels:
+        raise ValueError(
+            "ages are codes without names, whose order differs between folders: pass "
+            "labels={'age': ['U19', '20t29', …]}"
+        )
+    names = people.labels["age"]
+    found = [_years(name) for name in names]
+    lows = sorted(low for low, _ in found if low > 0)
+    found = [(low, min(lows, default=end) if low == 0 else end) for low, end in found]
+    low, end = torch.tensor(found).T[:, people["age"]]
+    luck = Draws(seed, torch.arange(len(people)), scope="population").uniform("age in band").double()
+    columns = {"age band" if name == "age" else name: column for name, column in people.columns.items()}
+    labels = {"age band" if name == "age" else name: names for name, names in people.labels.items()}
+    years = low + (luck * (end - low)).long()
+    bands = ", ".join(f"{name} as {a} to {b - 1}" for name, (a, b) in zip(names, found, strict=True))
+    return Population({"age": years, **columns}, labels), f"ages in years drawn evenly within the bands: {bands}"
+
+
+def _years(name: str) -> tuple[int, int]:
+    """From which age a band is, and below which."""
+    for pattern, ends in BANDS.items():
+        if match := re.fullmatch(pattern, name):
+            return ends(*match.groups())
+    raise ValueError(f"{name!r} is no band of ages: expected names like U19, 20t29 and 65A, or under 18, 18-64 and 65+")
+
+
+def _mirrored(path: Path, num_people: int) -> tuple[Contacts, str]:
+    """The contacts of a file in both directions, and a note."""
+    edges = agenttorch_edges(path)
+    two = edges[edges[:, 0] != edges[:, 1]]
+    contacts = Contacts.from_edges(two[:, 0], two[:, 1], num_people, repeats="merge")
+    loops, repeats = len(edges) - len(two), len(two) - contacts.num_contacts // 2
+    alone = int((contacts.degree == 0).sum())
+    return contacts, (
+        f"{len(edges):,} contacts in {path.name}, mirrored, without {loops:,} self-loops and {repeats:,} repeats; "
+        f"{alone:,} people ({alone / num_people:.1%}) have none"
+    )
 
 
 def from_agenttorch(folder: str | Path, *, labels: Mapping[str, Sequence[str]] | None = None) -> Population:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,7 +32,7 @@ def synthetic_city(num_people: int, *, num_areas: int | None = None, seed: int =
     one for each 20,000 people, and at least 4, by default. Children of an area share its schools, classes are in
     ``school`` codes too (a class is what meets); workers are spread over the city's workplaces at random.
     """
-    if not isinstance(num_people, int) or num_people < 20:
+    if not isinstance(num_people, int | np.integer) or num_people < 20:
         raise ValueError(f"num_people is {num_people!r}: expected an int, 20 or more")
     areas = max(4, num_people // 20_000) if num_areas is None else num_areas
     if not 1 <= areas <= num_people // 5:
@@ -131,6 +132,32 @@ def city_layers(
     if not layers:
         raise ValueError(f"people have {sorted(people.columns)}: expected a household, workplace, school or area")
     return layers
+
+
+def join_layers(people: Population, layers: Mapping[str, Network]) -> dict[str, Network]:
+    """Networks of one's own as layers of these people: what ``Epidemic(layers=…)`` takes.
+
+    A network with names is joined by them, in whatever order: row i of each layer is row i of ``people``, of whom some
+    may have no contacts. One without names must have as many people, in the same order.
+
+    Raises LookupError for somebody in a network who is not among the people, and ValueError where people have no names
+    and a network has.
+    """
+    return {name: _joined(people, name, network) for name, network in layers.items()}
+
+
+def _joined(people: Population, layer: str, network: Network) -> Network:
+    names = getattr(network, "names", None)
+    if names is None:
+        if network.num_people != len(people):
+            raise ValueError(f"layer '{layer}' has {network.num_people} people without names: expected {len(people)}")
+        return network
+    if people.names is None:
+        raise ValueError(
+            f"layer '{layer}' has names, such as {names[0]!r}, and the people have none: expected ids in both, as "
+            "from_table(id=…) reads them; where the order is known to be the same, replace(contacts, names=None)"
+        )
+    return network if np.array_equal(names, people.names) else network.along(people.names)  # type: ignore[attr-defined]
 
 
 def _seed(seed: int, layer: str) -> int:

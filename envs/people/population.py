@@ -18,11 +18,13 @@ import torch
 from torch import Tensor
 
 from ethogram.simulator import write_atomically
+from ethogram.simulator.networks import Names, as_column, called, checked_names, html_table, rows_of
 
 if TYPE_CHECKING:
     import pandas
 
 HEADER = b"ethogram.population"  # where a Parquet file keeps the labels
+NAMES = "ethogram.names"  # the column of a Parquet file that has the names
 
 DTYPES = (torch.int64, torch.float32, torch.bool)
 
@@ -33,8 +35,9 @@ Array = np.ndarray[Any, Any]
 class Population:
     """People: row i of every column is person i.
 
-    columns: name -> (n,) int64 (years, counts, codes), float32 (amounts) or bool. labels: name of a categorical
-    column -> the names of its codes, from 0.
+    columns: name -> (n,) int64 (years, counts, codes), float32 (amounts) or bool; or a list, array or Series that
+    ``as_column`` makes one of. labels: name of a categorical column -> the names of its codes, from 0. names: (n,) ids
+    of the people, text or numbers, by which networks are joined to them (``join_layers``); None: 0 to n - 1.
 
     Raises ValueError, naming column and row, for another dtype or shape, columns of different length or on different
     devices, a float that is not finite, an "age" below 0, a code without a name, and names that repeat.
@@ -42,15 +45,17 @@ class Population:
 
     columns: Mapping[str, Tensor]
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    names: Names | None = None
 
     def __post_init__(self) -> None:
+        columns = {name: as_column(f"column '{name}'", column) for name, column in self.columns.items()}
+        object.__setattr__(self, "columns", columns)
         if not self.columns:
             raise ValueError("a population without columns: expected at least one, which says how many people it has")
         first, model = next(iter(self.columns.items()))
         for name, column in self.columns.items():
-            tensor = isinstance(column, Tensor)
-            if not tensor or column.dim() != 1 or column.dtype not in DTYPES:
-                what = f"{column.dtype} {tuple(column.shape)}" if tensor else type(column).__name__
+            if column.dim() != 1 or column.dtype not in DTYPES:
+                what = f"{column.dtype} {tuple(column.shape)}"
                 raise ValueError(f"column '{name}' is {what}: expected (n,) int64, float32 or bool; convert with .to()")
             if len(column) != len(model) or column.device != model.device:
                 raise ValueError(
@@ -67,6 +72,7 @@ class Population:
                 raise ValueError(f"labels of '{name}' ({codes.dtype}) are {names}: expected int64 and names, each once")
             unknown = (codes < 0) | (codes >= len(names))
             refuse(name, codes, unknown, f"a code from 0 to {len(names) - 1}, one for each of {some(names)}")
+        object.__setattr__(self, "names", checked_names(self.names, len(self)))
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -86,35 +92,60 @@ class Population:
         """The same people on another device."""
         return replace(self, columns={name: column.to(device) for name, column in self.columns.items()})
 
+    def rows(self, names: Any) -> Tensor:
+        """(m,) int64 rows in which people of these names stand; LookupError for a name that nobody has."""
+        return torch.from_numpy(rows_of(self.names, len(self), names, "rows()")).to(self.device)
+
     def take(self, rows: Tensor) -> "Population":
-        """Only these people: (m,) int64 rows in a new order, or (n,) bool whom to keep."""
-        return replace(self, columns={name: column[rows] for name, column in self.columns.items()})
+        """Only these people: (m,) int64 rows in a new order, each once, or (n,) bool whom to keep."""
+        rows = as_column("rows", rows)
+        names = None if self.names is None else self.names[rows.cpu().numpy()]
+        return Population({name: column[rows] for name, column in self.columns.items()}, self.labels, names)
 
     def adding(self, name: str, column: Tensor, labels: Sequence[str] | None = None) -> "Population":
         """The same people with one more column: ``people.adding("band", *bands(people["age"], [18, 65]))``."""
         if name in self.columns:
             raise ValueError(f"there is a column '{name}' already: choose another name")
         more = {} if labels is None else {name: tuple(labels)}
-        return Population({**self.columns, name: column}, {**self.labels, **more})
+        return Population({**self.columns, name: column}, {**self.labels, **more}, self.names)
 
     def mask(self, **where: Any) -> Tensor:
         """The members of a subgroup, (n,) bool: what ``Do(who=)`` takes.
 
-        where: column = the category's name, the number or the bool; several in a list, tuple, set or range mean any
-        of them. Several columns mean all of them: ``people.mask(area="Astoria", age=range(18, 65))``.
+        where: column = the category's name, the number or the bool; several in a list, set or range mean any of
+        them; (low, high), as in ``from_archetypes``, all numbers from low to high, both included. Several columns mean
+        all of them: ``people.mask(area="Astoria", age=(18, 64))``.
         """
         chosen = torch.ones(len(self), dtype=torch.bool, device=self.device)
         for name, values in where.items():
             column = self[name]
+            if isinstance(values, tuple):
+                chosen &= self._within(name, values)
+                continue
             if column.dtype == torch.float32:
-                raise ValueError(f"column '{name}' is float32: expected a category; compare people['{name}'] itself")
-            several = isinstance(values, list | tuple | set | frozenset | range)
+                raise ValueError(
+                    f"column '{name}' is float32: expected (low, high); or compare people['{name}'] itself"
+                )
+            several = isinstance(values, list | set | frozenset | range | np.ndarray | Tensor)
             codes = [self._code(name, value) for value in (values if several else [values])]
             chosen &= torch.isin(column.to(torch.int64), torch.tensor(codes, dtype=torch.int64, device=self.device))
         return chosen
 
+    def _within(self, name: str, ends: tuple[Any, ...]) -> Tensor:
+        """Whose number is in a range, (n,) bool."""
+        column = self[name]
+        low, high = (plain(end) for end in (ends if len(ends) == 2 else ("", "")))
+        numbers = {type(low), type(high)} <= {int, float} and name not in self.labels and column.dtype != torch.bool
+        if not numbers or not low <= high:
+            raise ValueError(
+                f"column '{name}' is compared with {ends}: expected (low, high), both included, of a column of "
+                "numbers; several values stand in a list"
+            )
+        return (column >= low) & (column <= high)
+
     def _code(self, name: str, value: Any) -> int:
         """The code that stands in the column for a value as a reader writes it."""
+        value = plain(value)
         if name in self.labels:
             if value not in self.labels[name]:
                 raise LookupError(f"column '{name}' has no category {value!r}; it has {some(self.labels[name])}")
@@ -133,20 +164,33 @@ class Population:
         return column.to(torch.int64)
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """A DataFrame, a person a row, categories by name; ``from_table`` is the way back."""
+        """A DataFrame, a person a row, categories and people by name; ``from_table`` is the way back."""
         import pandas
 
         arrays: dict[str, Any] = {name: column.cpu().numpy() for name, column in self.columns.items()}
         for name, names in self.labels.items():
             arrays[name] = pandas.Categorical.from_codes(arrays[name], pandas.Index(names, dtype=object))
-        return pandas.DataFrame(arrays)
+        return pandas.DataFrame(arrays, index=None if self.names is None else pandas.Index(self.names))
+
+    def __repr__(self) -> str:
+        names = "" if self.names is None else f"; names {called(self.names, 0)}, …"
+        return f"Population({len(self):,} people: {', '.join(self.columns)}{names})"
+
+    def _repr_html_(self) -> str:
+        few = self.take(torch.arange(min(5, len(self)), device=self.device))
+        frame = few.to_pandas()
+        rows = [[str(name), *map(str, row)] for name, row in zip(frame.index, frame.to_numpy().tolist(), strict=True)]
+        return f"<p>{len(self):,} people</p>{html_table(rows, ['', *self.columns])}"
 
     def save(self, path: str | Path) -> None:
         """Write a Parquet file, categories by name; ``load`` gives back the same codes and labels."""
         import pyarrow
         from pyarrow import parquet
 
-        table = pyarrow.Table.from_pandas(self.to_pandas(), preserve_index=False)
+        frame = self.to_pandas()
+        table = pyarrow.Table.from_pandas(
+            frame if self.names is None else frame.assign(**{NAMES: self.names}), preserve_index=False
+        )
         table = table.replace_schema_metadata({HEADER: json.dumps(dict(self.labels))})  # a file may lose unused names
         write_atomically(Path(path), lambda file: parquet.write_table(table, file, compression="zstd"))
 
@@ -161,7 +205,8 @@ class Population:
         metadata = parquet.read_schema(path).metadata or {}
         if HEADER not in metadata:
             raise ValueError(f"{path} was not written by Population.save: read it with from_table")
-        return from_table(pandas.read_parquet(path), labels=json.loads(metadata[HEADER]))
+        frame = pandas.read_parquet(path)
+        return from_table(frame, labels=json.loads(metadata[HEADER]), id=NAMES if NAMES in frame.columns else None)
 
 
 def refuse(name: str, column: Any, bad: Any, expected: str) -> None:
@@ -174,8 +219,13 @@ def refuse(name: str, column: Any, bad: Any, expected: str) -> None:
 
 def check_num_people(num_people: int) -> None:
     """ValueError unless it is a whole number of people, at least one."""
-    if type(num_people) is not int or num_people < 1:
+    if type(plain(num_people)) is not int or num_people < 1:
         raise ValueError(f"num_people is {num_people!r}: expected an int from 1")
+
+
+def plain(value: Any) -> Any:
+    """NumPy's scalars, and tensors of one number, as Python's."""
+    return value.item() if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.dim() == 0) else value
 
 
 def some(names: Iterable[Any]) -> str:
@@ -187,11 +237,12 @@ def some(names: Iterable[Any]) -> str:
 def bands(values: Tensor, edges: Sequence[float]) -> tuple[Tensor, tuple[str, ...]]:
     """Codes and names of the bands that values fall into, (n,) int64 and one name a band.
 
-    edges: ascending, where bands meet; each belongs to the band above it. ``bands(age, [18, 65])`` has 0 under 18, 1
-    from 18 to 64, 2 from 65.
+    values: (n,), as ``as_column`` takes them. edges: ascending, where bands meet; each belongs to the band above it.
+    ``bands(age, [18, 65])`` has 0 under 18, 1 from 18 to 64, 2 from 65.
     """
     if len(edges) == 0 or any(not a < b for a, b in pairwise(edges)) or not all(map(math.isfinite, edges)):
         raise ValueError(f"edges are {edges}: expected finite numbers in ascending order")
+    values, edges = as_column("values", values), [plain(edge) for edge in edges]
     whole = all(isinstance(edge, int) for edge in edges) and not values.dtype.is_floating_point
     between = [(f"{a}-{b - 1}" if b - a > 1 else f"{a}") if whole else f"{a} to {b}" for a, b in pairwise(edges)]
     # in float64, which float32 values and whole numbers below 2^53 enter unchanged

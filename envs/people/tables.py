@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ethogram.simulator import Draws
 
@@ -16,30 +17,33 @@ if TYPE_CHECKING:
 
 
 def from_table(
-    table: "str | Path | pandas.DataFrame",
+    table: "str | Path | pandas.DataFrame | Mapping[str, Any]",
     columns: Sequence[str] | None = None,
     *,
+    id: str | None = None,
     labels: Mapping[str, Sequence[str]] | None = None,
     weight: str | None = None,
     num_people: int | None = None,
     seed: int = 0,
 ) -> Population:
-    """People from a DataFrame or a Parquet file, a row each; or people drawn from a weighted survey.
+    """People from a DataFrame, a dict of columns, or a .csv, .tsv or .parquet file; or drawn from a weighted survey.
 
     columns: which to take; None: all. Whole numbers become int64, other numbers float32, bools bool, text and pandas
     categories codes with labels: text in alphabetic order, categories in their own. labels: column -> its categories,
-    to fix their codes; of a column of whole numbers, the names of its codes from 0.
+    to fix their codes; of a column of whole numbers, the names of its codes from 0. id: the column, or the name of the
+    index, that says who a row is: the people's ``names``. None: the frame's row labels, but for numbers that repeat.
 
     num_people: None takes every row once. A number draws that many people by systematic resampling (Kitagawa, Journal
     of Computational and Graphical Statistics 1996): with n people, row i of weight w_i is taken n w_i / sum(w)
-    times, rounded down or up, its expectation being exactly that; copies stand together. weight: the column that says
-    for how many people a row stands; None: all alike. It needs num_people, and is not a column of the result unless
-    ``columns`` names it.
+    times, rounded down or up, its expectation being exactly that; copies stand together, and have no names. weight:
+    the column that says for how many people a row stands; None: all alike. It needs num_people, and is not a column of
+    the result unless ``columns`` names it.
 
     Raises LookupError for a column that is not there, and ValueError, naming column and row, for what is missing, not
     finite or of another type, a category that ``labels`` lacks, or a weight below 0.
     """
     frame = _frame(table)
+    names_of, frame = _named(frame, id)
     wanted = [name for name in frame.columns if name != weight] if columns is None else list(columns)
     for name in [*wanted, *([] if weight is None else [weight])]:
         if name not in frame.columns:
@@ -57,8 +61,8 @@ def from_table(
         raise ValueError(f"weight is '{weight}' without num_people: expected how many people to draw from the rows")
     if num_people is not None:
         counts = systematic_counts(_weights(frame, weight), num_people, seed, "table")
-        arrays = {name: np.repeat(array, counts) for name, array in arrays.items()}
-    return Population({name: torch.from_numpy(array) for name, array in arrays.items()}, names)
+        arrays, names_of = {name: np.repeat(array, counts) for name, array in arrays.items()}, None
+    return Population({name: torch.from_numpy(array) for name, array in arrays.items()}, names, names_of)
 
 
 def _frame(table: Any) -> "pandas.DataFrame":
@@ -66,10 +70,30 @@ def _frame(table: Any) -> "pandas.DataFrame":
 
     if isinstance(table, pandas.DataFrame):
         return table
+    if isinstance(table, Mapping):
+        plain = {name: column.cpu().numpy() if isinstance(column, Tensor) else column for name, column in table.items()}
+        return pandas.DataFrame(plain)
+    if not isinstance(table, str | Path):
+        raise TypeError(f"table is a {type(table).__name__}: expected a DataFrame, a dict of columns, or a path")
     path = Path(table)
+    if path.suffix in (".csv", ".tsv"):
+        return pandas.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
     if path.suffix != ".parquet":
-        raise ValueError(f"{path} does not end in .parquet: expected a DataFrame or a Parquet file; read it by pandas")
+        raise ValueError(f"{path} ends in {path.suffix!r}: expected .csv, .tsv or .parquet, or what pandas reads of it")
     return pandas.read_parquet(path)
+
+
+def _named(frame: "pandas.DataFrame", id: str | None) -> "tuple[Any, pandas.DataFrame]":
+    """Who the rows are, (R,) or None, and the frame without that column."""
+    import pandas
+
+    if id is None:
+        labels = frame.index
+        repeat = pandas.api.types.is_integer_dtype(labels.dtype) and not labels.is_unique
+        return None if repeat or isinstance(labels, pandas.RangeIndex) else labels, frame
+    if id not in frame.columns and id != frame.index.name:
+        raise LookupError(f"id is '{id}', of which the table has no column; it has {some(frame.columns)}")
+    return (frame.index, frame) if id not in frame.columns else (frame[id], frame.drop(columns=[id]))
 
 
 def _weights(frame: "pandas.DataFrame", weight: str | None) -> Array:

@@ -108,6 +108,7 @@ class CascadingSession:
         if plain and site.untouched("attraction", "click", "state"):
             return self._step_compiled(state, slate, draws, site)
         items, length = self.mdp.num_items, self.mdp.length
+        self._check_state(state, draws)
         check_slates(slate, len(state), items, length)
         attraction = site("attraction", lookup(self._attraction, state, slate))  # (n, m) probability
         _check("attraction", attraction, 0, 1)
@@ -131,6 +132,15 @@ class CascadingSession:
         state = after if memory is None else Visit(after, memory)
         return Transition(state, after, self._reward[outcome], torch.zeros_like(after, dtype=torch.bool))
 
+    def _check_state(self, state: Any, draws: Draws) -> None:
+        """ValueError for a state of another world, or of other rows."""
+        rows, top = len(draws.ids), self.mdp.num_states - 1
+        good = isinstance(state, Tensor) and state.dtype == torch.int64 and tuple(state.shape) == (rows,)
+        if not good or ((state < 0) | (state > top)).any():
+            what = f"{state.dtype} {tuple(state.shape)}" if isinstance(state, Tensor) else f"a {type(state).__name__}"
+            what = f"{state.min()} to {state.max()}" if good else what
+            raise ValueError(f"state is {what}: expected int64 ({rows},), from 0 to {top}, as this world makes it")
+
     @cached_property
     def _compiled(self) -> tuple[np.ndarray[Any, Any], ...]:
         """Tables of ``kernels.session_step``."""
@@ -139,6 +149,8 @@ class CascadingSession:
 
     def _step_compiled(self, state: Tensor, slate: Tensor, draws: Draws, site: Sites) -> Transition:
         """The same bits in one pass, for when nobody changes what lies in between."""
+        if state.dtype is not torch.int64 or state.dim() != 1:
+            self._check_state(state, draws)
         rows, length = state.shape[0], self.mdp.length
         if not isinstance(slate, Tensor) or slate.dtype != torch.int64 or slate.shape != (rows, length):
             check_slates(slate, rows, self.mdp.num_items, length)  # the kernel relies on the shape, and looks at items
@@ -159,6 +171,7 @@ class CascadingSession:
         )
         if not good:
             check_slates(slate, rows, self.mdp.num_items, length)
+            self._check_state(state, draws)
         site.tell("clicked_item", item)
         moved = torch.from_numpy(after)
         if not unseen:

@@ -26,11 +26,18 @@ def bad_slate(slates: Array, num_items: int) -> int:
 
 
 @compiled
-def lookup(table: Array, rows: Array, columns: Array, out: Array) -> None:
-    """out[i, j] = table[rows[i], columns[i, j]], column -1 being the last."""
+def lookup(table: Array, rows: Array, columns: Array, out: Array) -> int:
+    """out[i, j] = table[rows[i], columns[i, j]], column -1 being the last; the first i that is off the table, or -1."""
+    height, width = table.shape
     for i in range(out.shape[0]):
+        bad = (rows[i] < 0) | (rows[i] >= height)
+        for j in range(out.shape[1]):
+            bad |= (columns[i, j] < -1) | (columns[i, j] >= width)
+        if bad:
+            return i
         for j in range(out.shape[1]):
             out[i, j] = table[rows[i], columns[i, j]]
+    return -1
 
 
 @compiled
@@ -74,15 +81,20 @@ def session_step(
     Keys and ids are those of ``draws.keyed``. attraction (S (N + 1),), cumulative (S (N + 1), S): uint32, thresholds
     of the draws (``draws.thresholds``), by which the comparisons are those of the readable step. reward (S (N + 1),).
     Writes the next state ``after``, the reward ``received``, and, unless they have no entries, into ``position`` where
-    the click was and into ``chosen`` what was clicked, -1 for nothing; returns whether all slates may be good (False is
-    certain).
+    the click was and into ``chosen`` what was clicked, -1 for nothing; returns False where it is certain that a slate,
+    a state or the number of ids is not good.
     """
     n, length, last = slate.shape[0], slate.shape[1], cumulative.shape[1] - 1
     items = np.int64(attraction.shape[0] // (last + 1) - 1)
     good, tell, name = True, position.shape[0] > 0, chosen.shape[0] > 0
+    if attracted_ids.shape[0] != n or state_ids.shape[0] != n:
+        return False
     for i in range(n):
+        inside = (state[i] >= 0) & (state[i] <= last)
+        good &= inside
         row = mix(attracted_key + np.uint64(attracted_ids[i]) * _INCREMENT)
-        first, clicked, click, seen, shown = state[i] * (items + 1), items, length, np.uint64(0), False
+        first = (state[i] if inside else 0) * (items + 1)
+        clicked, click, seen, shown = items, length, np.uint64(0), False
         for j in range(length - 1, -1, -1):  # no early exit: where a user clicks is not predictable
             item = slate[i, j]
             good &= (item >= -1) & (item < items) & ((item >= 0) | ~shown)

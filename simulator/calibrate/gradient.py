@@ -1,6 +1,7 @@
 """Calibration by gradient: Adam on the mean series, then the delta method's interval."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..checkpoint import Checkpoint, fingerprint
+from ..checkpoints import Checkpoint
 from ..whatif import checked_seeds
 from .fit import Bounds, Fit, Simulate, as_columns, checked, inside_box, logit, series_of, square_root, standard_normal
 
@@ -56,12 +57,14 @@ def fit_by_gradient(
     trace: list[list[float]] = []
     saver, first = None, 0
     if checkpoint is not None:
-        run = ("gradient", simulate, observed, dict(bounds), dict(start or {}), search.seeds)
-        saver = Checkpoint(checkpoint, fingerprint((*run, steps, learning_rate, spread)), checkpoint_every)
+        run = {"simulate": simulate, "observed": observed, "bounds": dict(bounds), "start": dict(start or {})}
+        run |= {"seeds": search.seeds, "steps": steps, "learning_rate": learning_rate, "spread": spread}
+        saver = Checkpoint(checkpoint, run, checkpoint_every, free=["simulate"])
         if (saved := saver.load(state)) is not None:
             first, state, trace = saved
     half = (steps + 1) // 2
-    with tqdm(range(first, steps), initial=first, total=steps, disable=not progress, unit="step") as bar:
+    bar = tqdm(range(first, steps), initial=first, total=steps, disable=not progress, unit="step")
+    with bar, saver or nullcontext():
         for step in bar:
             if step == half:
                 state = _begun(state["at"], _whitening(search.chance(state["at"], 0)))
@@ -69,8 +72,8 @@ def fit_by_gradient(
             trace.append([loss, *inside_box(state["at"], box).tolist()])
             state |= _adam(state, slope, step % half, learning_rate * (1 - step % half / half))
             bar.set_postfix(loss=f"{loss:.4g}")
-            if saver is not None and step < steps - 1:
-                saver.save(step + 1, state, trace)
+            if saver is not None:
+                saver.save(step + 1, state, trace, last=step == steps - 1)
     estimate, sample = _estimate(search, state["at"], state["whiten"])
     if saver is not None:
         saver.remove()

@@ -1,13 +1,14 @@
 """Fit_by_search (ABC)."""
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..checkpoint import Checkpoint, fingerprint
+from ..checkpoints import Checkpoint
 from ..draws import Draws, checked_seed
 from .fit import (
     Bounds,
@@ -55,7 +56,7 @@ def fit_by_search(
 
     trace: by generation, "tolerance" (how far off the farthest kept is, in standard deviations of what the regression
     leaves unexplained), "effective" (how many are kept in effect, by their weights) and each parameter's weighted mean.
-    checkpoint: a file to resume from, to the same bits; removed at the end.
+    checkpoint: a file to resume from, to the same bits; removed at the end. Ctrl-C saves to it first.
     """
     names, box, observed = checked(bounds, observed)
     seed = checked_seed(seed)
@@ -75,11 +76,13 @@ def fit_by_search(
     trace: list[list[float]] = []
     saver = None
     if checkpoint is not None:
-        run = ("search", simulate, observed, dict(bounds), simulations, population, keep, seed)
-        saver = Checkpoint(checkpoint, fingerprint(run), checkpoint_every)
+        run = {"simulate": simulate, "observed": observed, "bounds": dict(bounds), "seed": seed}
+        run |= {"simulations": simulations, "population": population, "keep": keep}
+        saver = Checkpoint(checkpoint, run, checkpoint_every, free=["simulate"])
         if (saved := saver.load(state)) is not None:
             _, state, trace = saved
-    with tqdm(total=simulations, initial=len(state["series"]), disable=not progress, unit="simulation") as bar:
+    bar = tqdm(total=simulations, initial=len(state["series"]), disable=not progress, unit="simulation")
+    with bar, saver or nullcontext():
         while True:
             for number in range(len(state["series"]), len(state["at"])):
                 parameters = dict(zip(names, inside_box(state["at"][number], box).tolist(), strict=True))

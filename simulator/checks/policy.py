@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from gymnasium.vector.utils import batch_space
 
-from ..checkpoint import fingerprint
+from ..checkpoints import fingerprint
 from ..draws import Draws
 from ..gym import to_numpy
 from ..history import History, map_column

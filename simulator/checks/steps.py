@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checkpoint import fingerprint
+from ..checkpoints import fingerprint
 from ..draws import Draws
 from ..sites import Sites
 from ..trees import leaves_of, rebuild, select_rows

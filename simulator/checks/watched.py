@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checkpoint import fingerprint
+from ..checkpoints import fingerprint
 from ..draws import Draws
 from ..gym import episode_ids, stack
 from ..history import CORE, History

@@ -11,7 +11,7 @@ import torch
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
-from ..checkpoint import fingerprint
+from ..checkpoints import fingerprint
 from ..gym import checked_space, to_numpy
 from ..history import History, map_column
 from ..rollout import check_role

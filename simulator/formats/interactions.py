@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,8 +85,8 @@ class Interactions:
 
         last: keep so many interactions of each user, the latest; None keeps all, which takes U T cells a column.
         """
-        if last is not None and last < 1:
-            raise ValueError(f"last is {last}: expected at least 1 interaction a user, or None for all")
+        if last is not None and (not isinstance(last, Integral) or last < 1):
+            raise ValueError(f"last is {last!r}: expected at least 1 interaction a user, or None for all")
         counts = self.starts.diff()
         length = counts if last is None else counts.clamp(max=last)
         step = torch.arange(len(self)) - (self.starts[1:] - length)[self.user]  # negative: too old

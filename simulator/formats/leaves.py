@@ -1,5 +1,6 @@
 """A History taken apart into named arrays, and put together."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ RESERVED = ("id", "step", "length", HEADER)
 INTEGERS = (np.dtype(bool), *map(np.dtype, ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")))
 
 NUMBERS = (*INTEGERS, *map(np.dtype, ("f2", "f4", "f8")))
+
+ROOM = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # bytes: arrays are copied once
 
 
 @dataclass(frozen=True)
@@ -109,3 +112,9 @@ def restored(leaf: Leaf, array: np.ndarray) -> Any:
         return array
     tensor = torch.from_numpy(array)
     return tensor.view(torch.bfloat16) if leaf.type == "torch.bfloat16" else tensor
+
+
+def check_room(size: int) -> None:
+    """Raise ValueError where a file would unfold to more bytes than there is room for: one of zeros is small."""
+    if size > ROOM:
+        raise ValueError(f"it unfolds to {size / 1e9:.3g} GB: expected at most {ROOM / 1e9:.3g} GB, half of the memory")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..history import History
-from .leaves import HEADER, Leaf
+from .leaves import HEADER, Leaf, check_room
 
 
 def write_npz(file: Any, history: History, header: bytes, arrays: dict[Leaf, np.ndarray]) -> None:
@@ -41,11 +41,16 @@ def read_npz(path: Path) -> tuple[bytes, Any, np.ndarray, np.ndarray]:
     """The header and the arrays of an .npz."""
     entries: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(path) as archive:
+        check_room(sum(info.file_size for info in archive.infolist()))  # of which no more is read
         for info in archive.infolist():
             content = io.BytesIO(archive.read(info))
-            entries[info.filename.removesuffix(".npy")] = np.lib.format.read_array(content, allow_pickle=False)
+            try:
+                array = np.lib.format.read_array(content, allow_pickle=False)
+            except ValueError:  # whose text tells how to trust it
+                raise ValueError(f"{info.filename} is no array of numbers") from None
+            entries[info.filename.removesuffix(".npy")] = array
 
-    def array(leaf: Leaf) -> np.ndarray:
+    def array_of(leaf: Leaf) -> np.ndarray:
         values = entries[leaf.column]
         if leaf.type != "numpy.object":
             return values
@@ -54,4 +59,4 @@ def read_npz(path: Path) -> tuple[bytes, Any, np.ndarray, np.ndarray]:
         text[:] = [whole[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
         return text
 
-    return entries[HEADER].tobytes(), array, entries["id"], entries["length"]
+    return entries[HEADER].tobytes(), array_of, entries["id"], entries["length"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..history import History
-from .leaves import HEADER, Leaf, stored
+from .leaves import HEADER, Leaf, check_room, stored
 
 if TYPE_CHECKING:
     import pyarrow
@@ -44,7 +44,9 @@ def read_parquet(path: Path) -> tuple[bytes, Any, np.ndarray, np.ndarray]:
     """The header and the arrays of such a table."""
     from pyarrow import compute, parquet
 
-    table = parquet.ParquetFile(path).read()
+    file = parquet.ParquetFile(path)
+    check_room(file.metadata.num_rows * sum(_bits(field.type) for field in file.schema_arrow) // 8)
+    table = file.read()
     header = table.schema.metadata[HEADER.encode()]
     first = table.filter(compute.equal(table["step"], 0))  # not null: none, for a history of no rows
 
@@ -56,6 +58,14 @@ def read_parquet(path: Path) -> tuple[bytes, Any, np.ndarray, np.ndarray]:
         return np.asarray(values.to_numpy(zero_copy_only=False))
 
     return header, array, first["id"].to_numpy(), first["length"].to_numpy()
+
+
+def _bits(kind: "pyarrow.DataType") -> int:
+    """The bits of a row of a column, at least."""
+    import pyarrow
+
+    value = getattr(kind, "value_type", kind)
+    return getattr(kind, "list_size", 1) * (value.bit_width if pyarrow.types.is_primitive(value) else 64)
 
 
 def to_arrow(array: np.ndarray, present: np.ndarray) -> "pyarrow.Array":

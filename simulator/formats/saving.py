@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..files import write_atomically
-from ..history import History
+from ..checkpoints import write_atomically
+from ..history import History, check_fit, first_leaf, map_column
 from .leaves import FORMAT, leaf_of, restored, stored, take_apart
 from .npz import read_npz, write_npz
 from .parquet import read_parquet, write_parquet
@@ -80,14 +80,19 @@ def load(path: str | Path) -> History:
             *parents, name = leaf.path
             for key in parents:
                 tree = tree.setdefault(key, {})
-            tree[name] = value if leaf.series else value.swapaxes(0, 1)
-        seed, scenario = header["seed"], header["scenario"]
+            tree[name] = value
+        length, ids = torch.tensor(length), torch.tensor(ids)
+        n, steps = header["rows"], columns["terminated"].shape[1]
+        check_fit(columns, length, ids, n, steps)
+        if odd := [name for name, column in thinned.items() if len(first_leaf(column)) != n]:
+            raise ValueError(f"thinned {odd} have other rows: expected {n}")
+        by_time = map_column(lambda leaf: leaf.swapaxes(0, 1), columns)
+        return History(by_time, length, ids, header["seed"], header["scenario"], series, None, thinned)
     except Exception as error:
         raise ValueError(
             f"{path} is not a whole history ({type(error).__name__}: {error}): expected a file written by "
             "History.save; it was cut off or changed, so write it again, or read other tables with load_interactions"
         ) from error
-    return History(columns, torch.tensor(length), torch.tensor(ids), seed, scenario, series, None, thinned)
 
 
 def _form(path: Path) -> tuple[Any, Any]:

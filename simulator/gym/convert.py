@@ -69,6 +69,7 @@ class Actions:
         self.parts = {k: Actions(part, device) for k, part in space.items()} if isinstance(space, spaces.Dict) else None
         self.shape, self.dtype = tuple(space.shape or ()), space.dtype
         self.text, self.bounds = is_text(space), None if self.parts else _bounds(space)
+        self.binary = isinstance(space, spaces.MultiBinary)
         self.asked = self.bounds is None and not getattr(space, "judged_by_world", False)
 
     def __call__(self, value: Any, batch: tuple[int, ...], rows: Array | None = None) -> Any:
@@ -84,6 +85,8 @@ class Actions:
             text = np.array(value if batch else [value], dtype=object)
             return self._contained(text if rows is None else text[rows], rows)
         array, dtype = np.asarray(value), self.dtype
+        if self.binary and array.dtype.kind == "f":  # as learners give them, and Gymnasium takes them
+            array = array.astype(dtype) if ((array == 0) | (array == 1)).all() else array
         if array.shape != (*batch, *self.shape) or (
             array.dtype != dtype and not np.can_cast(array.dtype, dtype or array, "same_kind")
         ):

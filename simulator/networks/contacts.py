@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..draws import Draws
 from . import kernels
+from .columns import Names, all_names, as_column, as_names, called, checked_names, html_table, rows_of, some
 from .edges import NO_WEIGHT, Array, checked_end, sorted_by, without_repeats
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class Contacts:
 
     start: (n + 1,) int64; person i reaches ``target[start[i]:start[i + 1]]``, ascending. target: (E,) int32.
     weight: (E,) float32 >= 0, how strong each contact is; None: all 1. symmetric: each contact runs both ways with
-    one weight (stored twice). Make one with ``from_edges``, ``from_networkx`` or a function of ``generators``.
+    one weight (stored twice). names: (n,) what people are called, an array of text or numbers; None: 0 to n - 1. Make
+    one with ``from_edges``, ``from_networkx`` or a function of ``generators``.
 
     Raises ValueError for ids out of range, self-loops, repeated contacts, and weights that are negative or not finite.
     """
@@ -31,6 +33,7 @@ class Contacts:
     target: Tensor
     weight: Tensor | None = None
     symmetric: bool = False
+    names: Names | None = None
 
     def __post_init__(self) -> None:
         types = {"start": (self.start, torch.int64), "target": (self.target, torch.int32)}
@@ -40,6 +43,8 @@ class Contacts:
             if not isinstance(tensor, Tensor) or tensor.dtype != dtype or tensor.dim() != 1:
                 what = f"{tensor.dtype} {tuple(tensor.shape)}" if isinstance(tensor, Tensor) else type(tensor).__name__
                 raise ValueError(f"{name} is {what}: expected {dtype} of one axis; Contacts.from_edges makes it")
+        if self.names is not None and len(self.names) != len(self.start) - 1:
+            raise ValueError(f"{len(self.names)} names for {len(self.start) - 1} people: expected one for each")
         if not self.start.is_cpu:
             return  # what .to(device) made was checked where it came from
         ends = self.start[[0, -1]].tolist() if len(self.start) else []
@@ -60,6 +65,7 @@ class Contacts:
     def _fault(self, contact: int, fault: int) -> str:
         source = int(torch.searchsorted(self.start, contact, right=True)) - 1
         target, last = int(self.target[contact]), self.num_people - 1
+        names = None if fault == 1 else self.names
         what = {
             1: f"expected people from 0 to {last}",
             2: "a self-loop: expected contacts between two people; drop it",
@@ -67,34 +73,54 @@ class Contacts:
             4: "there twice: expected each contact once; Contacts.from_edges adds up the weights of repeats",
             5: "not in ascending order: Contacts.from_edges sorts",
         }
-        return f"contact {contact} from person {source} to person {target}: {what[fault]}"
+        return f"contact {contact} from person {called(names, source)} to {called(names, target)}: {what[fault]}"
 
     @classmethod
     def from_edges(
         cls,
         source: Any,
         target: Any,
-        num_people: int,
+        num_people: int | None = None,
         *,
+        names: Any = None,
         weight: Any = None,
         directed: bool = False,
         repeats: str = "refuse",
     ) -> Self:
-        """Contacts from lists of ends, (E,) ints each, in any order.
+        """Contacts from lists of ends, (E,) each, in any order: tensors, arrays, pandas columns or lists.
+
+        Ends are people's numbers from 0, below num_people; or their ids, text or numbers. names: whose ids these are,
+        in the order of the rows (``people.names``), some without contacts perhaps; None and no num_people: just those
+        who come up, in ascending order. weight: one for each edge.
 
         directed False: each edge is given once, in either direction, and runs both ways. repeats: what to do with an
         edge that is there twice: "refuse" is an error; "add" adds up the weights (1 each without weights); "merge"
         keeps it once (unweighted edges only).
         """
-        ends = [checked_end(name, ids, num_people) for name, ids in (("source", source), ("target", target))]
+        ids = {"source": source, "target": target}
+        if names is None and num_people is None:
+            names = all_names(as_names(source), as_names(target))
+        if names is not None:
+            num_people = len(names) if num_people is None else num_people
+            names = checked_names(names, num_people)
+            ids = {end: rows_of(names, num_people, some, end) for end, some in ids.items()}
+        return cls._of_rows(ids, num_people, names, weight, directed, repeats)
+
+    @classmethod
+    def _of_rows(
+        cls, ids: dict[str, Any], num_people: Any, names: Names | None, weight: Any, directed: bool, repeats: str
+    ) -> Self:
+        """``from_edges`` of the rows of people: ids: "source" and "target"."""
+        ends = [checked_end(end, some, num_people) for end, some in ids.items()]
         if len(ends[0]) != len(ends[1]):
             raise ValueError(f"{len(ends[0])} sources and {len(ends[1])} targets: expected one of each for an edge")
         if (loops := ends[0] == ends[1]).any():
             edge = int(loops.argmax())
-            raise ValueError(f"edge {edge} is a self-loop of person {ends[0][edge]}: expected two people; drop it")
+            person = called(names, ends[0][edge])
+            raise ValueError(f"edge {edge} is a self-loop of person {person}: expected two people; drop it")
         if repeats not in ("refuse", "add", "merge") or (repeats == "merge" and weight is not None):
             raise ValueError(f"repeats is {repeats!r}: expected 'refuse', 'add', or without weights 'merge'")
-        weights = NO_WEIGHT if weight is None else np.ascontiguousarray(torch.as_tensor(weight).numpy(), np.float32)
+        weights = NO_WEIGHT if weight is None else as_column("weight", weight).to("cpu", torch.float32).numpy()
         if weight is not None and len(weights) != len(ends[0]):
             raise ValueError(f"{len(weights)} weights for {len(ends[0])} edges: expected one each")
         if not directed:
@@ -105,23 +131,29 @@ class Contacts:
             )
         _, targets, sources, weights = sorted_by(ends[1], ends[0], weights, num_people)
         start, _, others, weights = sorted_by(sources, targets, weights, num_people)
-        start, others, weights = without_repeats(start, others, weights, repeats)
+        start, others, weights = without_repeats(start, others, weights, repeats, names)
         return cls(
             torch.from_numpy(start),
             torch.from_numpy(others),
             torch.from_numpy(weights) if len(weights) or weight is not None else None,
             symmetric=not directed,
+            names=names,
         )
 
     @classmethod
-    def from_networkx(cls, graph: "networkx.Graph[Any]", weight: str | None = None) -> Self:
+    def from_networkx(cls, graph: "networkx.Graph[Any]", weight: str | None = None, *, names: Any = None) -> Self:
         """The contacts of a networkx graph; person i is the i-th node in the graph's own order, ``list(graph)``.
 
-        weight: the edge attribute that is the weight; every edge must have it. A DiGraph gives directed contacts; a
-        multigraph's parallel edges are added up. Node attributes: see ``node_columns``.
+        names: the nodes in another order, some without contacts perhaps (``people.names``). Nodes other than 0 to
+        n - 1 are the names of the people. weight: the edge attribute that is the weight; every edge must have it. A
+        DiGraph gives directed contacts; a multigraph's parallel edges are added up. Node attributes: ``node_columns``.
         """
-        place = {node: i for i, node in enumerate(graph)}
-        source, target, weights = [], [], []
+        names = checked_names(list(graph) if names is None else names, len(graph if names is None else names))
+        place = {node: i for i, node in enumerate(range(len(graph)) if names is None else names.tolist())}
+        if strangers := [node for node in graph if node not in place]:
+            raise LookupError(f"{len(strangers)} nodes are not among the names, such as {strangers[0]!r}: expected all")
+        source, target = [], []
+        weights: Any = []
         for u, v, data in graph.edges(data=True):
             source.append(place[u])
             target.append(place[v])
@@ -129,31 +161,49 @@ class Contacts:
                 if weight not in data:
                     raise ValueError(f"edge {u!r} - {v!r} has no '{weight}': expected it on every edge")
                 weights.append(float(data[weight]))
-        return cls.from_edges(
-            np.array(source, np.int64),
-            np.array(target, np.int64),
-            len(place),
-            weight=None if weight is None else torch.tensor(weights, dtype=torch.float32),
-            directed=graph.is_directed(),
-            repeats="add" if graph.is_multigraph() else "refuse",
-        )
+        ends = {"source": np.array(source, np.int64), "target": np.array(target, np.int64)}
+        repeats = "add" if graph.is_multigraph() else "refuse"
+        weights = None if weight is None else torch.tensor(weights, dtype=torch.float32)
+        return cls._of_rows(ends, len(place), names, weights, graph.is_directed(), repeats)
 
-    def to_networkx(self, **columns: Tensor) -> "networkx.Graph[int]":
-        """A networkx graph with nodes 0 to n - 1 in order, weights as "weight"; columns: node attributes, (n,) each."""
+    def to_networkx(self, **columns: Tensor) -> "networkx.Graph[Any]":
+        """A networkx graph whose nodes are the names, weights as "weight"; columns: node attributes, (n,) each."""
         import networkx
 
-        graph: networkx.Graph[int] = networkx.Graph() if self.symmetric else networkx.DiGraph()
-        graph.add_nodes_from(range(self.num_people))
+        graph: networkx.Graph[Any] = networkx.Graph() if self.symmetric else networkx.DiGraph()
+        nodes = list(range(self.num_people)) if self.names is None else self.names.tolist()
+        graph.add_nodes_from(nodes)
         for name, column in columns.items():
-            networkx.set_node_attributes(graph, dict(enumerate(column.tolist())), name)
+            values = as_column(name, column).tolist()
+            networkx.set_node_attributes(graph, dict(zip(nodes, values, strict=True)), name)
         source, target = self.source.tolist(), self.target.tolist()
         once = [e for e in range(len(target)) if not self.symmetric or source[e] < target[e]]
-        if self.weight is None:
-            graph.add_edges_from((source[e], target[e]) for e in once)
-        else:
-            weights = self.weight.tolist()
-            graph.add_weighted_edges_from((source[e], target[e], weights[e]) for e in once)
+        weights = None if self.weight is None else self.weight.tolist()
+        ends = ((nodes[source[e]], nodes[target[e]], {} if weights is None else {"weight": weights[e]}) for e in once)
+        graph.add_edges_from(ends)
         return graph
+
+    def along(self, names: Any) -> "Contacts":
+        """The same contacts among people in another order: row i is ``names[i]``, some without contacts perhaps.
+
+        LookupError for somebody in the network who is not among them.
+        """
+        names = as_names(names)
+        own = np.arange(self.num_people) if self.names is None else self.names
+        rows = rows_of(names, len(names), own, "the network")
+        ends = {"source": rows[self.source.numpy()], "target": rows[self.target.numpy()]}
+        moved = Contacts._of_rows(ends, len(names), checked_names(names, len(names)), self.weight, True, "refuse")
+        return replace(moved, symmetric=self.symmetric)
+
+    def __repr__(self) -> str:
+        kind = ("" if self.symmetric else ", one way") + ("" if self.weight is None else ", weighted")
+        names = "" if self.names is None else f", names {some(self.names)}"
+        return f"Contacts({self.num_people:,} people, {self.num_contacts:,} contacts{kind}{names})"
+
+    def _repr_html_(self) -> str:
+        degree = self.degree
+        rows = [[called(self.names, i), str(int(degree[i]))] for i in range(min(5, self.num_people))]
+        return f"<p>{self!r}</p>{html_table(rows, ['person', 'contacts'])}"
 
     @property
     def num_people(self) -> int:
@@ -188,7 +238,8 @@ class Contacts:
         source = torch.empty_like(self.target)
         weights = np.empty_like(weight)
         kernels.place_rows(start, target, weight, first.clone().numpy().view(np.uint64), source.numpy(), weights)
-        return Contacts(first, source, None if self.weight is None else torch.from_numpy(weights))
+        kept = None if self.weight is None else torch.from_numpy(weights)
+        return Contacts(first, source, kept, names=self.names)
 
     @cached_property
     def strength(self) -> Tensor:

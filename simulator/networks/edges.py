@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from . import kernels
+from .columns import Names, as_names, called
 
 if TYPE_CHECKING:
     import networkx
@@ -20,12 +21,12 @@ def node_columns(graph: "networkx.Graph[Any]", *names: str) -> dict[str, Tensor]
     """Node attributes of a networkx graph as columns, (n,) each; row i is the i-th node of ``list(graph)``.
 
     names: which; all that the first node has by default. Bools give bool, ints int64, other numbers float32. Raises
-    ValueError for a node without the attribute, and for text: ``Population`` (``envs.people.from_table``) has
-    labels for that.
+    ValueError for a node without the attribute, for numbers that are not finite, and for text: ``Population``
+    (``envs.people.from_table``) has labels for that.
     """
     nodes = list(graph.nodes(data=True))
     columns = {}
-    for name in names or list(nodes[0][1]):
+    for name in names or (list(nodes[0][1]) if nodes else ()):
         if missing := [node for node, data in nodes if name not in data]:
             raise ValueError(f"node {missing[0]!r} has no '{name}': expected it on every node")
         values = [data[name] for _, data in nodes]
@@ -35,22 +36,31 @@ def node_columns(graph: "networkx.Graph[Any]", *names: str) -> dict[str, Tensor]
                 f"'{name}' holds {sorted(kind.__name__ for kind in kinds)}: expected bools or numbers; make people of "
                 "text with from_table(pandas.DataFrame.from_dict(dict(graph.nodes(data=True)), orient='index'))"
             )
-        dtype = {bool: torch.bool, int: torch.int64}.get(next(iter(kinds)) if len(kinds) == 1 else float, torch.float32)
+        only = next(iter(kinds)) if len(kinds) == 1 else float
+        dtype = {bool: torch.bool, int: torch.int64}.get(only, torch.float32)
         columns[name] = torch.tensor(values, dtype=dtype)
+        if dtype == torch.float32 and (bad := ~columns[name].isfinite()).any():
+            node = nodes[int(bad.nonzero()[0])]
+            raise ValueError(f"'{name}' of node {node[0]!r} is {node[1][name]}: expected a finite number; fill it in")
     return columns
 
 
-def checked_end(name: str, ids: Any, num_people: int) -> Array:
+def checked_end(name: str, ids: Any, num_people: Any) -> Array:
     """One end of each edge as int32, or an error."""
-    tensor = torch.as_tensor(ids)
-    if tensor.dim() != 1 or tensor.dtype.is_floating_point or tensor.dtype == torch.bool:
-        raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}: expected ints of shape (E,)")
-    if not 0 < num_people <= 2**31 - 1:
-        raise ValueError(f"num_people is {num_people}: expected 1 to 2^31 - 1")
-    if len(tensor) and not (int(tensor.min()) >= 0 and int(tensor.max()) < num_people):
-        edge = int(((tensor < 0) | (tensor >= num_people)).nonzero()[0])
-        raise ValueError(f"{name} of edge {edge} is {int(tensor[edge])}: expected people from 0 to {num_people - 1}")
-    return np.ascontiguousarray(tensor.cpu().numpy().astype(np.int32, copy=False))
+    array = ids.cpu().numpy() if isinstance(ids, Tensor) else ids
+    if not isinstance(array, np.ndarray) or array.dtype == object:
+        array = as_names(array)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name} is {array.dtype} {array.shape}: expected ints of shape (E,) from 0, the numbers of people; for "
+            "ids of another kind leave num_people out, or pass names="
+        )
+    if isinstance(num_people, bool) or not isinstance(num_people, int | np.integer) or not 0 < num_people <= 2**31 - 1:
+        raise ValueError(f"num_people is {num_people!r}: expected 1 to 2^31 - 1")
+    if len(array) and not (array.min() >= 0 and array.max() < num_people):
+        edge = int(((array < 0) | (array >= num_people)).argmax())
+        raise ValueError(f"{name} of edge {edge} is {array[edge]}: expected people from 0 to {num_people - 1}")
+    return np.ascontiguousarray(array, np.int32)
 
 
 def sorted_by(by: Array, other: Array, weight: Array, num_people: int) -> tuple[Array, Array, Array, Array]:
@@ -62,7 +72,9 @@ def sorted_by(by: Array, other: Array, weight: Array, num_people: int) -> tuple[
     return start, np.repeat(np.arange(num_people, dtype=np.int32), np.diff(start)), others, weights
 
 
-def without_repeats(start: Array, other: Array, weight: Array, repeats: str) -> tuple[Array, Array, Array]:
+def without_repeats(
+    start: Array, other: Array, weight: Array, repeats: str, names: Names | None
+) -> tuple[Array, Array, Array]:
     """Rows in which each contact stands once."""
     again = np.zeros(len(other), bool)
     again[1:] = other[1:] == other[:-1]
@@ -73,8 +85,9 @@ def without_repeats(start: Array, other: Array, weight: Array, repeats: str) -> 
         contact = int(again.argmax())
         source = int(np.searchsorted(start, contact, side="right")) - 1
         raise ValueError(
-            f"the edge between {source} and {other[contact]} is there more than once: expected each edge once, in one "
-            "direction unless directed=True; repeats='add' adds up weights, 'merge' keeps one"
+            f"the edge between {called(names, source)} and {called(names, other[contact])} is there more than once: "
+            "expected each edge once, in one direction unless directed=True; repeats='add' adds up weights, 'merge' "
+            "keeps one"
         )
     first = np.flatnonzero(~again)
     if repeats == "add":

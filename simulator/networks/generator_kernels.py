@@ -73,7 +73,7 @@ def preferential(first: int, last: int, draw: int, links: int, key: np.uint64, p
                 if met[other] == i:
                     other, refused = -1, refused + 1
             if other < 0:
-                left = 0
+                left: Any = 0
                 for end in range(ends):
                     left += met[known[end]] != i
                 left = np.int64(_chance(key, draw) * left)
@@ -142,7 +142,8 @@ def rewire(
         i, before = pairs[e, 0], pairs[e, 1]
         if _chance(moves, e) >= rewired or degree[i] >= num_people - 1:
             continue
-        other, refused = -1, 0
+        other: Any = -1
+        refused = 0
         while other < 0 and refused < PATIENCE:
             other = np.int64(_chance(targets, draw) * num_people)
             draw += 1
@@ -215,11 +216,11 @@ def _ask_ahead(begin: int, key: np.uint64, table: Array, pairs: Array, chosen: A
             bits = mix(key + np.uint64(2 * (begin + k) + side) * _INCREMENT)
             chosen[k, side] = np.int64(np.float64(np.int64(bits >> np.uint64(11))) * scale)
             turned[k] = bits & np.uint64(1)
-            prefetch(pairs, 2 * chosen[k, side])
+            prefetch(pairs, 2 * chosen[k, side])  # type: ignore[call-arg]
     for k in range(_BLOCK):
         a, b, c, d = _ends(pairs, chosen[k, 0], chosen[k, 1], turned[k])
         for code in (_code(a, b), _code(c, d), _code(a, d), _code(c, b)):
-            prefetch(table, mix(np.uint64(code) * _INCREMENT) & mask)
+            prefetch(table, mix(np.uint64(code) * _INCREMENT) & mask)  # type: ignore[call-arg]
 
 
 @compiled

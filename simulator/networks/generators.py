@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..draws import Draws
 from . import generator_kernels as kernels
+from .columns import as_column
 from .contacts import Contacts
 
 Array = np.ndarray[Any, Any]
@@ -31,6 +32,7 @@ def within_groups(group: Tensor, mean_degree: float = math.inf, *, seed: int = 0
 
     group: (n,) int64 codes, such as households, workplaces, classes; -1: in no group. mean_degree inf: all pairs.
     """
+    group = as_column("group", group)
     if group.dtype != torch.int64 or group.dim() != 1 or not len(group) or int(group.min()) < -1:
         raise ValueError(f"group is {group.dtype} {tuple(group.shape)}: expected int64 (n,), codes from 0, -1 for none")
     if not mean_degree >= 0:
@@ -103,6 +105,7 @@ def configuration(degree: Tensor, *, swaps: int = 10, seed: int = 0) -> Contacts
 
     Raises ValueError where no simple network has these degrees, saying whose are too large.
     """
+    degree = as_column("degree", degree)
     if degree.dtype != torch.int64 or degree.dim() != 1 or not len(degree) or int(degree.min()) < 0:
         raise ValueError(f"degree is {degree.dtype} {tuple(degree.shape)}: expected int64 (n,), from 0")
     degrees = degree.cpu().numpy()
@@ -156,9 +159,9 @@ def _of(pairs: Array, people: int) -> Contacts:
 
 
 def _counted(num_people: int) -> int:
-    if not isinstance(num_people, int) or num_people < 2:
-        raise ValueError(f"num_people is {num_people!r}: expected an int, 2 or more")
-    return num_people
+    if isinstance(num_people, bool) or not isinstance(num_people, int | np.integer) or not 2 <= num_people < 2**31:
+        raise ValueError(f"num_people is {num_people!r}: expected an int, 2 or more, below 2^31")
+    return int(num_people)
 
 
 def _key(name: str, seed: int) -> np.uint64:

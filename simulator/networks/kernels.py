@@ -5,6 +5,7 @@ makes these memory-bound loops up to twice as fast.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numba
@@ -166,7 +167,7 @@ def push_counts(start: Array, target: Array, sent: Array, before: Array, out: Ar
 
 
 # Exact sums may be reordered: several at a time give the same bits, and do not wait for one another.
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
+@partial(compiled, fastmath={"reassoc"})
 def pull(start: Array, source: Array, weight: Array, sent: Array, resolution: float, out: Array) -> None:
     """out[i] = sum of sent[source] (weight) over the contacts that reach i."""
     grid = 1 / resolution
@@ -201,14 +202,28 @@ _pulls: dict[Any, Any] = {}
 def pull_of(message: Callable[..., Any], num_sent: int, num_received: int, weighted: bool) -> Any:
     """A kernel that sums ``message(*sent_j, *received_i[, weight])`` over the contacts j that reach i.
 
-    Compiled once a process, in a fraction of a second, for its code and the constants that it closes over: a lambda
-    may stand where it is used.
+    Compiled once a process, in a fraction of a second, for its code and the constants that it reads, be they closed
+    over or global: a lambda may stand where it is used.
     """
-    constants = tuple(cell.cell_contents for cell in message.__closure__ or ())
-    key = (message.__code__, message.__defaults__, constants, num_sent, num_received, weighted)
+    key = (_read_by(message), num_sent, num_received, weighted)
     if key not in _pulls:
         _pulls[key] = _compile_pull(message, num_sent, num_received, weighted)
     return _pulls[key]
+
+
+def _read_by(message: Any) -> tuple[Any, ...]:
+    """The code of a function, and the values that it finds outside its arguments."""
+    closed = [cell.cell_contents for cell in message.__closure__ or ()]
+    names = [name for name in message.__code__.co_names if name in message.__globals__]
+    found = [*(message.__defaults__ or ()), *closed, *(message.__globals__[name] for name in names)]
+    return message.__code__, *map(_constant, found)
+
+
+def _constant(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    number = isinstance(value, int | float | complex | np.generic)
+    return type(value), value if number else id(value)  # the type, since 1, 1.0 and True are equal
 
 
 def _compile_pull(message: Callable[..., Any], num_sent: int, num_received: int, weighted: bool) -> Any:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..draws import Draws, mix_bits, signed
-from ..kernels import INCREMENT
+from ..draws import Draws
+from ..kernels import INCREMENT, mix_bits, signed
 from . import kernels
 from .contacts import Contacts
 from .sums import RESOLUTION, Network

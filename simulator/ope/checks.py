@@ -10,10 +10,20 @@ ONE = 1 + 1e-12  # a probability may be as much, by rounding
 
 
 def numbers(**arrays: Any) -> list[Tensor]:
-    """Arrays as float64 tensors on the device of the first."""
+    """Arrays as float64 tensors on the device of the first. TypeError, by name, for what is none."""
     device = getattr(next(iter(arrays.values())), "device", None)
     device = device if isinstance(device, torch.device) else None
-    return [torch.as_tensor(array, dtype=torch.float64, device=device) for array in arrays.values()]
+    return [as_tensor(name, array, torch.float64, device) for name, array in arrays.items()]
+
+
+def as_tensor(name: str, array: Any, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
+    """A tensor, array or list of numbers as a tensor."""
+    try:
+        return torch.as_tensor(array, dtype=dtype, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"{name} is a {type(array).__name__}: expected a tensor, an array or a list of numbers ({error})"
+        ) from None
 
 
 def check_rewards(reward: Tensor, axes: int) -> None:
@@ -93,7 +103,7 @@ def check_distribution(name: str, distribution: Tensor, axes: int) -> None:
 
 def check_actions(action: Tensor, shape: torch.Size, num_items: int) -> Tensor:
     """ValueError unless each action is an item."""
-    action = torch.as_tensor(action)
+    action = as_tensor("items shown", action)
     if action.dtype != torch.int64 or action.shape != shape:
         raise ValueError(f"items shown are {action.dtype} {tuple(action.shape)}: expected int64 {tuple(shape)}")
     outside = (action < 0) | (action >= num_items)

@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from statistics import NormalDist
 
 import torch
 from torch import Tensor
 
+from .checks import as_tensor
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Estimate:
     """The value of a policy, and how far off that may be.
 
@@ -20,6 +23,8 @@ class Estimate:
         the least over positions. A small one, below fifty or so, says that the two policies hardly overlap, and that
         the interval may be too short.
     skewness: of the influence; 0 for self-normalised estimators, whose normaliser takes the long tail out.
+    undefined: why there is no value, which is then NaN as is all that follows from it; "" where there is one. A log in
+        which the evaluated policy would have shown nothing of what was shown says nothing about it, not 0.
     """
 
     value: float
@@ -27,10 +32,14 @@ class Estimate:
     influence: Tensor
     effective_rounds: float
     skewness: float
+    undefined: str = ""
 
     @property
     def stderr(self) -> float:
-        """The standard error; NaN where nothing varies (one unit, or not one click), for then the log cannot tell."""
+        """The standard error; NaN where nothing varies (one unit, or not one click), for then the log cannot tell.
+
+        NaN, too, where the estimate is undefined.
+        """
         units = len(self.influence)
         square = float(self.influence.square().sum())
         return math.sqrt(square / (units * (units - 1))) if units > 1 and square > 0 else math.nan
@@ -55,7 +64,12 @@ class Estimate:
         reach = _quantile(level) * self.stderr
         return self.value - reach, self.value + reach
 
+    def __repr__(self) -> str:
+        return f"Estimate({self}, worth {self.effective_rounds:.4g} of {len(self.contributions)} rounds)"
+
     def __str__(self) -> str:
+        if self.undefined:
+            return f"undefined: {self.undefined}"
         if math.isnan(self.stderr):
             return f"{self.value:.4g} (nothing varies in the log: no standard error)"
         digits = max(0, 1 - math.floor(math.log10(self.stderr)))
@@ -68,17 +82,32 @@ class Estimate:
 def weighted(reward: Tensor, weight: Tensor, self_normalised: bool, unit: Tensor | None) -> Estimate:
     """The one form behind all IPS estimators: rewards (k, m) times weights (k, m), summed over positions."""
     reweighted, normaliser = reward * weight, weight.mean(0)
+    if reason := without_overlap(weight):
+        return no_estimate(len(reward), reason)
     if self_normalised:
-        if (normaliser == 0).any():
-            raise ValueError(
-                f"weights at position {int((normaliser == 0).nonzero()[0])} are all 0: the evaluated policy shows "
-                "nothing that was logged there, so there is nothing to normalise by"
-            )
         reweighted, weight = reweighted / normaliser, weight / normaliser
         influence = over_positions(reweighted - reweighted.mean(0) * weight)
     else:
         influence = over_positions(reweighted - reweighted.mean(0))
     return estimate_of(over_positions(reweighted), influence, effective_size(weight), unit, skewed=not self_normalised)
+
+
+def without_overlap(weight: Tensor) -> str:
+    """Why weights (k, m) say nothing about the evaluated policy; "" where they do."""
+    shows_nothing = ~(weight > 0).any(0)
+    if not shows_nothing.any():
+        return ""
+    where = f" down to position {int(shows_nothing.nonzero()[0])}" if len(shows_nothing) > 1 else ""
+    return (
+        f"no overlap, for the evaluated policy shows nothing of what was logged{where} in {len(weight)} rounds; "
+        "evaluate one that stays nearer to the log's, or log more"
+    )
+
+
+def no_estimate(rounds: int, reason: str) -> Estimate:
+    """An estimate that is none."""
+    nothing = torch.full((rounds,), math.nan, dtype=torch.float64)
+    return Estimate(math.nan, nothing, torch.zeros_like(nothing), 0.0, 0.0, reason)
 
 
 def over_positions(values: Tensor) -> Tensor:
@@ -91,6 +120,7 @@ def estimate_of(
 ) -> Estimate:
     """The mean of the contributions; ``unit`` (rounds,) says which influences belong together (a user's, say)."""
     if unit is not None:
+        unit = as_tensor("unit", unit, device=influence.device)
         if unit.dtype != torch.int64 or unit.shape != influence.shape:
             raise ValueError(f"unit is {unit.dtype} {tuple(unit.shape)}: expected int64 {tuple(influence.shape)}")
         units, index = unit.unique(return_inverse=True)  # type: ignore[no-untyped-call]
@@ -108,6 +138,6 @@ def effective_size(weight: Tensor) -> float:
 
 
 def _quantile(level: float) -> float:
-    if not 0 < level < 1:
+    if not isinstance(level, Real) or not 0 < level < 1:
         raise ValueError(f"level is {level}: expected a number between 0 and 1, such as 0.95")
     return NormalDist().inv_cdf((1 + level) / 2)

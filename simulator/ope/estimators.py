@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from .checks import (
+    as_tensor,
     check_actions,
     check_distribution,
     check_finite,
@@ -12,7 +13,15 @@ from .checks import (
     importance_weight,
     numbers,
 )
-from .estimate import Estimate, effective_size, estimate_of, over_positions, weighted
+from .estimate import (
+    Estimate,
+    effective_size,
+    estimate_of,
+    no_estimate,
+    over_positions,
+    weighted,
+    without_overlap,
+)
 
 
 def ips(
@@ -70,6 +79,8 @@ def dr(
     model = (evaluated * predicted).sum(1)
     wrong = reward - predicted.gather(1, action[:, None])[:, 0]
     correction = weighted(wrong[:, None], weight[:, None], self_normalised, None)
+    if correction.undefined:
+        return correction  # what is left is dm
     contributions = model + correction.contributions
     influence = model - model.mean() + correction.influence
     return estimate_of(contributions, influence, correction.effective_rounds, unit, skewed=not self_normalised)
@@ -150,6 +161,8 @@ def cascade_dr(
     weight = importance_weight(logged, evaluated, reward.shape)
     check_prefix("logged", logged)
     check_prefix("evaluated", evaluated)
+    if reason := without_overlap(weight):
+        return no_estimate(len(reward), reason)
     above = torch.nn.functional.pad(weight[:, :-1], (1, 0), value=1.0)  # the weight of what stands above a position
     expected = (distribution * predicted).sum(2)
     wrong = reward - predicted.gather(2, slate[..., None])[..., 0]
@@ -172,7 +185,13 @@ def cascade_model(
     )
     check_rewards(reward, 2)
     check_distribution("distribution", distribution, 3)
-    num_items, contexts = distribution.shape[2], int(context.max()) + 1
+    num_items = distribution.shape[2]
+    context = as_tensor("context", context, device=reward.device)
+    if context.dtype != torch.int64 or context.shape != reward.shape[:1] or int(context.min()) < 0:
+        raise ValueError(
+            f"context is {context.dtype} {tuple(context.shape)}: expected int64 ({len(reward)},), numbers from 0"
+        )
+    contexts = int(context.max()) + 1
     slate = check_actions(slate, reward.shape, num_items)
     weight = importance_weight(logged, evaluated, reward.shape)
     table = reward.new_zeros(reward.shape[1], contexts, num_items)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..history import History, map_column
+from .checks import as_tensor
 
 
 def session_prefix(propensity: Tensor) -> Tensor:
@@ -17,6 +18,7 @@ def session_prefix(propensity: Tensor) -> Tensor:
     session, although the two policies lead users to different states; rounds taken one by one would miss that.
     Steps after a session's end must carry probability 1 under both policies.
     """
+    propensity = as_tensor("propensity", propensity)
     if propensity.dim() != 3:
         raise ValueError(f"propensity has shape {tuple(propensity.shape)}: expected (sessions, steps, positions)")
     before = torch.nn.functional.pad(propensity[:, :-1, -1].cumprod(1), (1, 0), value=1.0)  # (n, T) earlier slates
@@ -46,6 +48,8 @@ def rounds(history: History) -> Rounds:
 
     Clicks on slates are read from the site "clicks" (n, T, m), or else from "click" (n, T), the position clicked.
     """
+    if not isinstance(history, History):
+        raise TypeError(f"history is a {type(history).__name__}: expected a History")
     valid, action, sites = history.valid, history.action, history.sites
     if not isinstance(action, Tensor) or action.dtype != torch.int64 or action.dim() not in (2, 3):
         what = f"{action.dtype} {tuple(action.shape)}" if isinstance(action, Tensor) else type(action).__name__
@@ -72,6 +76,7 @@ def rounds(history: History) -> Rounds:
 
 def with_propensity(history: History, propensity: Tensor) -> History:
     """The history with how likely its actions were as the column "propensity": (n, T) or (n, T, m)."""
+    propensity = as_tensor("propensity", propensity)
     if tuple(propensity.shape[:2]) != (len(history), history.num_steps):
         raise ValueError(
             f"propensity begins with axes {tuple(propensity.shape[:2])}: expected {(len(history), history.num_steps)}"

@@ -6,7 +6,7 @@ they load Mesa and torch.distributed.
 
 from .blocks import Rate
 from .rule import ByRule
-from .seats import Everybody, Planner
+from .seats import Everybody, FlatChoices, Planner
 from .settings import (
     InEach,
     check_choices,
@@ -22,6 +22,7 @@ from .side_by_side import Repeatable, repeated
 __all__ = [
     "ByRule",
     "Everybody",
+    "FlatChoices",
     "InEach",
     "Planner",
     "Rate",

@@ -41,6 +41,7 @@ class Person(Agent):  # type: ignore[misc]
     """
 
     row: int
+    unique_id: int | None
 
     def __init__(self, model: "PopulationModel", row: int) -> None:
         # Agent.__init__ of Mesa 3.3 would count ids in a table of the class, which keeps every model alive for ever.
@@ -180,8 +181,8 @@ class PopulationModel(Model):  # type: ignore[misc]
         """As Mesa does, for the people; others are refused, for they are no rows of the world."""
         if not isinstance(agent, Person):
             raise TypeError(
-                f"a {type(agent).__name__} cannot join, the agents are the rows of the world: keep it in a list of your "
-                "own, or describe it in the world"
+                f"a {type(agent).__name__} cannot join, the agents are the rows of the world: keep it in a list "
+                "of your own, or describe it in the world"
             )
         super().register_agent(agent)
 

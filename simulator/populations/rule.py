@@ -14,6 +14,10 @@ class ByRule:
 
     rule: Callable[[Any, Draws], Any]
 
+    def __post_init__(self) -> None:
+        if not callable(self.rule):
+            raise TypeError(f"rule of ByRule is {self.rule!r}: expected a function of what people see and their draws")
+
     def act(self, observation: Any, history: History, draws: Draws) -> Any:
         """The actions that the rule gives."""
         return self.rule(observation, draws)

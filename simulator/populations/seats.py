@@ -109,6 +109,43 @@ class Everybody(_Seat):
         return Transition(state, observation, reward, terminated)
 
 
+@dataclass(frozen=True, eq=False)
+class FlatChoices:
+    """Everybody's seat for learners who know flat actions only: of each person's yes-or-no choices, side by side.
+
+    Otherwise the seat that is given: action (r, n k) int8 of 0 or 1, person by person.
+    """
+
+    seat: Everybody
+
+    def __post_init__(self) -> None:
+        space = self.seat.world.action_space
+        if not isinstance(space, gymnasium.spaces.MultiDiscrete) or (space.nvec != 2).any():
+            raise ValueError(f"the people's action space is {space}: expected MultiDiscrete([2, …]), yes-or-no choices")
+
+    @property
+    def observation_space(self) -> gymnasium.Space[Any]:
+        """The seat's."""
+        return self.seat.observation_space
+
+    @property
+    def action_space(self) -> gymnasium.spaces.MultiBinary:
+        """So many choices for each person."""
+        return gymnasium.spaces.MultiBinary(self.seat.num_people * self._choices)
+
+    @property
+    def _choices(self) -> int:
+        return len(self.seat.world.action_space.nvec)  # type: ignore[attr-defined]
+
+    def reset(self, draws: Draws, site: Sites) -> tuple[Any, Column]:
+        """The seat's."""
+        return self.seat.reset(draws, site)
+
+    def step(self, state: Any, action: Tensor, draws: Draws, site: Sites) -> Transition:
+        """The seat's step, with a row for each person."""
+        return self.seat.step(state, action.reshape(len(action), -1, self._choices), draws, site)
+
+
 class _Planned(NamedTuple):
     """The state of ``Planner``: of the people, and what they see."""
 

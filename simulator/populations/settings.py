@@ -32,7 +32,7 @@ def check_number(name: str, value: Any, low: float = 0, high: float = math.inf, 
     whole: ints only. NumPy's numbers are numbers, and so are tensors ().
     """
     number: Any = value.item() if isinstance(value, Tensor | np.ndarray) and value.ndim == 0 else value
-    span = f"{low:g} to {high:g}" if high < math.inf else "finite" + f" and {low:g} or more" * (low > -math.inf)
+    span = f"{low:g} to {high:g}" if high < math.inf else f"{low:g} or more" if low > -math.inf else "finite"
     if isinstance(number, bool) or not isinstance(number, INTS if whole else NUMBERS):
         raise TypeError(f"{name} is {value!r}: expected {'an int' if whole else 'a number'}, {span}")
     if not low <= number <= high or math.isinf(number):

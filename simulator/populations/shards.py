@@ -7,7 +7,7 @@ people send to their contacts, and counts. Sums over contacts are exact, so that
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ..checkpoint import Checkpoint
+from ..checkpoints import Checkpoint, check_writable
 from ..history import History, map_column
 from ..recording import Record, Recorder
 from ..rollout import checked_run
@@ -108,7 +108,7 @@ def _of_all(record: Record, shard: Shard) -> Record:
 
 @dataclass(frozen=True, eq=False)
 class _Reduced:
-    """What a Record makes of everybody's values."""
+    """The value that a Record makes of everybody's."""
 
     shard: Shard
     record: Record
@@ -143,27 +143,26 @@ def _whole(history: History, shard: Shard) -> History:
 class ShardCheckpoint(Checkpoint):
     """A part's file, saved at the same steps as the others', and the one before it: a crash may come in between."""
 
-    def __init__(self, path: Path, shard: Shard, run: str, every: float) -> None:
+    def __init__(self, path: Path, shard: Shard, run: Mapping[str, Any], every: float) -> None:
         """path: what the files of all parts are named after."""
         super().__init__(path.with_name(f"{path.name}.{shard.rank}-of-{shard.size}"), run, every)
         self.before = self.path.with_name(f"{self.path.name}.before")
 
     def load(self, template: Any) -> tuple[int, Any, Any] | None:
         """The last step that all parts have saved."""
-        found = {}
-        for path in (self.before, self.path):
-            if (saved := Checkpoint(path, self.run, self.every).load(template)) is not None:
-                found[saved[0]] = saved
+        check_writable(self.path)
+        found = {saved["step"]: saved for path in (self.before, self.path) if (saved := self.read(path)) is not None}
         steps = [set[int]() for _ in range(dist.get_world_size())]
         dist.all_gather_object(steps, set(found))
         common = set.intersection(*steps)
-        return found[max(common)] if common else None
+        return self.restored(found[max(common)], template) if common else None
 
     def due(self) -> bool:
-        """As the first part's clock says."""
-        said = [super().due()]
-        dist.broadcast_object_list(said, src=0)
-        return said[0]
+        """As the first part's clock says, or who was interrupted."""
+        said = [(False, False)] * dist.get_world_size()
+        dist.all_gather_object(said, (super().due(), self.interrupted))
+        self.interrupted = any(interrupted for _, interrupted in said)
+        return said[0][0] or self.interrupted
 
     def write(self, content: Any) -> None:
         """Save, and keep what was saved before."""

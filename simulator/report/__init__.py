@@ -2,5 +2,6 @@
 
 from . import pictures, plots
 from .page import write_report
+from .plots import history_figure
 
-__all__ = ["pictures", "plots", "write_report"]
+__all__ = ["history_figure", "pictures", "plots", "write_report"]

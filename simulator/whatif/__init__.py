@@ -3,7 +3,7 @@
 from .abduction import abduct
 from .backends import Backend, Processes, Ray
 from .contrast import Effect, contrast
-from .ensemble import Ensemble, checked_seeds, ensemble, standard_error
+from .ensemble import Ensemble, checked_seeds, counted, ensemble, standard_error, with_error
 from .outcomes import cumulative_regret, mean_over_rows, mean_return, reward_by_step, session_length, state_share, total
 from .replay import Replay
 from .setup import Setup
@@ -19,6 +19,7 @@ __all__ = [
     "abduct",
     "checked_seeds",
     "contrast",
+    "counted",
     "cumulative_regret",
     "ensemble",
     "mean_over_rows",
@@ -28,4 +29,5 @@ __all__ = [
     "standard_error",
     "state_share",
     "total",
+    "with_error",
 ]

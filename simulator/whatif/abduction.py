@@ -118,6 +118,8 @@ def abduct(world: Explainable, history: History, *, seed: int = 0) -> Given:
     if not isinstance(world, Explainable):
         raise TypeError(f"{type(world).__name__} cannot explain a history: expected a method evidence(history)")
 
+    if not isinstance(history, History):
+        raise TypeError(f"history is a {type(history).__name__}: expected a History, as rollout or History.of makes it")
     draws = _Abducting(seed, history.ids, scope="world", evidence=world.evidence(history))
     again = rollout(world, Replay(history), rows=history.ids, horizon=history.num_steps, draws=draws)  # type: ignore[arg-type]
     if "observation" in history.columns:

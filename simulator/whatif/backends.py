@@ -6,8 +6,11 @@ All yield the same numbers, because a run depends on its seed and on nothing of 
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -73,6 +76,9 @@ def run_all(job: Job, numbers: Sequence[int], backend: Backend | None) -> Done:
 
 
 def _check(workers: int | None, retries: int) -> None:
+    for name, number in (("workers", workers), ("retries", retries)):
+        if isinstance(number, bool) or not isinstance(number, Integral | None):
+            raise TypeError(f"{name} is {number!r}: expected an int")
     if (workers is not None and workers < 1) or retries < 0:
         raise ValueError(f"workers is {workers}, retries {retries}: expected 1 or more, and 0 or more")
 
@@ -85,7 +91,7 @@ def _in_processes(job: Job, numbers: Sequence[int], workers: int, retries: int) 
 
     left, lost, payload = list(numbers), 0, cloudpickle.dumps(job)
     while left:
-        pool = ProcessPoolExecutor(min(workers, len(left)), initializer=_load, initargs=(payload,))
+        pool = ProcessPoolExecutor(min(workers, len(left)), initializer=_begin, initargs=(payload, os.getpid()))
         runs = {pool.submit(_run_loaded, number): number for number in left}
         try:
             for run in as_completed(runs):
@@ -102,6 +108,18 @@ def _in_processes(job: Job, numbers: Sequence[int], workers: int, retries: int) 
 
 
 _loaded: tuple[bytes, Job] | None = None  # in a worker: what its runs have in common, unpacked once
+
+
+def _begin(payload: bytes, parent: int) -> None:
+    """A worker's first act. It goes when its parent has gone: killed, that cannot tell it to."""
+
+    def leave() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=leave, daemon=True).start()
+    _load(payload)
 
 
 def _load(payload: bytes) -> None:

@@ -11,22 +11,26 @@ from ..history import History
 
 def mean_return(history: History, discount: float = 1.0) -> Tensor:
     """The average over rows of the (discounted) sum of rewards, a scalar."""
+    _check(history)
     weights = discount ** torch.arange(history.num_steps, dtype=torch.float64, device=history.ids.device)
     return (history.reward.to(torch.float64) * weights).sum(1).mean()
 
 
 def reward_by_step(history: History) -> Tensor:
     """(T,) the average reward of the rows still running at each step; NaN where none is."""
+    _check(history)
     return mean_over_rows(history.reward.to(torch.float64), history.valid)
 
 
 def session_length(history: History) -> Tensor:
     """The average number of steps until a row ended, a scalar."""
+    _check(history)
     return history.length.to(torch.float64).mean()
 
 
 def state_share(history: History, num_states: int) -> Tensor:
     """(T + 1, num_states) the share of rows in each (integer) state before each step and after the last."""
+    _check(history)
     return torch.nn.functional.one_hot(history.observation, num_states).to(torch.float64).mean(0)
 
 
@@ -36,6 +40,7 @@ def total(history: History, site: str) -> Tensor:
     Needs the site whole (n, T), or kept by ``Record(site, reduce="sum")``, with ``by`` for groups. Raises ValueError
     where a Record has thinned it: what was not kept cannot be counted.
     """
+    _check(history)
     if site in history.thinned:
         raise ValueError(f"'{site}' was kept at some steps only: expected every one; record it with every=1")
     if site not in history.series:
@@ -56,3 +61,8 @@ def cumulative_regret(optimal: float, values: Tensor) -> Tensor:
 def mean_over_rows(values: Tensor, valid: Tensor) -> Tensor:
     """The mean over rows of what is no padding, step by step."""
     return values.where(valid, 0).sum(0) / valid.sum(0)
+
+
+def _check(history: History) -> None:
+    if not isinstance(history, History):
+        raise TypeError(f"history is a {type(history).__name__}: expected a History, as rollout or setup.run gives")

@@ -140,3 +140,17 @@ def test_dqn_learns_in_numbered_slates_and_its_model_is_a_policy():
     envs = make_vec_env(SESSION, env_kwargs={"discrete": True})
     model = DQN("MlpPolicy", envs, learning_starts=10, buffer_size=100, seed=0, device="cpu").learn(40)
     check_policy(SB3Policy(model, SLATES), WORLD)
+
+
+def test_ppo_learns_everybodys_choices_in_an_epidemic_and_its_model_is_a_policy():
+    envs = make_vec_env("ethogram/Epidemic-v0", n_envs=2, seed=0, env_kwargs={"num_people": 30, "horizon": 8})
+    model = PPO("MultiInputPolicy", envs, n_steps=8, batch_size=8, n_epochs=1, seed=0, device="cpu").learn(32)
+    world = envs.get_attr("world")[0]
+    best = rollout(world, SB3Policy(model), rows=3, horizon=4)
+    drawn = [rollout(world, SB3Policy(model, deterministic=False), rows=3, horizon=4) for _ in range(2)]
+    assert best.action.shape == (3, 4, 60)
+    assert set(best.action.unique().tolist()) <= {0, 1}
+    assert drawn[0].equals(drawn[1])
+    assert not torch.equal(drawn[0].action, best.action)
+    native = SB3VecEnv(WorldVectorEnv(world, num_envs=2, horizon=8, autoreset_mode="SameStep"))
+    PPO("MultiInputPolicy", native, n_steps=8, batch_size=8, n_epochs=1, device="cpu").learn(16)

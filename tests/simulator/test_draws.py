@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ethogram.simulator import kernels
-from ethogram.simulator.draws import _INCREMENT, Draws, _unit, derived_ids, invert_cdf, mix_bits, thresholds
+from ethogram.simulator.draws import Draws, derived_ids, invert_cdf
+from ethogram.simulator.kernels import SIGNED_INCREMENT, mix_bits, thresholds, unit_of
 
 N = 1 << 20
 IDS = torch.arange(N)
@@ -192,7 +193,7 @@ def test_integer_thresholds_decide_as_the_floats_do():
         [p, p.float().double(), torch.tensor([0.0, 1.0, 0.5, 2.0**-31, 2.0**-32, 1 - 2.0**-24, 1 - 2.0**-25])]
     )
     limit = thresholds(p)
-    below, at = _unit((limit - 1).clamp(min=0)), _unit(limit.clamp(max=(1 << 31) - 1))
+    below, at = unit_of((limit - 1).clamp(min=0)), unit_of(limit.clamp(max=(1 << 31) - 1))
     assert ((below < p) | (limit == 0)).all()
     assert ((at >= p) | (limit == 1 << 31)).all()
     assert limit[p == 0].eq(0).all()
@@ -202,7 +203,7 @@ def test_integer_thresholds_decide_as_the_floats_do():
 def test_derived_ids_are_the_same_on_both_paths_and_do_not_collide():
     ids, number = torch.arange(-500, 500).repeat(20), torch.arange(20).repeat_interleave(1000)
     derived = derived_ids(ids, number)
-    assert torch.equal(derived, mix_bits(mix_bits(ids * _INCREMENT) + (number + 1) * _INCREMENT))
+    assert torch.equal(derived, mix_bits(mix_bits(ids * SIGNED_INCREMENT) + (number + 1) * SIGNED_INCREMENT))
     assert len(derived.unique()) == len(derived)
 
 
@@ -302,3 +303,37 @@ def test_steps_of_another_type_or_shape_are_refused_and_have_no_key_in_common():
     assert apart.at(2).together
     with pytest.raises(ValueError, match="site 'x' has no one key"):
         apart.key("x")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), -7.0, 9.0, float("inf")])
+@pytest.mark.parametrize("index", [None, 2])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16])
+def test_what_is_no_probability_is_refused(bad, index, kind):
+    draws = Draws(0, torch.arange(3))
+    p = torch.full((3,) if index is None else (3, index), 0.5, dtype=kind)
+    draws.bernoulli("x", p, index)
+    p[1] = bad
+    with pytest.raises(ValueError, match=r"probability of site 'x' is .* at \[1.*expected 0 to 1"):
+        draws.bernoulli("x", p, index)
+    if index is None:
+        with pytest.raises(ValueError, match="expected 0 to 1"):
+            draws.bernoulli("x", bad)
+        with pytest.raises(ValueError, match="expected 0 to 1"):
+            draws.bernoulli("x", p, among=torch.tensor([False, True, False]))
+        draws.bernoulli("x", p, among=torch.tensor([True, False, True]))  # nobody asks for the other's
+    with pytest.raises(ValueError, match="expected 0 to 1"):
+        draws.categorical("x", torch.stack([p[..., 0] if index else p, 1 - (p[..., 0] if index else p)], 1))
+
+
+def test_categories_of_which_the_probabilities_do_not_sum_to_1_are_refused():
+    with pytest.raises(ValueError, match=r"sums to 0\.9 in row 1: expected 1"):
+        Draws(0, torch.arange(2)).categorical("x", torch.tensor([[0.5, 0.5], [0.5, 0.4]]))
+
+
+def test_a_row_that_is_not_in_the_table_is_refused():
+    table, draws = torch.full((2, 4), 0.25).cumsum(1), Draws(0, torch.arange(3))
+    for which in ([0, 1, 2], [0, -1, 1]):
+        with pytest.raises(ValueError, match=r"which of row . is .*: expected 0 to 1, rows"):
+            draws.inverse_cdf("x", table, torch.tensor(which))
+    with pytest.raises(ValueError, match="which is"):
+        draws.inverse_cdf("x", table, torch.tensor([0, 1]))

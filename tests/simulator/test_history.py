@@ -82,7 +82,7 @@ def test_a_missing_column_is_named():
     [
         ({"length": torch.tensor([1, 4])}, "length of row 1 is 4: expected 0 to 3"),
         ({"ids": torch.tensor([1.0, 2.0])}, "ids is torch.float32"),
-        ({"terminated": torch.zeros(2, 3)}, "terminated is torch.float32: expected a bool tensor"),
+        ({"terminated": torch.zeros(2, 3)}, r"terminated is torch.float32 \(2, 3\): expected a bool tensor"),
         ({"sites": {"action": torch.zeros(2, 3)}}, r"sites has \['action'\]: expected names of its own"),
     ],
 )

@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from ethogram.agents.simple import Fixed
 from ethogram.envs.epidemics import SEIR
-from ethogram.simulator.checkpoint import Checkpoint
+from ethogram.simulator.checkpoints import Checkpoint
 from ethogram.simulator.history import History
 from ethogram.simulator.networks import small_world
 from ethogram.simulator.recording import Record, Recorder, Tape
@@ -145,7 +145,7 @@ def test_a_site_that_is_named_now_and_then_is_the_same_after_a_kill(rows, killed
             rows=rows,
             horizon=5,
             record="all",
-            checkpoint=lambda fingerprint, every: checkpoint("one run", every),
+            checkpoint=lambda parts, every: checkpoint({}, every),  # whoever acts
             checkpoint_every=0,
         )
 

@@ -14,7 +14,7 @@ import torch
 
 from ethogram.agents.simple import Fixed, Replay, UniformSlates
 from ethogram.envs.sessions import CascadingSession, trap
-from ethogram.simulator.checkpoint import fingerprint
+from ethogram.simulator.checkpoints import fingerprint
 from ethogram.simulator.draws import Draws
 from ethogram.simulator.recording import Record
 from ethogram.simulator.rollout import episodes, rollout
@@ -208,7 +208,7 @@ import sys, time, torch
 from ethogram.agents.simple import UniformSlates
 from ethogram.envs.sessions import CascadingSession
 from ethogram.envs.sessions import trap
-from ethogram.simulator.checkpoint import fingerprint
+from ethogram.simulator.checkpoints import fingerprint
 from ethogram.simulator.rollout import rollout
 
 class Slow(UniformSlates):
@@ -375,7 +375,7 @@ def test_only_a_learner_learns():
 def test_plain_objects_differ_by_their_attributes():
     assert fingerprint(Dies(1)) != fingerprint(Dies(2))
     assert fingerprint(Dies(1)) == fingerprint(Dies(1))
-    assert fingerprint(Dies(Dies(1))) == fingerprint(Dies(Dies(2)))  # as documented: by type, further in
+    assert fingerprint(Dies(Dies(1))) != fingerprint(Dies(Dies(2)))
 
 
 def test_series_of_a_run_that_was_over_early_end_with_it():

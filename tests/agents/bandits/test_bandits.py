@@ -213,7 +213,7 @@ def test_the_torch_twin_draws_the_same_betas():
     draws = Draws(2, torch.arange(300) + 10**6, step=4, scope="policy")
     a, b = torch.tensor([[1.0, 1, 8, 3, 900], [1, 6, 1, 3, 40]], dtype=torch.float64)
     assert torch.allclose(sampling._beta_torch(draws, "x", a, b), beta(draws, "x", a, b), rtol=1e-10, atol=0)
-    with pytest.raises(ValueError, match=r"Beta parameters go down to 0.5: expected at least 1"):
+    with pytest.raises(ValueError, match=r"Beta parameters go from 0.5 to 450: expected at least 1"):
         beta(draws, "x", a / 2, b)
 
 

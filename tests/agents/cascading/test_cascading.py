@@ -291,7 +291,7 @@ def test_histories_without_what_is_needed_are_refused():
         agent.learn(history)
     short = CascadingVI(torch.ones(2, 6).double(), 1, 6, 10)
     history = rollout(CascadingSession(trap()), agent, rows=2, horizon=6, record=["click"])
-    with pytest.raises(ValueError, match="expected slates"):
+    with pytest.raises(ValueError, match=r"'action' is torch.int64 .* expected integers"):
         short.learn(history)
     few = CascadingVI(torch.ones(2, 2).double(), 2, 6, 10)
     history = rollout(CascadingSession(trap()), UniformSlates(6, 2), rows=50, horizon=6, record=["click"])

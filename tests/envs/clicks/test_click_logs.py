@@ -158,7 +158,7 @@ def test_logs_that_count_items_otherwise_are_refused_and_read_by_the_models_name
     assert model.log_likelihood(log).isfinite().all()
     with pytest.raises(ValueError, match="column 'doc' is 'w' in row 0: expected one of the 3 ids given"):
         ClickLog.from_frame(TABLE.replace("y", "w"), **ROLES, item_ids=model.item_ids)
-    with pytest.raises(ValueError, match="num_items is 4: expected 3, as many as the log names"):
+    with pytest.raises(ValueError, match="num_items is 4: expected 3, as the log names them"):
         DBN.fit(ClickLog.from_frame(TABLE, **ROLES), num_items=4)
 
 
@@ -264,3 +264,51 @@ def test_standard_errors_need_the_maximum():
     several = simulate(model_of(DBN), 100)
     with pytest.raises(ValueError, match="of the log has probability 0 in the model"):
         standard_errors(CascadeModel.fit(several), several)
+
+
+SHOWN = ClickLog([0], [[0, 1]], [[True, False]])
+HALF = torch.full((1, 2), 0.5).double()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: ClickLog(None, [[0]], [[True]]),
+            "state is a NoneType: expected a tensor, an array or a list of numbers",
+        ),
+        (lambda: ClickLog([0], [["x"]], [[True]]), "slates is a list: expected"),
+        (lambda: ClickLog([0, 0], [[0], [1, 2]], [[True]]), "slates is a list: expected"),
+        (lambda: ClickLog.of(TABLE), "history is a DataFrame: expected a History; a table goes to from_frame"),
+        (lambda: PBM(HALF, None), "examination is a NoneType: expected"),
+        (lambda: DBN(HALF, HALF, "0.9"), "continuation is a str: expected a probability"),
+        (lambda: RCM(None), "rate is a NoneType: expected a probability"),
+        (lambda: PBM.fit(SHOWN, "3"), "num_states is '3': expected a whole number"),
+        (lambda: PBM.fit(SHOWN, num_items=2.5), "num_items is 2.5: expected a whole number"),
+        (lambda: PBM.fit(SHOWN, iterations=2.5), "iterations is 2.5: expected a whole number"),
+        (lambda: PBM.fit(SHOWN, prior="1"), "prior is '1': expected a number from 0"),
+        (lambda: PBM.fit(SHOWN, tolerance=None), "tolerance is None: expected a number"),
+        (lambda: PBM(HALF, [0.5]).log_likelihood(TABLE), "log is a DataFrame: expected a ClickLog"),
+        (lambda: PBM(HALF, [0.5]).perplexity(None), "log is a NoneType: expected a ClickLog"),
+        (lambda: PBM(HALF, [0.5]).act({"state": SHOWN.state}, None, None), r"observation has \['state'\]: expected"),
+        (lambda: standard_errors(None, SHOWN), "model is a NoneType: expected a click model"),
+        (lambda: standard_errors(PBM(HALF, [0.5, 0.5]), None), "log is a NoneType: expected a ClickLog"),
+        (lambda: standard_errors(PBM(HALF, [0.5, 0.5]), SHOWN, prior="1"), "prior is '1': expected a number from 0"),
+    ],
+)
+def test_wrong_arguments_are_named_with_what_was_expected(call, message):
+    with pytest.raises((TypeError, ValueError, LookupError), match=message):
+        call()
+
+
+def test_arrays_and_lists_are_parameters_and_slates():
+    for make in (list, np.array, torch.tensor):
+        model = PBM(make([[0.5, 0.25]]), make([0.5, 1.0]))
+        assert model.click_probability(make([0]), make([[1, 0]])).tolist() == [[0.125, 0.5]]
+
+
+def test_a_log_that_was_written_to_cannot_reach_the_kernels():
+    log = simulate(model_of(PBM), 20)
+    log.slates[3, 0] = -9
+    with pytest.raises(ValueError, match="an item below -1"):
+        DCM.fit(log)

@@ -6,7 +6,20 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 import torch
-from click_models import EM_FITS, GAMMA, SAT, A, M, N, S, every_em, every_model, model_of, simulate
+from click_models import (
+    EM_FITS,
+    GAMMA,
+    SAT,
+    A,
+    M,
+    N,
+    S,
+    every_em,
+    every_model,
+    model_of,
+    pattern_probabilities,
+    simulate,
+)
 from scipy.stats import chi2
 
 from ethogram.agents.simple import Fixed, UniformSlates
@@ -30,55 +43,6 @@ from ethogram.simulator.draws import Draws
 from ethogram.simulator.history import History
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
-
-
-def examination(model, r, clicks, satisfied, goes_on_before):
-    """P(E_r = 1) given all that happened above: the models' definitions, one branch each."""
-    last = max((j for j in range(r) if clicks[j]), default=M)
-    match model:
-        case RCM() | DocumentCTR():
-            return 1.0
-        case RankCTR():
-            return float(model.rate[r])
-        case PBM():
-            return float(model.examination[r])
-        case UBM():
-            return float(model.examination[r, last])
-    if r == 0:
-        return 1.0
-    if not goes_on_before:
-        return 0.0
-    clicked, pleased = clicks[r - 1], satisfied[r - 1]
-    match model:
-        case CascadeModel():
-            return 0.0 if clicked else 1.0
-        case DCM():
-            return float(model.continuation[r - 1]) if clicked else 1.0
-        case SDBN():
-            return 0.0 if clicked and pleased else 1.0
-        case DBN():
-            return 0.0 if clicked and pleased else model.continuation
-        case CCM():
-            after_click = model.after_satisfied if pleased else model.after_click
-            return after_click if clicked else model.after_skip
-
-
-def pattern_probabilities(model, state, items):
-    """{clicks: probability} by summing over every (attracted, satisfied, examined) path; 8^m of them."""
-    total = dict.fromkeys(product((False, True), repeat=len(items)), 0.0)
-    for path in product(product((False, True), repeat=3), repeat=len(items)):
-        probability, clicks, satisfied, before = 1.0, [], [], True
-        for r, (attracted, pleased, examined) in enumerate(path):
-            a = {RCM: 0.3, RankCTR: 1.0}.get(type(model)) or float(A[state, items[r]])
-            s = float({CCM: A}.get(type(model), SAT)[state, items[r]])
-            e = examination(model, r, clicks, satisfied, before)
-            for event, chance in ((attracted, a), (pleased, s), (examined, e)):
-                probability *= chance if event else 1 - chance
-            clicks.append(attracted and examined)
-            satisfied.append(pleased)
-            before = examined
-        total[tuple(clicks)] += probability
-    return total
 
 
 @every_model

@@ -7,11 +7,21 @@ import pandas as pd
 import pytest
 import torch
 
+from ethogram.agents.citizens import Logits
 from ethogram.agents.simple import UniformSlates
 from ethogram.envs.clicks import DBN, RCM, CascadeModel, ClickLog
-from ethogram.envs.datasets import FittedSession, SessionLog, fit_sessions
+from ethogram.envs.datasets import (
+    FittedSession,
+    SessionLog,
+    fit_sessions,
+    load_movielens,
+    load_open_bandit,
+    paper_mdp,
+    session_mdp,
+)
 from ethogram.envs.sessions import CascadingSession, good_medium_bad
 from ethogram.simulator import check_world, ope, rollout
+from ethogram.simulator.formats import from_minari, from_pandas
 
 ROLES = {"session": "who", "time": "at", "item": "sku", "click": "clicked", "position": "rank"}
 
@@ -195,3 +205,24 @@ def test_without_a_start_it_is_the_session_world():
         rollout(w, UniformSlates(5, 3), rows=20, horizon=3) for w in (FittedSession(mdp), CascadingSession(mdp))
     )
     assert one.equals(two)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fit_sessions(None), "log is a NoneType: expected a SessionLog"),
+        (lambda: session_mdp(None), "data is a NoneType: expected a MovieLens"),
+        (lambda: paper_mdp(None), "ratings is a NoneType: expected Interactions"),
+        (lambda: load_movielens(5), "path is a int: expected the path of a MovieLens release"),
+        (lambda: load_open_bandit(5), "path is a int: expected the folder or wheel"),
+        (lambda: FittedSession(good_medium_bad(5), start=[0.5, 0.5]), r"start is \[0\.5, 0\.5\]: expected .* 3 states"),
+        (lambda: FittedSession(good_medium_bad(5), unit=float("nan")), "unit is nan: expected a finite number above 0"),
+        (lambda: from_pandas({}), r"the table is a dict: expected a pandas\.DataFrame"),
+        (lambda: from_minari(None), "dataset is a NoneType: expected a MinariDataset"),
+        (lambda: Logits.fit(made_up()[1], dict), "observations are a Tensor: expected a dict .* users of sessions are"),
+        (lambda: Logits.fit(None, dict), "data is a NoneType: expected a History, or a pair"),
+    ],
+)
+def test_wrong_arguments_are_named_with_what_was_expected(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()

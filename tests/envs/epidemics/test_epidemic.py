@@ -254,7 +254,6 @@ def test_days_have_the_distribution_of_their_gamma():
         ({"age": torch.zeros(50)}, "age is torch.float32"),
         ({"area": torch.zeros(49, dtype=torch.int64)}, r"area is torch.int64 \(49,\)"),
         ({"layers": {}}, "layers is empty"),
-        ({"layers": random_contacts(50, 4, 0)}, "or no dict"),
         ({"layer_weight": {"shool": 0.5}}, r"layer_weight names \['shool'\]"),
         ({"initial": 2.0}, "initial is 2.0"),
     ],

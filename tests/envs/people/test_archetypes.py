@@ -45,7 +45,12 @@ def same(one, two):
         ({"age": torch.tensor([3, 70, -1, 18])}, r"'age' is -1 in row 2: expected an age from 0"),
         ({"age": torch.tensor([3, 70])}, r"'area' has 4 rows on cpu, 'age' 2 on cpu"),
         ({"age": torch.tensor([3, 70, 1, 2], dtype=torch.int32)}, r"'age' is torch.int32 \(4,\): expected"),
-        ({"age": [3, 70, 1, 2]}, r"'age' is list"),
+        (
+            {"age": ["3", "70", "1", "2"]},
+            r"column 'age' is a list of <U2 \(4,\): expected a tensor, array, Series or list",
+        ),
+        ({"age": [[3], [70], [1], [2]]}, r"column 'age' is a list of int64 \(4, 1\)"),
+        ({"age": 3}, r"column 'age' is a int of int64 \(\)"),
         ({"income": torch.tensor([1.0, 2.0, 3.0, torch.nan])}, r"'income' is nan in row 3: expected a finite number"),
         ({"area": torch.tensor([0, 4, 0, 1])}, r"'area' is 4 in row 1: expected a code from 0 to 3"),
         ({"area": torch.tensor([0.0, 1, 0, 1])}, r"labels of 'area' \(torch.float32\)"),
@@ -72,8 +77,13 @@ def test_a_mask_is_what_a_loop_over_people_finds(people):
     frame = people.to_pandas()
     cases = [
         ({"area": "Astoria"}, frame.area == "Astoria"),
-        ({"area": ("Astoria", "Bronx"), "works": True}, frame.area.isin(["Astoria", "Bronx"]) & frame.works),
+        ({"area": ["Astoria", "Bronx"], "works": True}, frame.area.isin(["Astoria", "Bronx"]) & frame.works),
         ({"age": range(18, 65)}, (frame.age >= 18) & (frame.age < 65)),
+        ({"age": (3, 18)}, (frame.age >= 3) & (frame.age <= 18)),  # a range here as in from_archetypes
+        ({"age": [3, 18]}, frame.age.isin([3, 18])),
+        ({"age": np.array([3, 18])}, frame.age.isin([3, 18])),
+        ({"income": (1.5, 2.5)}, (frame.income >= 1.5) & (frame.income <= 2.5)),
+        ({"age": np.int64(3), "works": np.bool_(True)}, (frame.age == 3) & frame.works),
         ({"age": 3}, frame.age == 3),
         ({"area": "Nobody lives here"}, frame.age < 0),
     ]
@@ -92,6 +102,9 @@ def test_a_mask_is_what_a_loop_over_people_finds(people):
         ({"age": "old"}, ValueError, "'age' is compared with 'old': expected int"),
         ({"works": 1}, ValueError, "'works' is compared with 1: expected bool"),
         ({"income": 1.5}, ValueError, "'income' is float32"),
+        ({"age": (3, 18, 70)}, ValueError, r"compared with \(3, 18, 70\): expected \(low, high\), both included"),
+        ({"age": (18, 3)}, ValueError, r"expected \(low, high\)"),
+        ({"area": ("Astoria", "Bronx")}, ValueError, "several values stand in a list"),
     ],
 )
 def test_a_subgroup_that_cannot_be_is_refused(people, where, error, message):
@@ -166,7 +179,7 @@ def test_a_table_becomes_columns_by_type(tmp_path):
             *(torch.int64, torch.bool, torch.int64, torch.float32)
         ]
         assert list(from_table(table, ["size", "age"]).columns) == ["size", "age"]
-    with pytest.raises(ValueError, match=r"expected a DataFrame or a Parquet file"):
+    with pytest.raises(ValueError, match=r"expected .csv, .tsv or .parquet"):
         from_table("table.xls")
 
 

@@ -126,9 +126,9 @@ def test_a_fit_that_is_killed_goes_on_to_the_same_bits(fit, tmp_path, monkeypatc
     calls = 0
     save = fit_by_search.__globals__["Checkpoint"].save
 
-    def dies(self, step, state, records):
+    def dies(self, step, state, records, **more):
         nonlocal calls
-        save(self, step, state, records)
+        save(self, step, state, records, **more)
         calls += 1
         if calls == 33:
             raise Killed

@@ -30,6 +30,7 @@ class Samples:
 
 
 PLANNER, CART_POLE = epidemic_planner_world(100), FromGym("CartPole-v1")
+WITH_GRADIENT = torch.tensor(0.1, requires_grad=True)
 FLAT = FlatSlates(CascadingSession(trap()))
 SESSIONS = {
     f"a session with {type(user).__name__}": (CascadingSession(trap(), user=user), UniformSlates(6, 2), 5)
@@ -131,6 +132,6 @@ def test_what_no_file_can_hold_is_refused_when_it_is_recorded(value, message):
 
 @pytest.mark.parametrize("made", [None, {"a": 1}])
 def test_a_record_whose_function_gives_no_tensor_says_so(made):
+    record = [Record("named", reduce=lambda value: made)]
     with pytest.raises(TypeError, match=r"reduce of Record\('named'\) gives .*: expected a number or a tensor"):
-        record = [Record("named", reduce=lambda value: made)]
         rollout(Names(torch.zeros(2)), Fixed(0), rows=2, horizon=2, record=record)

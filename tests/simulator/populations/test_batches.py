@@ -113,7 +113,7 @@ CHANGES = [
 @pytest.mark.parametrize("compiled", [True, False])
 def test_everybody_lives_as_alone_in_cities_whatever_is_changed(compiled, monkeypatch):
     if not compiled:
-        monkeypatch.setattr("ethogram.envs.epidemics.epidemic.LAST_DAY", -1)
+        monkeypatch.setattr("ethogram.envs.epidemics.epidemic.Draws", None)  # then no draws are plain ones
     for settings in ({}, {"layer_weight": {"community": 0.7, "weighted": 1 / 3}, "initial": by_hand.table(N).float()}):
         seat = Everybody(by_hand.city(**settings), N, interventions=CHANGES)
         history = same_alone(seat, Lucky(seat.action_space), horizon=15)

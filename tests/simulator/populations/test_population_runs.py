@@ -22,18 +22,22 @@ sys.path.insert(0, sys.argv[1])
 import resource, signal
 import torch
 from test_population_runs import whole_run
-days = 0
 
-def told(value):
-    global days
-    days += 1
-    if len(sys.argv) > 4 and days == int(sys.argv[4]):  # from this day on the disk is full
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    print("day", flush=True)
-    return value.sum()
+class Told:
+    days = 0
 
-history = whole_run(told, checkpoint=sys.argv[2], checkpoint_every=0)
+    def __fingerprint__(self):
+        return "told"  # which counts the days, and makes no difference to anything
+
+    def __call__(self, value):
+        self.days += 1
+        if len(sys.argv) > 4 and self.days == int(sys.argv[4]):  # from this day on the disk is full
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        print("day", flush=True)
+        return value.sum()
+
+history = whole_run(Told(), checkpoint=sys.argv[2], checkpoint_every=0)
 torch.save((history.columns, history.series), sys.argv[3])
 """
 

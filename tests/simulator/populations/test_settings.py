@@ -101,7 +101,7 @@ def test_a_number_says_what_it_must_be():
     for value in (-0.1, 1.1, math.nan, math.inf, np.float32(2), torch.tensor(-1.0)):
         with pytest.raises(ValueError, match=r"rate is .*: expected a number, 0 to 1"):
             check_number("rate", value, 0, 1)
-    with pytest.raises(TypeError, match=r"days is 2.5: expected an int, finite and 1 or more"):
+    with pytest.raises(TypeError, match=r"days is 2.5: expected an int, 1 or more"):
         check_number("days", 2.5, 1, whole=True)
     for value in (0, 1, 0.5, np.float32(0.5), np.int64(1), torch.tensor(0.5, requires_grad=True)):
         check_number("rate", value, 0, 1)

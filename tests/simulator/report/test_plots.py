@@ -1,6 +1,7 @@
 """Figures and reports: labelled, repeatable, self-contained."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -145,6 +146,71 @@ def test_a_report_is_one_well_formed_page_that_fetches_nothing(tmp_path, effect)
     assert "What if &amp; why" in page
     assert page.count("<img") == 5  # a figure, two effects, the reduced record, an ensemble's curves
     assert 'alt="click, reward"' in page
-    assert "too much for curves, or of one step only: action" in page
+    assert "too much for curves: action" in page
     assert f"<td>{number.mean('a'):.4g} ± {number.stderr('a'):.2g}</td>" in page
     assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_names_are_shown_as_they_are(tmp_path):
+    """A $ begins no formula, and a name with an underscore in front stays in the legend."""
+    ax = plots.axes("It costs $5", "$x", "a_$b$")
+    plots.curves(ax, {"$a_": torch.rand(3, 4), "_b$": torch.rand(4)})
+    assert [text.get_text().strip("\u200b") for text in ax.get_legend().get_texts()] == ["$a_", "_b$"]
+    plots.bars(plots.axes("t", "x", "y"), ["$a$ and $"], {"$_": ([1.0], [0.0])})
+    plots.levels(ax, {"$l$$": 0.5})
+    odd = Record("reward", reduce="sum")
+    plots.save(plots.estimates(plots.axes("$$", "", ""), {"$$": (1.0, 0.5)}), tmp_path / "estimates.png")
+    plots.save(ax, tmp_path / "curves.png")
+    history = rollout(WORLD, POLICY, rows=3, horizon=3, record=[odd])
+    named = replace(history, series={"a$b $": history.series["reward"]})
+    assert "a$b $" in write_report(tmp_path / "report.html", "$", {"One": [named]}).read_text()
+
+
+def test_bands_say_what_they_are():
+    def title(ax):
+        return ax.get_legend().get_title().get_text()
+
+    several, one = torch.rand(3, 4), torch.rand(4)
+    assert title(plots.curves(plots.axes("", "", ""), {"a": several})) == "band: ± 1 standard deviation"
+    assert title(plots.curves(plots.axes("", "", ""), {"a": several}, band="stderr")) == "band: ± 2 standard errors"
+    assert title(plots.curves(plots.axes("", "", ""), {"a": one})) == ""
+    outcome = Ensemble({"a": several.double()}, (0, 1, 2))
+    assert title(plots.scenarios(plots.axes("", "", ""), outcome)) == "median; band: 5% to 95% of 3 seeds"
+
+
+def test_one_step_is_a_point_with_its_interval():
+    ax = plots.curves(plots.axes("", "", ""), {"a": torch.tensor([[1.0], [3.0]])})
+    assert ax.lines[0].get_marker() == "o"
+    (interval,) = ax.collections[0].get_segments()
+    assert interval[:, 1].tolist() == pytest.approx([2 - 2**0.5, 2 + 2**0.5])
+
+
+def test_a_history_draws_itself():
+    record = ["click", Record("attraction", reduce="mean"), Record("state", every=2)]
+    history = rollout(WORLD, POLICY, rows=10, horizon=6, record=record, seed=1)
+    figure = history.plot()
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["reward", "click", "attraction", "state"]
+    assert figure.axes[0].lines[0].get_ydata().tolist() == pytest.approx(history.reward.double().mean(0).tolist())
+    assert len(figure.axes[2].lines) == 2  # a curve for each position
+    assert [ax.get_ylabel() for ax in history.plot("state").axes] == ["mean of state"]
+    with pytest.raises(LookupError, match=r"keep it by record=\['clicks'\]"):
+        history.plot("clicks")
+    with pytest.raises(ValueError, match=r"\['action'\] cannot be drawn as curves"):
+        history.plot("action")
+    with pytest.raises(TypeError, match=r"series is a History: .*history.plot\(\) draws a history"):
+        plots.curves(plots.axes("", "", ""), history)
+
+
+def test_reports_say_in_words_what_is_no_number(tmp_path):
+    def said(factual, counterfactual):
+        effect = Effect(torch.tensor(factual).double(), torch.tensor(counterfactual).double(), range(len(factual)))
+        return write_report(tmp_path / "report.html", "", {"": [effect]}).read_text()
+
+    assert "it is the same in every pair" in said([1.0, 2.0], [2.0, 3.0])
+    assert "no interval from one pair" in said([1.0], [2.0])
+    for page in (said([1.0, 2.0], [2.0, 3.0]), said([1.0], [2.0]), said([0.0, 0.0], [-0.0, -0.0])):
+        assert not re.search(r"\b(nan|inf)\b|-0[ <]", page.partition("<body>")[2])
+    history = rollout(WORLD, POLICY, rows=1, horizon=3)
+    page = write_report(tmp_path / "report.html", "", {"": [history, plots.panels(3, columns=3)[0]]}).read_text()
+    assert "(no interval from one row)" in page
+    assert 'width="1498"' in page  # 15.6 inches, so that letters are as large as the text's

@@ -1,7 +1,10 @@
 """Runs in processes and on Ray give the same numbers as here; killed workers are replaced, and nothing is lost."""
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -124,3 +127,42 @@ def test_unknown_backends_are_refused():
             ensemble(**RUN, outcome=adopters, backend=backend)
     with pytest.raises(ValueError, match="workers is 0"):
         Processes(workers=0)
+
+
+ORPHANS = """
+import os, sys, time
+from ethogram.agents.simple import Fixed
+from ethogram.envs.sessions import CascadingSession, trap
+from ethogram.simulator.whatif import Processes, Setup, ensemble
+
+def outcome(history):
+    open(os.path.join(sys.argv[1], str(os.getpid())), "w").close()
+    time.sleep(120)
+    return 0.0
+
+setup = Setup(CascadingSession(trap()), Fixed([0, 1]), rows=1, horizon=1)
+ensemble(setup, outcome=outcome, seeds=range(2), backend=Processes(2))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+def test_workers_go_when_their_parent_is_killed(tmp_path):
+    parent = subprocess.Popen([sys.executable, "-c", ORPHANS, str(tmp_path)])
+    deadline = time.monotonic() + 100
+    while len(list(tmp_path.iterdir())) < 2:
+        assert time.monotonic() < deadline
+        assert parent.poll() is None
+        time.sleep(0.1)
+    workers = [int(path.name) for path in tmp_path.iterdir()]
+    parent.kill()
+    parent.wait()
+    while any(is_running(worker) for worker in workers):
+        assert time.monotonic() < deadline, "a worker goes on without its parent"
+        time.sleep(0.1)
+
+
+def is_running(worker):
+    """Neither gone nor a zombie that nobody has fetched."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False

@@ -12,7 +12,8 @@ from ethogram.envs.sessions import CascadingSession, click_rate_by_step, good_me
 from ethogram.simulator.history import History
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
-from ethogram.simulator.whatif import Effect, Setup, abduct, contrast, ensemble, mean_return
+from ethogram.simulator.whatif import Effect, Ensemble, Processes, Setup, abduct, contrast, ensemble, mean_return
+from ethogram.simulator.whatif.ensemble import student_t
 
 WORLD = CascadingSession(trap())
 LOGGER = UniformSlates(6, 2)
@@ -164,3 +165,78 @@ def test_pairing_is_not_free_of_noise_for_large_changes():
     small = contrast(setup, [Do("attraction", lambda p: 0.98 * p)], **how)
     large = contrast(setup, replace(setup, policy=Fixed([3, 6, 1])), **how)
     assert small.variance_ratio > 3 * large.variance_ratio
+
+
+# ---- how results show themselves
+
+
+NUMBERS = Effect(torch.tensor([1.0, 2.0, 4.0]).double(), torch.tensor([2.0, 4.0, 5.0]).double(), (3, 4, 5))
+CURVES = Effect(torch.zeros(3, 2).double(), torch.ones(3, 2).double(), (3, 4, 5))
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 7, 20, 333])
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+def test_the_quantiles_of_student_are_those_of_scipy(degrees, level):
+    assert student_t(level, degrees) == pytest.approx(stats.t.ppf((1 + level) / 2, degrees), rel=1e-9)
+
+
+def test_an_interval_of_an_effect_is_that_of_a_paired_t_test():
+    expected = stats.ttest_rel(NUMBERS.counterfactual, NUMBERS.factual).confidence_interval(0.9)
+    assert [float(end) for end in NUMBERS.interval(0.9)] == pytest.approx(list(expected))
+    with pytest.raises(ValueError, match="level is 95: expected a number between 0 and 1"):
+        NUMBERS.interval(95)
+
+
+def test_effects_and_ensembles_are_short_to_read():
+    assert repr(NUMBERS) == "Effect(+1.333 ± 0.33 (3 pairs))"
+    assert repr(CURVES) == "Effect(effect over (2,), 3 pairs)"
+    assert "<td>-0.1009 to +2.768</td>" in NUMBERS._repr_html_()
+    assert "effect over (2,)" in CURVES._repr_html_()
+    found = Ensemble({"a": NUMBERS.factual, "b": CURVES.factual}, (3, 4, 5))
+    assert repr(found) == "Ensemble(3 seeds: a 2.333 ± 0.88, b (2,) each)"
+    assert "<td>2.333 ± 0.88</td>" in found._repr_html_()
+
+
+def test_one_pair_and_no_change_are_said_in_words():
+    one = Effect(torch.tensor([1.0]).double(), torch.tensor([2.0]).double(), (0,))
+    assert str(one) == "+1 (no interval from one pair)"
+    assert "nan" not in one._repr_html_()
+    assert all(end.isnan() for end in one.interval())
+    same = Effect(torch.tensor([0.0, 0.0]).double(), torch.tensor([-0.0, -0.0]).double(), (0, 1))
+    assert str(same) == "+0 ± 0 (2 pairs)"
+    assert repr(Ensemble({"a": torch.ones(1)}, (0,))) == "Ensemble(1 seed: a 1 (no interval from one seed))"
+
+
+def test_outcomes_stand_in_tables_by_seed():
+    frame = NUMBERS.to_pandas()
+    assert (frame.index.name, list(frame.index)) == ("seed", [3, 4, 5])
+    assert frame["difference"].tolist() == [1, 2, 1]
+    curves = CURVES.to_pandas()
+    assert curves.index.names == ["seed", "place"]
+    assert curves.loc[(4, 1), "counterfactual"] == 1
+    assert list(Ensemble({"a": NUMBERS.factual}, (3, 4, 5)).to_pandas()["a"]) == [1, 2, 4]
+    with pytest.raises(ValueError, match=r"outcomes have the shapes \[\(3,\), \(3, 2\)\]"):
+        Ensemble({"a": NUMBERS.factual, "b": CURVES.factual}, (3, 4, 5)).to_pandas()
+
+
+CHANGE = [Do("attraction", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: contrast(WORLD, LOGGER, rows=2, horizon=3, outcome=mean_return, seeds=[0]), r"expected Setup\(world"),
+        (lambda: contrast(SETUP, CHANGE, outcome=lambda h: {"a": 1}, seeds=[0]), "outcome returns a dict: expected a"),
+        (lambda: contrast(SETUP, CHANGE, outcome=lambda h: None, seeds=[0]), "outcome returns None: .*return missing"),
+        (lambda: contrast(SETUP, replace(SETUP, rows=3), outcome=mean_return, seeds=[0]), "expected the same rows"),
+        (lambda: contrast(SETUP, replace(SETUP, horizon=3), outcome=mean_return, seeds=[0]), "expected the same horiz"),
+        (lambda: ensemble(SETUP, outcome=lambda h: h.reward[: h.seed], seeds=[1, 2]), "expected one shape, whatever"),
+        (lambda: Ensemble({"a": torch.ones(1)}, (0,)).mean("b"), r"no scenario named 'b'; this ensemble has \['a'\]"),
+        (lambda: mean_return(WORLD), "history is a CascadingSession: expected a History"),
+        (lambda: Processes("2"), "workers is '2': expected an int"),
+        (lambda: Processes(2, retries=0.5), "retries is 0.5: expected an int"),
+    ],
+)
+def test_what_cannot_be_run_says_what_can(wrong, message):
+    with pytest.raises((TypeError, ValueError, LookupError), match=message):
+        wrong()
