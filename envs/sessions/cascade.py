@@ -92,6 +92,7 @@ class CascadingSession:
 
     def reset(self, draws: Draws, site: Sites) -> tuple[Any, Tensor]:
         """All users in the initial state."""
+        self.mdp.check_unchanged()
         state = torch.full_like(draws.ids, self.mdp.initial)
         site.tell("clicked_item", torch.full_like(state, -1))
         if not self._remembered:

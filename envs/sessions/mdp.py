@@ -5,9 +5,12 @@ Du, Srikant & Chen, "Cascading Reinforcement Learning", ICLR 2024 (arXiv 2401.08
 
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor
+
+_TABLES = ("attraction", "transition", "reward")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +25,8 @@ class CascadingMDP:
         m = length                        longest list; a list holds 1 to m distinct items
         H = horizon                       steps in an episode
         s_1 = initial                     the state in which every episode starts
+
+    The tables are copied, and stay as they are: a session refuses an MDP whose tables were written to.
     """
 
     attraction: Tensor
@@ -32,6 +37,28 @@ class CascadingMDP:
     initial: int = 0
 
     def __post_init__(self) -> None:
+        self._check()
+        for name in _TABLES:  # its own, so that nobody who made them can change them
+            object.__setattr__(self, name, getattr(self, name).clone())
+        object.__setattr__(self, "_made", self._versions())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:  # a copy counts anew
+        self.__dict__.update(state)
+        object.__setattr__(self, "_made", self._versions())
+
+    def check_unchanged(self) -> None:
+        """Raise ValueError if a table was written to: what was computed from it would go on as before."""
+        if self._versions() != self._made:  # type: ignore[attr-defined]
+            raise ValueError(
+                f"{' or '.join(_TABLES)} of this MDP was written to after it was made: expected tables that stay as "
+                "they are; make another with dataclasses.replace(mdp, attraction=…)"
+            )
+
+    def _versions(self) -> tuple[int, ...]:
+        tables = [getattr(self, name) for name in _TABLES]
+        return tuple([0 if table.is_inference() else table._version for table in tables])
+
+    def _check(self) -> None:
         states, items = _shape(self.attraction)
         _check_table("attraction", self.attraction, (states, items))
         _check_table("reward", self.reward, (states, items))

@@ -87,8 +87,8 @@ def _check_starts(space: gymnasium.Space[Any], role: str) -> None:
             _check_starts(part, role)
     first = np.asarray(getattr(space, "start", 0))
     assert not first.any(), (
-        f"{role}_space {space} starts at {first.tolist()}: expected 0; Stable-Baselines3, for one, takes no notice of "
-        "start=, and neither its checker nor Gymnasium's says so. Count from 0, and add the start inside step"
+        f"{role}_space {space} starts at {first.tolist()}: expected 0; Stable-Baselines3, for one, warns of start= in "
+        "its checker and then learns as if it were 0. Count from 0, and add the start inside step"
     )
 
 

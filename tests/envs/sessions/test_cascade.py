@@ -1,6 +1,8 @@
 """The session world against a plain loop and closed forms."""
 
 import dataclasses
+import pickle
+from copy import deepcopy
 
 import pytest
 import torch
@@ -242,3 +244,19 @@ def test_policies_of_numbers_take_tensors():
         Table([[0, 1], [0, 1]])
     with pytest.raises(TypeError, match="scores is a list: expected a tensor"):
         PlackettLuce([0.0, 1.0], length=1)
+
+
+def test_tables_that_were_written_to_are_refused_and_copies_are_not():
+    mdp = trap()
+    outside = mdp.attraction.clone()
+    world, own = CascadingSession(mdp), CascadingSession(dataclasses.replace(mdp, attraction=outside))
+    run = {"policy": Fixed([0, 1]), "rows": 3, "horizon": 2}
+    before = rollout(own, **run).reward
+    outside[:] = 0  # the world's tables are its own
+    assert torch.equal(rollout(own, **run).reward, before)
+    for same in (pickle.loads(pickle.dumps(mdp)), deepcopy(mdp), dataclasses.replace(mdp)):
+        assert rollout(CascadingSession(same), **run)
+    rollout(world, **run)
+    mdp.attraction[0, 0] = 0.1
+    with pytest.raises(ValueError, match="of this MDP was written to after it was made"):
+        rollout(world, **run)
