@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ethogram.simulator import Draws
 
-from .population import Population, check_num_people, some
+from .population import Population, check_num_people, plain, some
 
 
 def from_archetypes(
@@ -46,7 +46,7 @@ def from_archetypes(
                 f"{some(attributes)}, and none called 'archetype'"
             )
     for attribute in attributes:
-        specs = {name: archetypes[name][attribute] for name in names}
+        specs = {name: _plain(archetypes[name][attribute]) for name in names}
         kind = _kind(attribute, specs)
         categories: tuple[str, ...] = ()
         if kind is str:
@@ -59,6 +59,11 @@ def from_archetypes(
             column[who] = _inverted(f"{attribute} of '{name}'", spec, uniform[who].double(), categories).to(dtype)
         columns[attribute] = column
     return Population(columns, labels)
+
+
+def _plain(spec: Any) -> Any:
+    """Numbers of NumPy and torch as Python's, also in (low, high)."""
+    return tuple(plain(end) for end in spec) if isinstance(spec, tuple) else plain(spec)
 
 
 def _kind(attribute: str, specs: Mapping[str, Any]) -> type:

@@ -19,6 +19,7 @@ from .population import Array, Population, check_num_people, some
 from .tables import recoded, systematic_counts
 
 SWEEPS = 1000  # of iterative proportional fitting; real tables take some tens
+DOUBLINGS = 5  # of these, where fitting is slow
 TOLERANCE = 1e-10  # how far a fitted marginal may be off, as a share of all people
 GRID = 2.0**20  # expected people are whole multiples of 1 / GRID, so that their sums are exact
 
@@ -32,9 +33,10 @@ def from_marginals(
     """People whose counts by one or more attributes are those of published tables.
 
     marginals: attribute -> {category: count}; (attribute, attribute) -> {(category, category): count}, also of more
-    attributes. A count is any number from 0, so shares do as well; a pandas Series does for a table. Categories are
-    text, which gives labels, or whole numbers (years of age, say), which are the column's values. All tables must
-    agree: in their totals, and in what they say about attributes that they share.
+    attributes. A count is any number from 0, so shares do as well; a pandas Series does for a table, and so does a list
+    or array of counts (an axis for each attribute) of the categories 0, 1, …. Categories are text, which gives labels,
+    or whole numbers (years of age, say), which are the column's values. All tables must agree: in their totals, and in
+    what they say about attributes that they share.
 
     seed_table: how attributes go together apart from the marginals; a tensor with an axis for each attribute, in the
     order in which ``marginals`` first names them and their categories, or a ``Population`` (a survey, say) whose
@@ -51,7 +53,7 @@ def from_marginals(
     Raises ValueError where tables disagree (where, and by how much), or cannot be met with the cells that are 0.
     """
     check_num_people(num_people)
-    tables = {_tuple(key): {_tuple(cell): count for cell, count in table.items()} for key, table in marginals.items()}
+    tables = {_tuple(key): {_tuple(cell): count for cell, count in _entries(table)} for key, table in marginals.items()}
     categories = _categories(tables)
     axis_of = {name: axis for axis, name in enumerate(categories)}
     targets = {tuple(axis_of[name] for name in key): _target(key, table, categories) for key, table in tables.items()}
@@ -71,6 +73,14 @@ def from_marginals(
             values = np.array(names, np.int64)[values]
         columns[name] = torch.from_numpy(np.repeat(values.astype(np.int64, copy=False), counts))
     return Population(columns, labels)
+
+
+def _entries(table: Any) -> Iterable[tuple[Any, Any]]:
+    """Category and count; an array or list of counts is of the whole numbers from 0."""
+    if hasattr(table, "items"):
+        return table.items()
+    array = np.asarray(table, np.float64)
+    return (((cell if array.ndim > 1 else cell[0]), float(count)) for cell, count in np.ndenumerate(array))
 
 
 def _tuple(name: Any) -> tuple[Any, ...]:
@@ -136,10 +146,14 @@ def iterative_proportional_fitting(
     shares in float32 do not agree closely enough. categories: names of axes and of what stands along them, for
     messages. Every marginal holds within 1e-10 of the total.
 
-    Raises ValueError for marginals that disagree (where, and by how much), and where fitting does not converge: cells
-    of 0 make it impossible, or possible in the limit only.
+    Where marginals can be met in the limit only, because they leave nobody for cells that the table has, those cells
+    go towards 0 as slowly as 1 / sweeps. What keeps falling so is emptied, and the rest is fitted.
+
+    Raises ValueError for marginals that disagree (where, and by how much), where cells of 0 make it impossible to meet
+    them, and, as another matter, where fitting is too slow.
     """
-    table = torch.as_tensor(table).to("cpu", torch.float64)
+    table = torch.as_tensor(table if isinstance(table, Tensor) else np.asarray(table)).to("cpu", torch.float64)
+    targets = {axes: torch.as_tensor(np.asarray(target)) for axes, target in targets.items()}
     known = categories or {f"axis {axis}": range(size) for axis, size in enumerate(table.shape)}
     shape = tuple(len(names) for names in known.values())
     if tuple(table.shape) != shape or not ((table >= 0) & table.isfinite()).all():
@@ -149,20 +163,48 @@ def iterative_proportional_fitting(
     total = max((float(target.sum()) for target in wanted.values()), default=0.0)
     if total == 0:
         raise ValueError("the marginals sum to 0: expected at least one that has people")
-    for _ in range(SWEEPS):
+    table, gap = _swept(table, wanted, TOLERANCE * total, SWEEPS)
+    for more in range(DOUBLINGS):  # the cells that must be empty in the limit get there as 1 / sweeps
+        if gap <= TOLERANCE * total:
+            return table
+        before, gap_before = table, gap
+        table, gap = _swept(table, wanted, TOLERANCE * total, SWEEPS << more)
+        if gap > 0.9 * gap_before:
+            raise ValueError(
+                f"{_worst(table, wanted, known)}, and no longer comes closer after {2 * SWEEPS << more} sweeps: the "
+                "seed table's zeros do not allow these marginals; put a small number where people may be"
+            )
+        emptied, gap_emptied = _swept(table.where(table > 0.75 * before, 0), wanted, TOLERANCE * total, SWEEPS)
+        if gap_emptied <= TOLERANCE * total:
+            return emptied
+    if gap <= TOLERANCE * total:
+        return table
+    raise ValueError(
+        f"{_worst(table, wanted, known)} after {SWEEPS << DOUBLINGS} sweeps, and still comes closer: these marginals "
+        "can be met, or nearly, but fitting is slow; put a small number where the seed table has 0, or pass fewer"
+    )
+
+
+def _swept(table: Tensor, wanted: Mapping[tuple[int, ...], Tensor], enough: float, sweeps: int) -> tuple[Tensor, float]:
+    """The table scaled to each marginal in turn, up to so many times, and how far off the worst entry is."""
+    gap = math.inf
+    for _ in range(sweeps):
         for axes, target in wanted.items():
             have = _sum_to(table, axes)
             table = table * torch.where(have > 0, target / have, 0.0)
-        gaps = {axes: (_sum_to(table, axes) - target).abs() for axes, target in wanted.items()}
-        if max(float(gap.max()) for gap in gaps.values()) <= TOLERANCE * total:
-            return table
+        gap = max(float((_sum_to(table, axes) - target).abs().max()) for axes, target in wanted.items())
+        if gap <= enough:
+            break
+    return table, gap
+
+
+def _worst(table: Tensor, wanted: Mapping[tuple[int, ...], Tensor], categories: Categories) -> str:
+    """The entry of a marginal that is furthest off, and by how much."""
+    gaps = {axes: (_sum_to(table, axes) - target).abs() for axes, target in wanted.items()}
     axes, gap = max(gaps.items(), key=lambda item: float(item[1].max()))
     worst = np.unravel_index(int(gap.argmax()), gap.shape)
-    raise ValueError(
-        f"the marginal of {_cell(worst, axes, known)} is {wanted[axes][worst].item():g} and still off by "
-        f"{gap[worst].item():g} after {SWEEPS} sweeps: the seed table's zeros do not allow these marginals, or only "
-        "in the limit; put a small number where people may be"
-    )
+    there = _cell(worst, axes, categories)
+    return f"the marginal of {there} is {wanted[axes][worst].item():g} and still off by {gap[worst].item():g}"
 
 
 def _sum_to(table: Tensor, axes: Iterable[int]) -> Tensor:

@@ -55,12 +55,26 @@ class Contacts:
             )
         if self.weight is not None and len(self.weight) != len(self.target):
             raise ValueError(f"{len(self.weight)} weights for {len(self.target)} contacts: expected one each")
+        object.__setattr__(self, "_as_checked", self._versions())
         arrays = self._arrays()
         contact, fault = kernels.row_fault(*arrays, self.num_people)
         if fault:
             raise ValueError(self._fault(contact, fault))
         if self.symmetric and kernels.asymmetry(*arrays):
             raise ValueError("symmetric=True, but some contact runs one way only: expected each twice, weights equal")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a copy: its tensors count their changes anew."""
+        self.__dict__.update(state)
+        if "_as_checked" in state:
+            self.__dict__["_as_checked"] = self._versions()
+
+    def _versions(self) -> tuple[int, ...]:
+        """How often each tensor was written to."""
+        try:
+            return self.start._version, self.target._version, 0 if self.weight is None else self.weight._version
+        except RuntimeError:  # in torch.inference_mode they do not count
+            return ()
 
     def _fault(self, contact: int, fault: int) -> str:
         source = int(torch.searchsorted(self.start, contact, right=True)) - 1
@@ -261,7 +275,11 @@ class Contacts:
         return float(self.reverse.degree.max()) * float(self.weight.max()) if self.num_contacts else 0.0
 
     def _arrays(self) -> tuple[Array, Array, Array]:
-        """The arrays that the kernels take: unsigned views, on the CPU."""
+        """The arrays that the kernels take unlooked at: unsigned views, on the CPU. ValueError if they have changed."""
+        if self.__dict__["_as_checked"] != self._versions():
+            raise ValueError(
+                "start, target or weight was written to after these Contacts were made: make others instead"
+            )
         weight = NO_WEIGHT if self.weight is None else self.weight.numpy()
         return self.start.numpy().view(np.uint64), self.target.numpy().view(np.uint32), weight
 

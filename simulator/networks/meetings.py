@@ -15,13 +15,23 @@ from torch import Tensor
 from ..draws import Draws
 from ..kernels import INCREMENT, mix_bits, signed
 from . import kernels
+from .columns import as_column
 from .contacts import Contacts
-from .sums import RESOLUTION, Network
+from .sums import RESOLUTION, Network, check_sent
 
 
 def _rounds(bits: int) -> int:
     """The number of rounds of the Feistel network that shuffles people; short halves need more of them to mix."""
     return 6 if bits >= 16 else 24
+
+
+def _check_meetings(num_people: Any, degree: Any) -> None:
+    whole = all(isinstance(k, int | np.integer) and not isinstance(k, bool) for k in (num_people, degree))
+    if not whole or not (2 <= num_people < 2**31 and 0 <= degree <= 2**20):
+        raise ValueError(
+            f"num_people is {num_people!r} and degree {degree!r}: expected whole numbers, people from 2 to 2^31 - 1 "
+            "and meetings a step from 0; for a mean that is not whole take MeanField or erdos_renyi"
+        )
 
 
 @dataclass(frozen=True)
@@ -39,10 +49,7 @@ class RandomMeetings:
     site: str = "meetings"
 
     def __post_init__(self) -> None:
-        if self.num_people < 2 or self.degree < 0:
-            raise ValueError(
-                f"{self.num_people} people and degree {self.degree}: expected 2 people and 0 meetings, or more"
-            )
+        _check_meetings(self.num_people, self.degree)
 
     @property
     def strength(self) -> Tensor:
@@ -63,6 +70,9 @@ class Met:
     key: int  # 64 bits
     device: torch.device
 
+    def __post_init__(self) -> None:
+        _check_meetings(self.num_people, self.degree)
+
     @property
     def most(self) -> float:
         """Everybody is met ``degree`` times."""
@@ -81,6 +91,7 @@ class Met:
 
     def reached(self, sent: Tensor, resolution: float = RESOLUTION) -> Tensor:
         """(n,) float64: the sum of what those send whom each person meets; sent: (n,), on the grid."""
+        check_sent(self, sent)
         if sent.is_cpu and sent.requires_grad:
             return _Reached.apply(sent, self)  # type: ignore[no-untyped-call]
         if sent.is_cpu:
@@ -97,6 +108,9 @@ class Met:
 
     def partner(self, people: Tensor, k: int) -> Tensor:
         """(m,) int64: whom each of these people meets in the ``k``-th matching; -1: nobody."""
+        people = as_column("people", people)
+        if len(people) and not (int(people.min()) >= 0 and int(people.max()) < self.num_people):
+            raise ValueError(f"people go from {people.min()} to {people.max()}: expected 0 to {self.num_people - 1}")
         place = self._shuffled(people, k, forth=True)
         other = place ^ 1
         nobody = other >= self.num_people
@@ -149,6 +163,9 @@ class MeanField:
     rates: Tensor
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "group", as_column("group", self.group))
+        if not isinstance(self.rates, Tensor):
+            object.__setattr__(self, "rates", torch.as_tensor(np.asarray(self.rates, np.float64)))
         if self.group.dtype != torch.int64 or self.group.dim() != 1 or not len(self.group) or int(self.group.min()) < 0:
             raise ValueError(f"group is {self.group.dtype} {tuple(self.group.shape)}: expected int64 (n,), from 0")
         groups = int(self.group.max()) + 1
@@ -161,7 +178,7 @@ class MeanField:
     @classmethod
     def well_mixed(cls, num_people: int, contacts: float) -> "MeanField":
         """One group, in which everybody has so many contacts a step."""
-        return cls(torch.zeros(num_people, dtype=torch.int64), torch.tensor([[contacts]], dtype=torch.float64))
+        return cls(torch.zeros(int(num_people), dtype=torch.int64), torch.tensor([[contacts]], dtype=torch.float64))
 
     @property
     def num_people(self) -> int:
@@ -189,6 +206,7 @@ class MeanField:
 
     def reached(self, sent: Tensor, resolution: float = RESOLUTION) -> Tensor:
         """(n,) float64: what reaches each person; sent: (n,), on the grid."""
+        check_sent(self, sent)
         on_cpu = sent.is_cpu and not sent.requires_grad  # where NumPy gives the same sums, and wakes no threads
         if on_cpu:
             total = torch.from_numpy(np.bincount(self.group.numpy(), sent.numpy(), len(self.rates)))

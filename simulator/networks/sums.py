@@ -1,6 +1,7 @@
 """Network (the contract), sum_over_contacts, ContactSum: exact sums in any order."""
 
 from collections.abc import Callable, Sequence
+from math import frexp
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -87,18 +88,46 @@ def sum_over_contacts(
     for messages that are not finite, or so large that a sum could reach 2^53 resolutions (a
     message of one's own: or is 2^51 of them itself). Differentiable in ``sent``.
     """
+    check_resolution(resolution)
     if message is not None:
         if not isinstance(contacts, Contacts):
             raise TypeError(f"a message of one's own over {type(contacts).__name__}: expected stored Contacts")
         return _sum_of_messages(contacts, message, _columns(sent), _columns(received), resolution)
-    if not isinstance(sent, Tensor) or sent.shape != (contacts.num_people,):
-        what = tuple(sent.shape) if isinstance(sent, Tensor) else type(sent).__name__
-        raise ValueError(f"sent is {what}: expected a tensor ({contacts.num_people},), one message a person")
+    sent = check_sent(contacts, sent)
     if not sent.requires_grad:
         return _total(contacts, _on_grid(contacts, sent, resolution), resolution)
     if isinstance(contacts, Contacts):
         return _Sum.apply(sent, contacts, resolution)  # type: ignore[no-untyped-call]
-    return _reaching(contacts).reached(sent + (_on_grid(contacts, sent, resolution) - sent).detach(), resolution)
+    return _reached(contacts, sent + (_on_grid(contacts, sent, resolution) - sent).detach(), resolution)
+
+
+def check_resolution(resolution: float) -> None:
+    """ValueError unless it is a power of two, of which alone multiples add up exactly."""
+    if resolution != RESOLUTION and (
+        not isinstance(resolution, float | int)
+        or not 2.0**-200 <= resolution <= 2.0**200
+        or frexp(resolution)[0] != 0.5
+    ):
+        raise ValueError(f"resolution is {resolution!r}: expected a power of two, such as 2.0**-32, up to 2.0**200")
+
+
+def check_sent(contacts: Network, sent: Any) -> Tensor:
+    """The messages (n,), or ValueError unless there is one for each person."""
+    if not isinstance(sent, Tensor) or sent.shape != (contacts.num_people,):
+        what = tuple(sent.shape) if isinstance(sent, Tensor) else type(sent).__name__
+        raise ValueError(f"sent is {what}: expected a tensor ({contacts.num_people},), one message a person")
+    return sent
+
+
+def _reached(network: Network, sent: Tensor, resolution: float) -> Tensor:
+    """The sums of a network that sums by itself, which others index by person unlooked at."""
+    total = _reaching(network).reached(sent, resolution)
+    if not isinstance(total, Tensor) or total.shape != (network.num_people,) or total.dtype != torch.float64:
+        what = f"{total.dtype} {tuple(total.shape)}" if isinstance(total, Tensor) else type(total).__name__
+        raise ValueError(
+            f"reached() of {type(network).__name__} is {what}: expected float64 ({network.num_people},), a sum a person"
+        )
+    return total
 
 
 def _reaching(network: Network) -> Reaching:
@@ -120,17 +149,27 @@ class ContactSum(NamedTuple):
     @classmethod
     def of(cls, contacts: Network, sent: Tensor, resolution: float = RESOLUTION) -> "ContactSum":
         """The first one."""
+        check_resolution(resolution)
+        check_sent(contacts, sent)
         message = _on_grid(contacts, sent, resolution)
         total = _total(contacts, message, resolution)
         return cls(message, total if (count := _count_dtype(contacts, message)) is None else total.to(count))
 
     def next(self, contacts: Network, sent: Tensor, resolution: float = RESOLUTION) -> "ContactSum":
         """The sum when people send ``sent``, over the same contacts (where they differ, begin anew with ``of``)."""
+        check_resolution(resolution)
+        check_sent(contacts, sent)
+        if not len(self.sent) == len(self.total) == len(sent):
+            raise ValueError(
+                f"a sum of {len(self.sent)} people goes on with {len(sent)}: begin anew with ContactSum.of"
+            )
         message = _on_grid(contacts, sent, resolution)
-        if not message.is_cpu or not isinstance(contacts, Contacts):
+        count = _count_dtype(contacts, message)
+        alike = message.dtype == self.sent.dtype and (count or torch.float64) == self.total.dtype
+        if not message.is_cpu or not isinstance(contacts, Contacts) or not alike:
             return ContactSum.of(contacts, sent, resolution)
-        sent_now, before, total = message.numpy(), self.sent.numpy(), self.total.numpy()
-        if _count_dtype(contacts, message) is None:
+        sent_now, before, total = message.numpy(), self.sent.contiguous().numpy(), self.total.numpy()
+        if count is None:
             total = total.copy()
             kernels.push(*contacts._arrays(), sent_now, before, resolution, total)
         else:
@@ -173,7 +212,9 @@ def _on_grid(contacts: Network, sent: Tensor, resolution: float) -> Tensor:
     """Messages as multiples of the resolution, small enough for their sums to be exact."""
     if sent.dtype == torch.bool:
         return sent.contiguous().view(torch.uint8)  # the same bytes; compiled code adds them up without looking
-    if not sent.dtype.is_floating_point:
+    if sent.dtype not in (torch.float32, torch.float64):
+        if sent.is_complex():
+            raise ValueError(f"sent is {sent.dtype}: expected bools, ints or floats")
         sent = sent.to(torch.float64)
     meet = contacts.most if isinstance(contacts, Contacts) else _reaching(contacts).most
     most, sent = 2.0**53 * resolution, sent.detach()
@@ -195,7 +236,7 @@ def _on_grid(contacts: Network, sent: Tensor, resolution: float) -> Tensor:
 def _total(contacts: Network, sent: Tensor, resolution: float) -> Tensor:
     """The sum of messages that are on the grid already."""
     if not isinstance(contacts, Contacts):
-        return _reaching(contacts).reached(sent, resolution)
+        return _reached(contacts, sent, resolution)
     if not sent.is_cpu:
         value = sent.to(torch.float64)[contacts.source]
         if contacts.weight is not None:

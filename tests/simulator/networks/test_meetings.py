@@ -1,5 +1,8 @@
 """Contacts that are not stored: matchings are matchings, uniform, and the same compiled and plain; mean fields."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
@@ -8,6 +11,7 @@ from ethogram.envs.adoption import Adoption
 from ethogram.envs.epidemics import SEIR
 from ethogram.simulator import Draws, rollout
 from ethogram.simulator.networks import Contacts, MeanField, RandomMeetings, Timetable, sum_over_contacts
+from ethogram.simulator.networks.meetings import Met
 from ethogram.simulator.recording import Record
 
 
@@ -117,8 +121,30 @@ def test_seir_on_a_timetable_sums_anew_each_day():
     assert reached[1].tolist() == [True, False]
 
 
+@pytest.mark.parametrize("degree", [2.5, math.nan, math.inf, -1, True, "3", None, 2**40])
+def test_meetings_are_a_whole_number(degree):
+    with pytest.raises(ValueError, match=r"degree .*: expected whole numbers"):
+        RandomMeetings(10, degree)
+    with pytest.raises(ValueError, match="expected whole numbers"):
+        Met(10, degree, 7, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("num_people", [2.5, math.nan, 1, 2**31])
+def test_so_are_the_people_who_meet(num_people):
+    with pytest.raises(ValueError, match="expected whole numbers, people from 2"):
+        RandomMeetings(num_people, 3)
+
+
+@pytest.mark.parametrize("people", [[-1], [10], [3, 10**12]])
+def test_somebody_else_meets_nobody(people):
+    """Their places would be walked for ever."""
+    met = RandomMeetings(np.int64(10), np.int64(3)).at(Draws(0, torch.arange(10)))
+    with pytest.raises(ValueError, match="expected 0 to 9"):
+        met.partner(people, 0)
+
+
 def test_bad_meetings_are_refused():
-    with pytest.raises(ValueError, match="expected 2 people"):
+    with pytest.raises(ValueError, match="people from 2"):
         RandomMeetings(1, 3)
     with pytest.raises(ValueError, match="same number"):
         Timetable([RandomMeetings(4, 1), RandomMeetings(6, 1)])

@@ -1,5 +1,8 @@
 """Contact networks: compressed rows against networkx, sums against a plain loop, exactness, and clear errors."""
 
+import copy
+import pickle
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -7,7 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ethogram.simulator.networks import Contacts, ContactSum, node_columns, sum_over_contacts
+from ethogram.simulator import Draws
+from ethogram.simulator.networks import (
+    Contacts,
+    ContactSum,
+    MeanField,
+    RandomMeetings,
+    node_columns,
+    sum_over_contacts,
+)
 
 
 def random_contacts(n, edges, seed, *, weighted=False, directed=False):
@@ -200,3 +211,103 @@ def test_node_attributes_come_and_go_with_a_graph():
         graph.nodes[node]["home"] = "Astoria"
     with pytest.raises(ValueError, match=r"\['str'\]: expected bools or numbers"):
         node_columns(graph, "home")
+
+
+# ---- the door of the compiled code
+
+
+class Short:
+    """A network by hand that gives too few sums."""
+
+    num_people, strength, most = 5, torch.ones(5, dtype=torch.float64), 1.0
+
+    def __init__(self, sums):
+        self.sums = sums
+
+    def at(self, draws):
+        return self
+
+    def reached(self, sent, resolution=2.0**-32):
+        return self.sums
+
+
+@pytest.mark.parametrize(
+    "sums", [torch.zeros(4, dtype=torch.float64), torch.zeros(5), torch.zeros(5, 1), [0.0] * 5, None]
+)
+@pytest.mark.parametrize("add", [sum_over_contacts, ContactSum.of])
+@pytest.mark.parametrize("gradient", [False, True])
+def test_a_network_by_hand_must_give_a_sum_a_person(sums, add, gradient):
+    with pytest.raises(ValueError, match=r"reached\(\) of Short is .*: expected float64 \(5,\), a sum a person"):
+        add(Short(sums), torch.rand(5, requires_grad=gradient))
+
+
+@pytest.mark.parametrize("length", [0, 1, 49, 51, 10_000])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float32, torch.int64])
+def test_messages_of_other_lengths_are_refused_at_every_door(length, dtype):
+    contacts, wrong, right = random_contacts(50, 200, 0), torch.ones(length).to(dtype), torch.ones(50).to(dtype)
+    met = RandomMeetings(50, 3).at(Draws(0, torch.arange(50)))
+    everybody = MeanField.well_mixed(50, 2.0)
+    doors = [
+        lambda: sum_over_contacts(contacts, wrong),
+        lambda: ContactSum.of(contacts, wrong),
+        lambda: ContactSum.of(contacts, right).next(contacts, wrong),
+        lambda: sum_over_contacts(contacts, right, lambda s, r: s * r, wrong),
+        lambda: sum_over_contacts(met, wrong),
+        lambda: met.reached(wrong),
+        lambda: everybody.reached(wrong),
+    ]
+    for door in doors:
+        with pytest.raises(ValueError, match=r"expected a tensor \(50,\)|expected \(50,\), one value a person"):
+            door()
+    few = ContactSum(wrong, torch.zeros(length, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r"begin anew with ContactSum.of"):
+        few.next(contacts, right)
+
+
+@pytest.mark.parametrize("first", [torch.bool, torch.float32, torch.float64, torch.int64])
+@pytest.mark.parametrize("then", [torch.bool, torch.float32, torch.float64, torch.int64])
+def test_a_sum_goes_on_with_messages_of_another_type(first, then):
+    contacts, rng = random_contacts(50, 200, 0), torch.Generator().manual_seed(0)
+    before, after = torch.rand(50, generator=rng) < 0.5, torch.rand(50, generator=rng) < 0.5
+    total = ContactSum.of(contacts, before.to(first)).next(contacts, after.to(then)).total
+    assert torch.equal(total.double(), sum_over_contacts(contacts, after))
+
+
+@pytest.mark.parametrize("name", ["start", "target", "weight"])
+def test_contacts_that_were_written_to_are_refused(name):
+    contacts = random_contacts(50, 200, 0, weighted=True)
+    copies = [pickle.loads(pickle.dumps(contacts)), copy.deepcopy(contacts)]
+    getattr(contacts, name)[1] = 3
+    with pytest.raises(ValueError, match="was written to after these Contacts were made"):
+        sum_over_contacts(contacts, torch.ones(50))
+    for other in copies:
+        sum_over_contacts(other, torch.ones(50))
+    with torch.inference_mode():
+        sum_over_contacts(random_contacts(50, 200, 0), torch.ones(50))
+
+
+@pytest.mark.parametrize("resolution", [0.3, 1e300, 0.0, -0.5, float("nan"), float("inf"), "1", None])
+def test_a_resolution_is_a_power_of_two(resolution):
+    contacts, ones = random_contacts(50, 200, 0), torch.ones(50)
+    for door in (
+        lambda: sum_over_contacts(contacts, ones, resolution=resolution),
+        lambda: sum_over_contacts(contacts, ones, lambda s: s, resolution=resolution),
+        lambda: ContactSum.of(contacts, ones, resolution),
+        lambda: ContactSum.of(contacts, ones).next(contacts, ones, resolution),
+    ):
+        with pytest.raises(ValueError, match=r"resolution is .*: expected a power of two"):
+            door()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.uint8, torch.int32])
+def test_messages_of_any_real_type_are_summed(dtype):
+    contacts, sent = random_contacts(50, 200, 0), torch.arange(50).to(dtype)
+    assert torch.equal(sum_over_contacts(contacts, sent), sum_over_contacts(contacts, torch.arange(50)))
+
+
+def test_attributes_of_nodes_that_are_no_numbers_are_refused():
+    graph = nx.path_graph(3)
+    nx.set_node_attributes(graph, {0: 1.0, 1: float("nan"), 2: 2.0}, "age")
+    with pytest.raises(ValueError, match="'age' of node 1 is nan: expected a finite number"):
+        node_columns(graph)
+    assert node_columns(nx.Graph()) == {}
