@@ -81,10 +81,10 @@ class SEIR:
 
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
-        check_rows(self.contacts, draws)
-        for name, column in (("action", action), ("stage", state.stage)):
-            if tuple(column.shape) != (len(draws.ids),):
-                raise ValueError(f"{name} has shape {tuple(column.shape)}: expected ({len(draws.ids)},), one a person")
+        if not action.shape == state.stage.shape == draws.ids.shape or len(draws.ids) != self.contacts.num_people:
+            check_rows(self.contacts, draws)
+            shapes = f"action has shape {tuple(action.shape)}, stage {tuple(state.stage.shape)}"
+            raise ValueError(f"{shapes}: expected ({len(draws.ids)},), one a person")
         stage, out = state.stage, _equal(action, 0)
         sheds = site("sheds", _equal(stage, INFECTIOUS, among=out))  # (n,) bool
         pressure = self._pressure(sheds, state.pressure, draws)
