@@ -45,7 +45,7 @@ CLICK = LOG.column("click")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"length": LOG.length + 1}, "'length' of row 0 is .3.: expected numbers from 0 to 2"),
+        ({"length": LOG.length + 1}, "'length' goes from 3 to 3: expected 0 to 2"),
         ({"click": CLICK[:, :1]}, "'click' is torch.int64 .3, 1.: expected integers"),
         ({"click": CLICK + 0.5}, "'click' is torch.float32"),
         ({"click": CLICK + 9}, "'click' of row 0"),

@@ -88,6 +88,8 @@ class AdaptVI:
         chosen = np.zeros(slates.shape[:2], np.int64)
         chosen[valid] = [self._place(a) for a in slates[valid].tolist()]
         rewards = history.reward.cpu().double().contiguous().numpy()
+        if rewards.shape != chosen.shape:
+            raise ValueError(f"reward has shape {rewards.shape}: expected {chosen.shape}, rows and steps")
         kernels.count_list_episodes(states, chosen, rewards, lengths, self.counts)
         self._replan()
         return self

@@ -99,13 +99,14 @@ def _integers(name: str, column: Any, shape: tuple[int, ...]) -> _Array:
 def steps_of(history: History, shape: tuple[int, ...], num_items: int) -> tuple[_Array, _Array, _Array]:
     """States (n, T + 1), slates (n, T, m), lengths (n,) of histories, for an agent that plans (H, S, m)."""
     _, num_states, length = shape
-    rows, steps = history.reward.shape
+    rows, steps = len(history.ids), history.num_steps
     slates = _integers("action", history.action, (rows, steps, length))
     states = _integers("observation", history.observation, (rows, steps + 1))
     lengths = _integers("length", history.length, (rows,))
+    if rows and not (lengths.min() >= 0 and lengths.max() <= steps):
+        raise ValueError(f"'length' goes from {lengths.min()} to {lengths.max()}: expected 0 to {steps}")
     _check_numbers("observation", states, 0, num_states)
     _check_numbers("action", slates, -1, num_items)
-    _check_numbers("length", lengths[:, None], 0, steps + 1)
     return states, slates, lengths
 
 
@@ -149,7 +150,11 @@ def act_on_plan(slates: _Array, observation: Tensor, step: Any) -> Tensor:
         what = getattr(observation, "dtype", type(observation).__name__)
         raise ValueError(f"observation is {what}: expected the state of each user, integers (n,)")
     states = observation.cpu().numpy()  # torch's own indexing costs more than the look-up
-    row = kernels.first_row_outside(states[:, None], 0, slates.shape[1])
+    top = slates.shape[1]
+    if len(states) == 1:  # a kernel's call would cost as much as the look-up
+        row = -1 if 0 <= states[0] < top else 0
+    else:
+        row = kernels.first_row_outside(states[:, None], 0, top)
     if row >= 0:
         raise ValueError(f"observation of row {row} is {states[row]}: expected a state from 0 to {slates.shape[1] - 1}")
     at = step.cpu().numpy() if isinstance(step, Tensor) else step

@@ -86,11 +86,11 @@ class Adoption:
 
     def step(self, state: Adopters, nudge: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. nudge: (n,) log-odds."""
-        n = self.contacts.num_people
-        check_rows(self.contacts, draws)
-        for name, column in (("nudge", nudge), ("adopted", state.adopted), ("exposure", state.exposure)):
-            if tuple(column.shape) != (n,):
-                raise ValueError(f"{name} has shape {tuple(column.shape)}: expected ({n},), one a person")
+        alike = nudge.shape == state.adopted.shape == state.exposure.shape == draws.ids.shape
+        if not alike or len(draws.ids) != self.contacts.num_people:
+            check_rows(self.contacts, draws)
+            shapes = f"nudge has shape {tuple(nudge.shape)}, adopted {tuple(state.adopted.shape)}"
+            raise ValueError(f"{shapes}: expected ({len(draws.ids)},), one a person")
         if type(draws) is Draws and self._compiles(nudge) and site.unwatched(*SITES):
             return self._step_compiled(state, nudge, draws)
         exposure = site("exposure", state.exposure, within=(0, 1))  # (n,) share of contacts

@@ -89,8 +89,8 @@ class SEIR:
 
     def step(self, state: Infections, action: Tensor, draws: Draws, site: Sites) -> Transition:
         """One day. action: (n,) int64."""
-        check_rows(self.contacts, draws)
-        if state.stage.shape != draws.ids.shape:
+        if state.stage.shape != draws.ids.shape or len(draws.ids) != self.contacts.num_people:
+            check_rows(self.contacts, draws)
             raise ValueError(f"stage has shape {tuple(state.stage.shape)}: expected ({len(draws.ids)},), one a person")
         check_choices(action, state.stage.shape, "whether each person stays at home")
         stage, out = state.stage, self._out(action)
