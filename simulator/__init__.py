@@ -5,9 +5,10 @@ The names below are all that most programs need. Families have folders of their 
 (seats), ``calibrate``, ``formats`` (files and tables), and ``report`` (plots and pages, which import matplotlib).
 """
 
+from .arguments import as_tensor, check_callable, check_has, check_is, check_number, checked_int, checked_seed
 from .checkpoints import write_atomically
 from .checks import check_policy, check_world
-from .draws import Draws, checked_seed, derived_ids
+from .draws import Draws, derived_ids
 from .gym import FromGym, WorldEnv, WorldVectorEnv
 from .history import Column, History, first_leaf, map_column
 from .kernels import thresholds
@@ -15,7 +16,7 @@ from .memory import Memory, nothing_yet, steps_remembered
 from .recording import Record
 from .rollout import episodes, rollout
 from .sites import Do, Sites
-from .trees import as_tensor, ask, to_device
+from .trees import ask, to_device
 from .whatif import Effect, Ensemble, Processes, Ray, Replay, Setup, abduct, contrast, ensemble
 from .world import Learner, Policy, Remembering, Transition, World
 
@@ -44,8 +45,13 @@ __all__ = [
     "abduct",
     "as_tensor",
     "ask",
+    "check_callable",
+    "check_has",
+    "check_is",
+    "check_number",
     "check_policy",
     "check_world",
+    "checked_int",
     "checked_seed",
     "contrast",
     "derived_ids",

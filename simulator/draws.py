@@ -14,7 +14,6 @@ is one key for all with the id moved by the rest, and the kernels need not know.
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -22,23 +21,10 @@ import torch
 from torch import Tensor
 
 from . import kernels
+from .arguments import as_tensor, checked_int, checked_seed
 from .kernels import SIGNED_INCREMENT, mix_bits, signed, unit_of
-from .trees import as_tensor
 
 _MASK = (1 << 64) - 1
-
-
-def checked_seed(seed: Any) -> int:
-    """The seed as an int; TypeError for what is none: True is 1 to Python, but would not be the same seed."""
-    return _checked_int("seed", seed)
-
-
-def _checked_int(name: str, number: Any) -> int:
-    if type(number) is int:
-        return number
-    if not isinstance(number, Integral) or isinstance(number, bool):
-        raise TypeError(f"{name} is {number!r}: expected an int, or an integer of NumPy's")
-    return int(number)
 
 
 @lru_cache(maxsize=4096)
@@ -93,7 +79,7 @@ class Draws:
 
     def _checked_step(self, step: Any) -> Any:
         if not isinstance(step, Tensor):
-            return _checked_int("step", step)
+            return checked_int("step", step)
         if step.dtype != torch.int64 or step.shape != self.ids.shape:
             raise ValueError(f"step is {_kind(step)}: expected an int, or int64 of shape ({len(self.ids)},)")
         return step

@@ -95,22 +95,17 @@ class History:
         n, steps = reward.shape
         if taken := sorted(set(sites or ()) & set(CORE)):
             raise ValueError(f"sites has {taken}: expected names of its own, since {list(CORE)} are arguments")
-        core = {"observation": observation, "action": action, "terminated": terminated, "truncated": truncated}
-        given = {name: column for name, column in core.items() if column is not None}
-        check_fit(given | dict(sites or {}), length, ids, n, steps)
+        columns: dict[str, Any] = {"action": action, "terminated": terminated, "truncated": truncated}
+        columns |= {"observation": observation, **(sites or {})}
+        check_fit({name: column for name, column in columns.items() if column is not None}, length, ids, n, steps)
         if length is None:
             length = torch.full((n,), steps)
         if terminated is None:
-            terminated = torch.zeros(n, steps, dtype=torch.bool)
+            columns["terminated"] = terminated = torch.zeros(n, steps, dtype=torch.bool)
         if truncated is None:
-            truncated = (torch.arange(steps) == length[:, None] - 1) & ~terminated
-        columns = {
-            "action": action,
-            "reward": reward.to(torch.float32),
-            "terminated": terminated,
-            "truncated": truncated,
-        }
-        columns |= {**(sites or {}), **({} if observation is None else {"observation": observation})}
+            columns["truncated"] = (torch.arange(steps) == length[:, None] - 1) & ~terminated
+        columns["reward"] = reward.to(torch.float32)
+        columns = {name: column for name, column in columns.items() if column is not None}
         by_time = {name: _swap(column) for name, column in columns.items()}
         return cls(by_time, length, torch.arange(n) if ids is None else ids, seed, scenario)
 

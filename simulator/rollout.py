@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from .arguments import checked_seed
 from .checkpoints import Checkpoint
-from .draws import Draws, checked_seed
+from .draws import Draws
 from .history import History, SoFar
 from .recording import Record, Recorder
 from .run import Run

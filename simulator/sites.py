@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from . import kernels
-from .trees import as_tensor, call
+from .arguments import as_tensor
+from .trees import call
 
 Value = Any  # a tensor whose first axis is rows, or a dict of such
 

@@ -113,19 +113,6 @@ def to_cpu(leaf: Any) -> Any:
     return leaf.cpu() if isinstance(leaf, Tensor) else leaf
 
 
-def as_tensor(name: str, value: Any, device: Any = None) -> Tensor:
-    """A tensor, an array of NumPy's or pandas', a list or a number as a tensor; TypeError, by name, for others."""
-    if isinstance(value, Tensor):
-        return value
-    try:
-        if not isinstance(value, list | tuple | float | int):  # of these torch makes float32
-            array = np.require(value, requirements="W")  # a copy of what may not be written to
-            return torch.as_tensor(array, device=device)
-        return torch.as_tensor(value, device=device)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(f"{name} is {value!r:.60}: expected numbers: a tensor, an array or a list of them") from None
-
-
 Lent = list[tuple[Tensor, int]]  # what was handed out, and how often it had been written to
 
 

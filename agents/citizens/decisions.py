@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws
-from ethogram.simulator.populations import check_number
+from ethogram.simulator import Draws, check_number
 
 DECISIONS = ("isolate", "work")
 

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ethogram.simulator import Draws, History
-from ethogram.simulator.populations import check_number
+from ethogram.simulator import Draws, History, check_number
 
 from .decisions import DECISIONS, check_period, decide
 from .features import INTERCEPT, Data, Features, decisions, expit, features_of

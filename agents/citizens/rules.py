@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, History
-from ethogram.simulator.populations import check_number
+from ethogram.simulator import Draws, History, check_number
 
 from .decisions import DECISIONS, check_period, decide, seen
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ethogram.simulator.populations import check_number
+from ethogram.simulator import check_number
 
 from .disease import numbers
 

@@ -10,13 +10,12 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator import Draws, Sites, Transition
+from ethogram.simulator import Draws, Sites, Transition, check_number
 from ethogram.simulator.kernels import in_parts, threads_for
 from ethogram.simulator.networks import ContactSum, Network, check_rows
 from ethogram.simulator.populations import (
     InEach,
     check_choices,
-    check_number,
     checked_contacts,
     checked_initial,
     first_people,

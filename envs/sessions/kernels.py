@@ -79,7 +79,7 @@ def session_step(
     """A whole step of ``CascadingSession``, where nobody changes what lies in between.
 
     Keys and ids are those of ``draws.keyed``. attraction (S (N + 1),), cumulative (S (N + 1), S): uint32, thresholds
-        of the draws (``thresholds``), by which the comparisons are those of the readable step. reward (S (N + 1),).
+    of the draws (``thresholds``), by which the comparisons are those of the readable step. reward (S (N + 1),).
     Writes the next state ``after``, the reward ``received``, and, unless they have no entries, into ``position`` where
     the click was and into ``chosen`` what was clicked, -1 for nothing; returns False where it is certain that a slate,
     a state or the number of ids is not good.

@@ -5,12 +5,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..arguments import checked_int
 from ..draws import Draws
 from .modes import modes_of
 
@@ -75,7 +76,7 @@ class Fit:
 
     def draw(self, count: int, seed: int = 0) -> list[dict[str, float]]:
         """Plausible parameters to simulate with: ``count`` draws from the sample, by weight."""
-        rows = Draws(seed, torch.arange(whole("count", count, 0))).uniform("draw").to(torch.float64)
+        rows = Draws(seed, torch.arange(checked_int("count", count, 0))).uniform("draw").to(torch.float64)
         picked = torch.searchsorted(self.weight.cumsum(0), rows).clamp(max=len(self.weight) - 1)
         return [dict(zip(self.names, row, strict=True)) for row in self.sample[picked].tolist()]
 
@@ -134,15 +135,6 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def whole(name: str, value: Any, least: int | None = None) -> int:
-    """An argument that is an int or NumPy's, or TypeError; and ValueError where it is less than ``least``."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}: expected an int")
-    if least is not None and value < least:
-        raise ValueError(f"{name} is {value}: expected {least} or more")
-    return int(value)
 
 
 def checked(simulate: Simulate, bounds: Bounds, observed: Any) -> tuple[tuple[str, ...], Tensor, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..arguments import checked_int
 from ..checkpoints import Checkpoint
 from ..whatif import checked_seeds
 from .fit import (
@@ -25,7 +26,6 @@ from .fit import (
     series_of,
     square_root,
     standard_normal,
-    whole,
 )
 
 
@@ -67,7 +67,7 @@ def fit_by_gradient(
     from, to the same bits, with as many threads of torch: sums of gradients depend on those. It is removed at the end.
     """
     names, box, observed = checked(simulate, bounds, observed)
-    steps, spread = whole("steps", steps), whole("spread", spread)
+    steps, spread = checked_int("steps", steps), checked_int("spread", spread)
     search = _Search(names, box, observed, series_of(simulate, observed), checked_seeds(seeds), spread)
     if steps < 1 or spread < 2 * len(names) + 2:
         raise ValueError(f"steps={steps}, spread={spread}: expected 1 or more, and at least {2 * len(names) + 2}")

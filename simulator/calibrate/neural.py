@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from ..arguments import checked_int
 from .fit import (
     IMPLAUSIBLE,
     Bounds,
@@ -15,7 +16,6 @@ from .fit import (
     plausibility,
     series_of,
     weighted_quantile,
-    whole,
 )
 
 
@@ -43,7 +43,7 @@ def fit_by_sbi(
     except ImportError as error:
         raise ImportError("fit_by_sbi needs the package sbi: pip install 'ethogram[sbi]'") from error
     names, box, observed = checked(simulate, bounds, observed)
-    seed, train = whole("seed", seed), whole("simulations", simulations, 300) - 100
+    seed, train = checked_int("seed", seed), checked_int("simulations", simulations, 300) - 100
     run = series_of(simulate, observed)
 
     def series(rows: torch.Tensor, first: int) -> torch.Tensor:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..arguments import checked_int, checked_seed
 from ..checkpoints import Checkpoint
-from ..draws import checked_seed
 from .fit import (
     IMPLAUSIBLE,
     Bounds,
@@ -23,7 +23,6 @@ from .fit import (
     one_thread,
     plausibility,
     series_of,
-    whole,
 )
 from .posterior import Weighted, adjusted, nearest, with_error
 from .proposals import begun, further, weight_of
@@ -78,7 +77,7 @@ def fit_by_search(
     """
     names, box, observed = checked(simulate, bounds, observed)
     seed, d = checked_seed(seed), len(names)
-    population, simulations = whole("population", population, 1), whole("simulations", simulations, 1)
+    population, simulations = checked_int("population", population, 1), checked_int("simulations", simulations, 1)
     check = min(100, max(20, simulations // 20))
     if not isinstance(keep, float) or not 0 < keep <= 0.5 or keep * population < 10 * d:
         raise ValueError(

@@ -64,7 +64,7 @@ class Contacts:
             raise ValueError("symmetric=True, but some contact runs one way only: expected each twice, weights equal")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Of a copy: its tensors count their changes anew."""
+        """Take a copy's fields; its tensors count their changes anew."""
         self.__dict__.update(state)
         if "_as_checked" in state:
             self.__dict__["_as_checked"] = self._versions()

@@ -10,7 +10,6 @@ from .seats import Everybody, FlatChoices, Planner
 from .settings import (
     InEach,
     check_choices,
-    check_number,
     checked_column,
     checked_contacts,
     checked_initial,
@@ -28,7 +27,6 @@ __all__ = [
     "Rate",
     "Repeatable",
     "check_choices",
-    "check_number",
     "checked_column",
     "checked_contacts",
     "checked_initial",

@@ -1,6 +1,5 @@
 """Parameters of population worlds, checked at the door, and whom they begin with."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import INTS, check_number
 from ..draws import Draws
 from ..networks import Contacts, Network
-
-INTS, NUMBERS = (int, np.integer), (int, float, np.integer, np.floating)
 
 
 @dataclass(frozen=True)
@@ -24,19 +22,6 @@ class InEach:
 
 
 Initial = float | Tensor | InEach  # a probability, one for each person, or a number of people
-
-
-def check_number(name: str, value: Any, low: float = 0, high: float = math.inf, whole: bool = False) -> None:
-    """Raise TypeError or ValueError unless a parameter is a finite number from ``low`` to ``high``.
-
-    whole: ints only. NumPy's numbers are numbers, and so are tensors ().
-    """
-    number: Any = value.item() if isinstance(value, Tensor | np.ndarray) and value.ndim == 0 else value
-    span = f"{low:g} to {high:g}" if high < math.inf else f"{low:g} or more" if low > -math.inf else "finite"
-    if isinstance(number, bool) or not isinstance(number, INTS if whole else NUMBERS):
-        raise TypeError(f"{name} is {value!r}: expected {'an int' if whole else 'a number'}, {span}")
-    if not low <= number <= high or math.isinf(number):
-        raise ValueError(f"{name} is {value!r}: expected {'an int' if whole else 'a number'}, {span}")
 
 
 def checked_contacts(name: str, value: Any) -> Network:

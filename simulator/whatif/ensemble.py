@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..arguments import checked_seed
 from ..checkpoints import Checkpoint
-from ..draws import checked_seed
 from ..formats import by_seed, html_table
 from ..history import History
 from ..sites import Do

@@ -12,9 +12,9 @@ import torch
 from ethogram.agents.simple import Fixed
 from ethogram.envs.adoption import Adoption
 from ethogram.envs.epidemics import SEIR, Epidemic
-from ethogram.simulator import Draws, Sites, rollout
+from ethogram.simulator import Draws, Sites, check_number, rollout
 from ethogram.simulator.networks import Contacts, RandomMeetings
-from ethogram.simulator.populations import Everybody, check_number, checked_initial
+from ethogram.simulator.populations import Everybody, checked_initial
 
 N = by_hand.N
 WORLDS = {
