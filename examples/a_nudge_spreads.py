@@ -103,12 +103,10 @@ def figure(found: dict[str, Ensemble], pairs: int) -> list[Any]:
         )
 
     scale, effects = panels[2:]
-    plots.label(
-        scale, f"Those not nudged, {SCALE_FREE} (± 1 standard deviation; shaded: campaign)", "day", "have adopted (%)"
-    )
+    plots.label(scale, f"Those not nudged, {SCALE_FREE} (shaded: campaign)", "day", "have adopted (%)")
     plots.curves(scale, {name: 100 * found[SCALE_FREE].values[name].mean(1) for name in (NOBODY, RANDOM, BEST)})
     scale.set_ylim(bottom=0)
-    title = f"Spill-over on those not nudged (± 2 standard errors, {pairs} pairs)"
+    title = f"Spill-over on those not nudged ({pairs} pairs)"
     plots.label(effects, title, "day", "change in adopters (percentage points)")
     by_name = {
         f"{name}, {network}": spill_over(found[network], name)
@@ -142,13 +140,13 @@ def main() -> None:
     print("Change in the share of adopters among those not nudged, in percentage points ± standard error:")
     for network, runs in found.items():
         without = runs.values[NOBODY]
-        print(f"\n{network}: {without[..., LATER - 1].mean():.1%} have adopted on day {LATER} without nudges")
+        print(f"\n{network}: {100 * without[..., LATER - 1].mean():.1f} % have adopted on day {LATER} without nudges")
         for name in (RANDOM, BEST):
             effect, same = spill_over(runs, name), (runs.values[name] == without).all(2).double().mean()
             apart = standard_error(effect.counterfactual - effect.factual.roll(1, 0))  # of another seed
             paired, ratio = effect.stderr[LATER - 1], effect.variance_ratio[LATER - 1]
             print(f"  {name}: {told(effect, LATER)}, {told(effect, DAYS)}")
-            print(f"    {same:.1%} of the others' lives are the same to the bit")
+            print(f"    {100 * same:.1f} % of the others' lives are the same to the bit")
             print(
                 f"    the variance of independent seeds is {ratio:.1f} times that of pairs on day {LATER}; tried, they",
                 end="",

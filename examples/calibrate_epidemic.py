@@ -38,7 +38,7 @@ EVER_ILL = 512  # boys, by the journal's text
 AXES = {  # of parameters
     "R0": "R0 (people infected by one)",
     "stay at home": "stay at home (share of the ill)",
-    "days in bed": "in bed (days)",
+    "days in bed": "time in bed (days)",
 }
 STEPS_A_DAY = 6  # of the school, where boys get well within two days or so
 

@@ -123,7 +123,7 @@ def curves(found: Ensemble) -> list[Any]:
     plots.label(infections, "Infections a day, mean of 7 (dotted: schools close)", "day", "people infected a day")
     week = {name: values.unfold(1, 7, 1).mean(-1) for name, values in daily("infected", (FACTUAL, EARLY)).items()}
     plots.curves(infections, week, day[6:])
-    plots.label(so_far, "Change in infections so far (± 2 standard errors)", "day", "people infected, change")
+    plots.label(so_far, "Change in infections so far", "day", "people infected, change")
     running = {}
     for name in shown[1:]:
         effect = change(found, name, "infected", BY_DAY)
@@ -132,7 +132,7 @@ def curves(found: Ensemble) -> list[Any]:
     for ax in (infections, so_far):
         for start in (EARLIER, CLOSED):
             ax.axvline(start, color="0.6", linestyle=":", linewidth=1)
-    plots.label(by_age, "Deaths averted by age (± 2 standard errors)", "age (years)", "deaths averted")
+    plots.label(by_age, "Deaths averted by age (lines: ± 2 standard errors)", "age (years)", "deaths averted")
     died = {name: change(found, name, "died", BY_AGE) for name in shown[1:]}
     plots.bars(by_age, AGE_BANDS, {name: (-e.mean, 2 * e.stderr) for name, e in died.items()}, first=1)
     plots.label(deaths, "Deaths so far", "day", "people who died")

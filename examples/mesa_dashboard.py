@@ -81,7 +81,7 @@ def draw_map(town: Town, ax: Axes) -> Axes:
     ax.set(aspect="equal", xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     now, share, effect = town.adopted.float().mean(), town.nudged.float().mean(), town.world.peer_effect
-    title = f"Day {town.steps}: {now:.0%} have adopted ({share:.0%} nudged, peer effect {effect:g})"
+    title = f"Day {town.steps}: {100 * now:.0f} % have adopted ({100 * share:.0f} % nudged, peer effect {effect:g})"
     ax.set_title(title, loc="left", fontsize=10.5)
     return ax
 
@@ -146,7 +146,9 @@ def main() -> None:
         town.step()
         diary.collect(town)
     ever = diary.get_agent_vars_dataframe()["adopted"].groupby("AgentID").any().mean()
-    print(f"{people} people, {int(town.nudged.sum())} nudged: {ever:.0%} had adopted at some time in {days} days")
+    print(
+        f"{people} people, {int(town.nudged.sum())} nudged: {100 * ever:.0f} % had adopted at some time in {days} days"
+    )
 
     runs = batch_run(
         Town,
@@ -160,15 +162,15 @@ def main() -> None:
 
     town_ax, ax = plots.panels(2, size=(5.4, 4.8))
     draw_map(town, town_ax)
-    plots.curves(ax, {f"{share:.0%} nudged": adopters for share, adopters in by_day.items()}, range(days + 1))
-    plots.label(ax, f"Those never nudged: mean ± 1 sd over {seeds} runs", "day", "share who have adopted")
+    plots.curves(ax, {f"{100 * share:.0f} % nudged": adopters for share, adopters in by_day.items()}, range(days + 1))
+    plots.label(ax, f"Those never nudged, {seeds} runs", "day", "share who have adopted")
     path = plots.save(ax, arguments.out / "mesa_dashboard.png")
 
     print(f"Figure: {path}")
     effects = {s: Effect(by_day[0.0][:, -1], by_day[s][:, -1], tuple(range(seeds))) for s in SHARES[1:]}
     print(f"Share of the never nudged who have adopted on day {days}, against nobody nudged:")
     for share, effect in effects.items():
-        print(f"  with {share:.0%} of people nudged {effect}")
+        print(f"  with {100 * share:.0f} % of people nudged {effect}")
 
 
 if "solara.server.app" in sys.modules:  # `solara run` executes this file, as __main__ too

@@ -75,7 +75,7 @@ def main() -> None:
     by_step = found.values  # (seeds, T) each
     total = {name: clicks.sum(1) for name, clicks in by_step.items()}  # (seeds,) a session
 
-    ax = plots.axes("Policies on TRAP: mean ± 1 sd over runs", "step of the session", "clicks a list")
+    ax = plots.axes(f"Policies in the trap, {seeds} runs of {rows} sessions", "step of the session", "clicks a list")
     plots.curves(ax, by_step)
     path = plots.save(ax, arguments.out / "plug_in_a_policy.png")
 

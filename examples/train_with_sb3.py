@@ -85,15 +85,13 @@ def main() -> None:
     myopic = policy_value(mdp, myopic_policy(mdp))[0, mdp.initial].item()
     optimum, attainable = optimal_values(mdp)[0][0, mdp.initial].item(), best_without_the_step(mdp)
 
-    ax = plots.axes(
-        f"PPO on TRAP: mean ± sd of {seeds} trainings", "sessions trained on [thousands]", "clicks a session"
-    )
+    ax = plots.axes(f"PPO in the trap, {seeds} trainings", "sessions trained on (thousands)", "clicks a session")
     sessions = torch.arange(updates + 1) * 2 * arguments.rows / 1000
     plots.curves(ax, {"PPO, best lists (exact value)": best, "PPO, lists as it samples them": sampled}, sessions)
     ax.axhline(optimum, color="0.2", linestyle=":", label=f"optimum, knowing the step: {optimum:.4f}")
     ax.axhline(attainable, color="0.35", linestyle="--", label=f"attainable, by state alone: {attainable:.4f}")
     ax.axhline(myopic, color="0.55", linestyle="-.", label=f"myopic {myopic:.3f}")
-    ax.legend(frameon=False, loc="lower right")
+    ax.legend(frameon=False, loc="lower right", fontsize=8, title="band: ± 1 standard deviation", title_fontsize=8)
     path = plots.save(ax, arguments.out / "train_with_sb3.png")
 
     last = best[:, -1]

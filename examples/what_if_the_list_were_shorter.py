@@ -62,7 +62,7 @@ def main() -> None:
     ax = plots.axes(
         f"Lists of 2 instead of 3 after step {arguments.start}: {name}",
         "step of the session",
-        "change in clicks a list (± 2 standard errors)",
+        "change in clicks a list",
     )
     ax.axvline(arguments.start + 0.5, color="0.6", linestyle=":", linewidth=1)
     plots.effect(ax, {f"2 instead of 3, {seeds} pairs": by_step})

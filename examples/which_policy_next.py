@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 PEOPLE = 4000  # a planner's week costs less than twice that of 1,000; its luck evens out more
 WEEKS = 26
-STEPS = 2288  # weeks of training: 11 updates of 8 half years each
+TRAINING = 2288  # weeks of training: 11 updates of 8 half years each
 COMPARING = 10_000  # the seed of the comparison; training and choosing have others
 CLOSE_ABOVE = 0.1  # confirmed cases per 1,000 people and day
 
@@ -78,7 +78,7 @@ class Scaled(torch.nn.Module):
         return torch.stack(features, 1)
 
 
-def train(world: Planner, steps: int, seed: int = 0) -> "SB3Policy":
+def train(world: Planner, weeks: int, seed: int = 0) -> "SB3Policy":
     """PPO after so many weeks in a world; its policy is linear in the features, so that few weeks are enough."""
     from stable_baselines3 import PPO
 
@@ -99,7 +99,7 @@ def train(world: Planner, steps: int, seed: int = 0) -> "SB3Policy":
     )
     with torch.no_grad():  # begin with each lever pulled in about one week of four, for none is free
         model.policy.action_net.bias.add_(torch.tensor([0.5, -0.5] * len(LEVERS)))
-    return SB3Policy(model.learn(steps))
+    return SB3Policy(model.learn(weeks))
 
 
 def fixed_levers(world: Planner, cities: int) -> dict[tuple[int, ...], Tensor]:
@@ -152,10 +152,12 @@ def draw(runs: Mapping[str, History], best: str) -> list[plots.Axes]:
     """What each policy earns, and more than the best fixed one; what the planner does; infections."""
     cities, gains = len(runs[best]), {name: better(history, runs[best]) for name, history in runs.items()}
     ax = plots.panels(4, size=(6.4, 4.0))
-    plots.label(ax[0], f"Half a year in {cities} new cities (mean ± 2 se)", "return [weekly wages per person]", "")
+    plots.label(
+        ax[0], f"Half a year, {cities} new cities (± 2 standard errors)", "return (weekly wages per person)", ""
+    )
     earned = {name: returns(history) for name, history in runs.items()}
     plots.estimates(ax[0], {name: (float(r.mean()), 2 * float(r.std() / cities**0.5)) for name, r in earned.items()})
-    plots.label(ax[1], "Gain on the best fixed policy (± 2 se)", "gain [weekly wages per person]", "")
+    plots.label(ax[1], "Gain on the best fixed policy (± 2 standard errors)", "gain (weekly wages per person)", "")
     plots.estimates(ax[1], {name: (float(e.mean), 2 * float(e.stderr)) for name, e in gains.items()})
     ax[1].axvline(0, color="0.4", linewidth=0.9)
 
@@ -168,7 +170,7 @@ def draw(runs: Mapping[str, History], best: str) -> list[plots.Axes]:
     seen = f"cases seen (1 = {cases.max():.2f} a day per 1,000)"
     ax[2].fill_between(weeks, cases / cases.max(), color="0.85", zorder=0, label=seen)
     ax[2].legend(frameon=False, fontsize=8)
-    plots.label(ax[3], "Infections (mean ± 2 se)", "week", "infections a week per 1,000 people")
+    plots.label(ax[3], "Infections", "week", "infections a week per 1,000 people")
     infections = {name: 7 * history.observation[:, 1:, 4] for name, history in runs.items()}
     plots.curves(ax[3], infections, weeks, band="stderr").set_ylim(bottom=0)
     return ax
@@ -183,17 +185,17 @@ def in_words(setting: tuple[int, ...]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--steps",
+        "--weeks",
         type=int,
-        default=STEPS,
-        help=f"weeks of training (default {STEPS:,})",
+        default=TRAINING,
+        help=f"to train for (default {TRAINING:,})",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the training (default 0)")
     parser.add_argument("--cities", type=int, default=12, help="new cities to compare in (default 12)")
     parser.add_argument("--quick", action="store_true", help="hardly any training, few cities: only shows that it runs")
     parser.add_argument("--out", type=Path, default=Path("outputs"), help="folder for the figure (default outputs)")
     arguments = parser.parse_args()
-    steps, choosing, cities = (208, 1, 3) if arguments.quick else (arguments.steps, 3, arguments.cities)
+    weeks, choosing, cities = (208, 1, 3) if arguments.quick else (arguments.weeks, 3, arguments.cities)
     if cities < 2:
         parser.error(f"--cities {cities}: expected 2 or more, for a standard error")
     torch.set_num_threads(1)  # tensors are small
@@ -201,7 +203,7 @@ def main() -> None:
     world = epidemic_planner_world(PEOPLE)
     finalists = list(itertools.islice(fixed_levers(world, choosing), 2))
     began = time.perf_counter()
-    planner = train(world, steps, arguments.seed)
+    planner = train(world, weeks, arguments.seed)
     print(f"PPO trained for {planner.model.num_timesteps:,} weeks, in {time.perf_counter() - began:.0f} s")
     fixed = {in_words(setting): Fixed(torch.tensor(setting)) for setting in finalists}
     rule = f"rule: close it above {CLOSE_ABOVE} cases"
@@ -210,7 +212,7 @@ def main() -> None:
 
     path = plots.save(draw(runs, best), arguments.out / "which_policy_next.png")
     print(f"Figure: {path}")
-    print(f"Return of half a year [weekly wages per person], in {cities} new cities of {PEOPLE:,} people:")
+    print(f"Return of half a year (weekly wages per person), in {cities} new cities of {PEOPLE:,} people:")
     for name, history in runs.items():
         earned = returns(history)
         print(f"  {name:30} {earned.mean():.2f} ± {earned.std() / cities**0.5:.2f}")

@@ -33,7 +33,7 @@ new = PlackettLuce(3 * fit.user.attraction, log.lists.length)  # the better an i
 chance = ope.prefix_propensity(new.scores_in(log.lists.state), log.lists.slates)
 value = ope.rips(log.lists.clicks, log.propensity, chance, self_normalised=True, unit=log.session)
 tried = rollout(fit.world, new, rows=rows, horizon=fit.mdp.horizon, seed=1, record=["clicks"]).sites["clicks"].sum(2)
-ax = plots.axes("What attracts in your log", "item", "probability that it attracts, if looked at")
+ax = plots.axes("What attracts in your log (lines: 95 % intervals)", "item", "probability to attract, if looked at")
 best, error = fit.user.attraction, standard_errors(fit.user, log.lists)["attraction"]
 plots.bars(ax, fit.item_ids, {f"state {s}": (best[i], 1.96 * error[i]) for i, s in enumerate(fit.state_ids)})
 print(log, fit, f"Picture: {plots.save(ax, options.out / 'your_own_log.png')}", sep="\n")

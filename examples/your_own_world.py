@@ -42,7 +42,7 @@ model = PPO("MlpPolicy", envs, n_steps=120, batch_size=240, learning_rate=1e-3, 
 model.learn(5_000 if options.quick else 40_000)
 policies = {"PPO": SB3Policy(model), "always a quarter": eg.Fixed(1), "everything at once": eg.Fixed(4)}
 runs = {name: eg.rollout(Lake(), policy, rows=1000, horizon=30) for name, policy in policies.items()}
-ax = plots.axes("Fish in the lake: mean ± 1 sd of 1,000 lakes", "season", "share of what it holds")
+ax = plots.axes("Fish in 1,000 lakes", "season", "share of what a lake holds")
 plots.curves(ax, {name: run.observation[..., 0] for name, run in runs.items()}, range(31))
 print(f"Picture: {plots.save(ax, f'{options.out}/your_own_world.png')}", "Caught in 30 seasons:", sep="\n")
 print(*(f"  {name:<20} {run.reward.sum(1).mean():.3f}" for name, run in runs.items()), sep="\n")

@@ -128,7 +128,7 @@ def _mirrored(path: Path, num_people: int) -> tuple[Contacts, str]:
     alone = int((contacts.degree == 0).sum())
     return contacts, (
         f"{len(edges):,} contacts in {path.name}, mirrored, without {loops:,} self-loops and {repeats:,} repeats; "
-        f"{alone:,} people ({alone / num_people:.1%}) have none"
+        f"{alone:,} people ({100 * alone / num_people:.1f} %) have none"
     )
 
 

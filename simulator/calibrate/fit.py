@@ -99,7 +99,9 @@ class Fit:
         if len(answers := self.modes()) > 1:
             lines.append(f"{len(answers)} separate answers; the estimate is of the first:")
             for share, medians in answers:
-                lines.append(f"  {share:.0%}: " + ", ".join(f"{name} {value:.4g}" for name, value in medians.items()))
+                lines.append(
+                    f"  {100 * share:.0f} %: " + ", ".join(f"{name} {value:.4g}" for name, value in medians.items())
+                )
         return "\n".join([*lines, *(f"Doubt: {doubt}" for doubt in self.doubts)])
 
     def _intervals(self) -> list[tuple[str, float, float]]:

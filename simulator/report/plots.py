@@ -130,7 +130,9 @@ def scenarios(ax: Axes, outcome: Ensemble, x: Any = None, *, levels: tuple[float
     for i, name in enumerate(outcome.values):
         low, middle, high = to_numpy(outcome.quantiles(name, (levels[0], 0.5, levels[1])))
         _curve(ax, i, name, np.arange(1, len(middle) + 1) if x is None else to_numpy(x), middle, low, high)
-    return _with_legend(ax, f"median; band: {levels[0]:.0%} to {levels[1]:.0%} of {len(outcome.seeds)} seeds")
+    return _with_legend(
+        ax, f"median; band: {100 * levels[0]:.0f} % to {100 * levels[1]:.0f} % of {len(outcome.seeds)} seeds"
+    )
 
 
 def history_figure(history: History, *names: str) -> Figure:

@@ -55,7 +55,7 @@ def test_contacts_run_both_ways_and_what_is_left_out_is_said(tmp_path):
         "5 people with age, area, gender",
         "ages in years drawn evenly within the bands: 20t29 as 20 to 29, 30t39 as 30 to 39, 65A as 65 to 89, "
         "U19 as 0 to 19",
-        "4 contacts in 0.csv, mirrored, without 1 self-loops and 1 repeats; 1 people (20.0%) have none",
+        "4 contacts in 0.csv, mirrored, without 1 self-loops and 1 repeats; 1 people (20.0 %) have none",
     )
 
 
