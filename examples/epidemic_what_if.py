@@ -144,7 +144,7 @@ def curves(found: Ensemble) -> list[Any]:
     for ax in (infections, deaths, isolating, jobless):
         ax.set_ylim(bottom=0)
     for ax in (deaths, isolating, jobless):
-        ax.set_ylim(top=1.4 * ax.get_ylim()[1])  # room for the legend
+        ax.set_ylim(top=1.6 * ax.get_ylim()[1])  # room for the legend
     return panels
 
 
@@ -191,7 +191,7 @@ def main() -> None:
     totals: list[dict[str, Any]] = []
     for name in WHAT_IFS:
         cases, deaths = (change(found, name, site, ALL) for site in ("infected", "died"))
-        ratios = [f"{effect.variance_ratio:.1f}" for effect in (cases, deaths)]
+        ratios = [f"{r:.1f}" if r.isfinite() else "unknown" for r in (cases.variance_ratio, deaths.variance_ratio)]
         totals.append({"what if": name, "infections": told(cases), "deaths": told(deaths)})
         totals[-1] |= {"variance ratio of infections": ratios[0], "of deaths": ratios[1]}
         print(f"  {name}: infections {told(cases)}; deaths {told(deaths)}")

@@ -218,6 +218,7 @@ def main() -> None:
         values, table = learned(world, exact[name]["optimal"], options)
         tables[f"{name[0].upper()}{name[1:]}"] = [f"{size}. Expected clicks, exactly: {known}.", table]
         draw_learning(panel, f"Learning: {name} ({options.seeds} seeds)", exact[name], values)
+    ax[1].get_legend().remove()  # the curves are those on its left
     draw_worth(ax[2], exact)
     effects = what_ifs(mdp, mdp.horizon // 4, options.pairs, options.rows)
     plots.label(

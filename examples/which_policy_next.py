@@ -160,6 +160,8 @@ def draw(runs: Mapping[str, History], best: str) -> list[plots.Axes]:
     plots.label(ax[1], "Gain on the best fixed policy (± 2 standard errors)", "gain (weekly wages per person)", "")
     plots.estimates(ax[1], {name: (float(e.mean), 2 * float(e.stderr)) for name, e in gains.items()})
     ax[1].axvline(0, color="0.4", linewidth=0.9)
+    for panel in ax[:2]:
+        panel.locator_params(axis="x", integer=False)
 
     weeks = torch.arange(1, WEEKS + 1)
     trained = runs["trained planner"]
@@ -169,7 +171,8 @@ def draw(runs: Mapping[str, History], best: str) -> list[plots.Axes]:
     cases = trained.observation[:, :-1, 0].double().mean(0)  # what it sees when it decides
     seen = f"cases seen (1 = {cases.max():.2f} a day per 1,000)"
     ax[2].fill_between(weeks, cases / cases.max(), color="0.85", zorder=0, label=seen)
-    ax[2].legend(frameon=False, fontsize=8)
+    ax[2].set(ylim=(0, 1.6), yticks=[0, 0.25, 0.5, 0.75, 1])  # room for the legend
+    ax[2].legend(frameon=False, fontsize=8, loc="upper right")
     plots.label(ax[3], "Infections", "week", "infections a week per 1,000 people")
     infections = {name: 7 * history.observation[:, 1:, 4] for name, history in runs.items()}
     plots.curves(ax[3], infections, weeks, band="stderr").set_ylim(bottom=0)

@@ -33,6 +33,14 @@ def test_the_index_of_the_documentation_lists_every_page():
     assert {page.name for page in (ROOT / "docs").rglob("*.md")} == {*listed, "README.md"}
 
 
+def test_the_gallery_shows_every_example():
+    readme = (ROOT / "README.md").read_text()
+    gallery = dict(re.findall(r"^\| .*\(examples/(\w+)\.py\).*src=\"docs/pictures/(\w+)\.png\"", readme, re.MULTILINE))
+    assert gallery == {path.stem: path.stem for path in (ROOT / "examples").glob("*.py")}
+    for name in gallery:
+        assert (ROOT / "docs" / "pictures" / f"{name}.png").stat().st_size <= 65_536
+
+
 NAMES = [
     *PAGES,
     *(p for room in ("simulator", "envs", "agents", "examples", "benchmarks") for p in ROOT.glob(f"{room}/**/*.py")),

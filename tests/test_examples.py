@@ -1,11 +1,14 @@
 """Each example and benchmark answers --help, at once and without running."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from ethogram.envs.sessions import trap
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = [
@@ -61,3 +64,12 @@ def test_your_own_log_is_forty_lines_and_reads_the_log_it_writes(tmp_path):
         assert done.returncode == 0, done.stderr
         assert "Clicks a list under the new ranking: 0.7" in done.stdout.splitlines()[-1]
     assert {path.name for path in tmp_path.glob("own/*")} == {"your_own_log.csv", "your_own_log.png"}
+
+
+def test_the_first_example_compares_its_agents_over_the_same_sessions():
+    example = runpy.run_path(str(ROOT / "examples" / "movielens_sessions.py"))
+    agents = example["learn"](trap(), 400, 2, 0.01)
+    stateless = example["learn_without_states"](trap(), 400, 2)
+    assert {tuple(stateless.shape), *((len(found), len(found[0].value)) for found in agents.values())} == {(2, 400)}
+    best = example["recommenders"](trap())
+    assert best["state-free"] < best["myopic"] < stateless.max() < best["optimal"]
