@@ -91,7 +91,8 @@ def main() -> None:
     ax.axhline(optimum, color="0.2", linestyle=":", label=f"optimum, knowing the step: {optimum:.4f}")
     ax.axhline(attainable, color="0.35", linestyle="--", label=f"attainable, by state alone: {attainable:.4f}")
     ax.axhline(myopic, color="0.55", linestyle="-.", label=f"myopic {myopic:.3f}")
-    ax.legend(frameon=False, loc="lower right", fontsize=8, title="band: ± 1 standard deviation", title_fontsize=8)
+    style = {"frameon": False, "fontsize": 8, "title_fontsize": 8}
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 0.3), title="band: ± 1 standard deviation", **style)
     path = plots.save(ax, arguments.out / "train_with_sb3.png")
 
     last = best[:, -1]
