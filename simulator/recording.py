@@ -137,7 +137,11 @@ class Recorder:
             whole = how.every == 1 and how.reduce is None
             steps = -(-(self.horizon + (name == "observation")) // how.every)
             once = whole and step == 0  # one that appears later has been nothing until then
-            tapes = self._tapes[name] = map_column(lambda leaf: Tape.begun(steps, leaf, once, step), value)
+            if isinstance(value, Tensor):
+                tapes = Tape.begun(steps, value, once, step)
+            else:
+                tapes = map_column(lambda leaf: Tape.begun(steps, leaf, once, step), value)
+            self._tapes[name] = tapes
             if once:
                 self._once[name] = step
             changed = True
@@ -217,8 +221,9 @@ class Recorder:
 
     def _show(self, name: str) -> None:
         """Put the arrays that are written to in their places; those of a thinned site have their rows first."""
-        how, arrays = self.wanted[name], map_column(lambda tape: tape.array, self._tapes[name])
-        if how.reduce is not None or any(leaf.shape[1:2] != (self.rows,) for leaf in _leaves(arrays)):
+        how, tapes = self.wanted[name], self._tapes[name]
+        arrays = tapes.array if isinstance(tapes, Tape) else map_column(lambda tape: tape.array, tapes)
+        if how.reduce is not None or not all(leaf.ndim > 1 and leaf.shape[1] == self.rows for leaf in _leaves(arrays)):
             self.series[name] = arrays
         elif how.every == 1:
             self.columns[name] = arrays

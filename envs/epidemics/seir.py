@@ -91,8 +91,7 @@ class SEIR:
         if state.stage.shape != draws.ids.shape or len(draws.ids) != self.contacts.num_people:
             check_rows(self.contacts, draws)
             raise ValueError(f"stage has shape {tuple(state.stage.shape)}: expected ({len(draws.ids)},), one a person")
-        check_choices(action, state.stage.shape, "whether each person stays at home")
-        stage, out = state.stage, self._out(action)
+        stage, out = state.stage, self._out(action, state.stage.shape)
         among = None if out is self._everybody else out
         sheds = site("sheds", _equal(stage, INFECTIOUS, among), out)  # (n,) bool
         pressure = self._pressure(sheds, state.pressure, draws)
@@ -123,14 +122,19 @@ class SEIR:
         keys = np.array([draws.key("infected"), draws.key("onset"), draws.key("recovers")], np.uint64)
         day = partial(kernels.seir_day, keys, self._chances, float(self.transmission))
         columns = (draws.keyed("recovers")[1], now, out.numpy(), pressure.total.numpy(), after, reward)
-        in_parts(lambda part, _: day(*[column[part] for column in columns]), len(now), threads_for(len(now)))
+        if (threads := threads_for(len(now))) == 1:
+            day(*columns)
+        else:
+            in_parts(lambda part, _: day(*[column[part] for column in columns]), len(now), threads)
         stage = torch.from_numpy(after)
         return Transition(Infections(stage, pressure), stage, torch.from_numpy(reward), _NEVER.expand(len(now)))
 
-    def _out(self, action: Tensor) -> Tensor:
+    def _out(self, action: Tensor, shape: tuple[int, ...]) -> Tensor:
         """(n,) bool, who goes out."""
-        one_for_all = action.is_cpu and action.stride() == (0,)  # as of ``Fixed``
-        return self._everybody if one_for_all and action.numpy()[0] == 0 else _equal(action, 0)
+        if action.is_cpu and action.shape == shape and action.stride() == (0,) and action.numpy()[0] == 0:
+            return self._everybody  # one action for all, as of ``Fixed``
+        check_choices(action, shape, "whether each person stays at home")
+        return _equal(action, 0)
 
     @cached_property
     def _everybody(self) -> Tensor:

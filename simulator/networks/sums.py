@@ -180,7 +180,10 @@ class ContactSum(NamedTuple):
 def _pushed_counts(contacts: Contacts, sent: Array, before: Array, total: Array) -> Array:
     """The counts ``total`` after ``kernels.push_counts``; each thread adds up apart what its people send."""
     start, target, _ = contacts._arrays()
-    threads = threads_for(len(sent))
+    if (threads := threads_for(len(sent))) == 1:
+        counts = total.copy()
+        kernels.push_counts(start, target, sent, before, counts)
+        return counts
     apart: list[Array | None] = [None] * threads
 
     def push(part: slice, thread: int) -> None:
