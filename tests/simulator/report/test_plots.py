@@ -175,7 +175,7 @@ def test_bands_say_what_they_are():
     assert title(plots.curves(plots.axes("", "", ""), {"a": several}, band="stderr")) == "band: ± 2 standard errors"
     assert title(plots.curves(plots.axes("", "", ""), {"a": one})) == ""
     outcome = Ensemble({"a": several.double()}, (0, 1, 2))
-    assert title(plots.scenarios(plots.axes("", "", ""), outcome)) == "median; band: 5% to 95% of 3 seeds"
+    assert title(plots.scenarios(plots.axes("", "", ""), outcome)) == "median; band: 5 % to 95 % of 3 seeds"
 
 
 def test_one_step_is_a_point_with_its_interval():
