@@ -220,7 +220,7 @@ def main() -> None:
         draw_learning(panel, f"Learning: {name} ({options.seeds} seeds)", exact[name], values)
     ax[1].get_legend().remove()  # the curves are those on its left
     draw_worth(ax[2], exact)
-    effects = what_ifs(mdp, mdp.horizon // 4, options.pairs, options.rows)
+    effects = what_ifs(mdp, max(1, mdp.horizon // 4), options.pairs, options.rows)
     plots.label(
         ax[3], f"What if? {source} sessions, {options.pairs} pairs", "list of the session", "change in clicks a list"
     )
