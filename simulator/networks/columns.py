@@ -106,8 +106,8 @@ def check_same_people(networks: Mapping[str, Any]) -> None:
     for what, names in named[1:]:
         if not np.array_equal(names, named[0][1]):
             raise ValueError(
-                f"{named[0][0]} has people {some(named[0][1])} and {what} has {some(names)}: expected the same in the same "
-                "order; contacts.along(names) puts them in one"
+                f"{named[0][0]} has people {some(named[0][1])} and {what} has {some(names)}: expected the same in the "
+                "same order; contacts.along(names) puts them in one"
             )
 
 
