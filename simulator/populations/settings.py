@@ -90,6 +90,8 @@ def checked_initial(value: Any, num_people: int) -> Initial:
     if isinstance(value, InEach):
         return value
     what = f"a probability, one for each of {num_people} people, or, as an int, how many of them"
+    if isinstance(value, Tensor | np.ndarray) and not value.shape and not isinstance(value.item(), float):
+        value = value.item()  # an int is one in an array, too
     if isinstance(value, INTS) and not isinstance(value, bool):
         if not 0 <= value <= num_people:
             raise ValueError(f"initial is {value}: expected {what}")
