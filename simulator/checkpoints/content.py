@@ -208,7 +208,7 @@ def _is_installed(file: Path) -> bool:
 
 @cache
 def _source_of(module: str) -> bytes:
-    """What the file of a user's module says, as this process first saw it; found without importing the module."""
+    """The text of a user's module, as this process first saw it; found without importing the module."""
     with suppress(ImportError, ValueError, AttributeError, OSError):  # made by hand, or relative to who imports it
         file = Path(find_spec(module).origin)  # type: ignore[union-attr,arg-type]
         if not _is_installed(file) and not _known_by_version(module):
