@@ -328,7 +328,7 @@ class SoFar(History):
     def length(self) -> Tensor:
         """(n,) int64, the steps of each row so far."""
         known = self.__dict__["_run_length"]
-        return torch.full_like(self.ids, self.__dict__["steps"]) if known is None else known
+        return torch.full_like(self.ids, self.__dict__["steps"]) if known is None else known.clone()
 
     @cached_property
     def _by_time(self) -> Mapping[str, Column]:

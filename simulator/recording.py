@@ -209,9 +209,7 @@ class Recorder:
 
     def restore(self, step: int, kept: Sequence[dict[str, Any]]) -> None:
         """Go on from what ``kept`` was after ``step`` steps."""
-        columns, series, *more = kept  # an earlier build had no others
-        thinned = more[0] if more else {}
-        self.columns, self.series, self.thinned = columns, series, thinned
+        self.columns, self.series, self.thinned = columns, series, thinned = kept
         by_time = {**columns, **series, **{name: _swapped(column) for name, column in thinned.items()}}
         for name in by_time.keys() - {"terminated", "truncated"}:
             how = self.wanted.setdefault(name, Record(name))  # of "all"; no step may name it again

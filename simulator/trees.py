@@ -116,18 +116,12 @@ def to_cpu(leaf: Any) -> Any:
 Lent = list[tuple[Tensor, int]]  # what was handed out, and how often it had been written to
 
 
-def writes(tensor: Tensor) -> int:
-    """How often a tensor has been written to."""
-    try:
-        return tensor._version
-    except RuntimeError:  # nothing is counted of one that was made in inference mode
-        return 0
-
-
 def lend(column: Any, lent: Lent) -> Any:
     """A column as others may see it: tensors as they are, which ``lent`` notes, and text that is read-only."""
     if isinstance(column, Tensor):
-        lent.append((column, writes(column)))
+        if column.is_inference():
+            return column.clone()  # nothing is counted of these
+        lent.append((column, column._version))
         return column
     if isinstance(column, dict):
         return {key: lend(part, lent) for key, part in column.items()}
@@ -139,7 +133,7 @@ def lend(column: Any, lent: Lent) -> Any:
 
 def is_unwritten(lent: Iterable[tuple[Tensor, int]]) -> bool:
     """Whether nobody has written to what was lent."""
-    return all(writes(tensor) == before for tensor, before in lent)
+    return all(tensor._version == before for tensor, before in lent)
 
 
 def _written(who: str, what: str) -> RuntimeError:
@@ -165,17 +159,21 @@ def ask(policy: Any, observation: Any, history: Any, draws: Any) -> Any:
     that of a run notes what is read of it, that of a ``Memory`` has all. Raises RuntimeError where the policy has
     written to what it saw.
     """
+    ids = draws.ids
     try:  # one tensor, as below, in a fifth of the time
-        before = observation._version
+        before, before_ids = observation._version, ids._version
     except (AttributeError, RuntimeError):
         lent: Lent = []
+        lent_ids = [] if ids.is_inference() else [(ids, ids._version)]
         action = policy.act(lend(observation, lent), history, draws)
-        unwritten = is_unwritten(lent)
+        unwritten, same_rows = is_unwritten(lent), is_unwritten(lent_ids)
     else:
         action = policy.act(observation, history, draws)
-        unwritten = observation._version == before
+        unwritten, same_rows = observation._version == before, ids._version == before_ids
     if not unwritten:
         raise _written(f"act of {type(policy).__name__}", "the observation")
+    if not same_rows:
+        raise _written(f"act of {type(policy).__name__}", "the ids of the rows")
     if "lent" in history.__dict__ and not is_unwritten(history.__dict__["lent"]):
         raise _written(f"act of {type(policy).__name__}", "the history")
     return action

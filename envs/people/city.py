@@ -6,6 +6,7 @@ use ``from_table`` or ``from_marginals`` and give ``city_layers`` their columns.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ethogram.simulator import Draws
-from ethogram.simulator.networks import Network, RandomMeetings, within_groups
+from ethogram.simulator.networks import Network, RandomMeetings, Timetable, within_groups
 
 from .population import Population
 
@@ -147,6 +148,8 @@ def join_layers(people: Population, layers: Mapping[str, Network]) -> dict[str, 
 
 
 def _joined(people: Population, layer: str, network: Network) -> Network:
+    if isinstance(network, Timetable):
+        return replace(network, networks=[_joined(people, layer, each) for each in network.networks])
     names = getattr(network, "names", None)
     if names is None:
         if network.num_people != len(people):

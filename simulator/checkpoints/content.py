@@ -4,7 +4,9 @@ import dis
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache, cached_property
+from importlib.util import find_spec
 from pathlib import Path, PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
@@ -28,9 +30,10 @@ def fingerprint(value: Any) -> str:
 
     A function counts by its code, what it closes over, its defaults and the globals that it reads; a class by its code;
     an object by its class and what it would be pickled as, its cached properties left out, or else by what its
-    ``__fingerprint__()`` returns alone. What is installed (and Python itself) counts by name and version, and this
-    package by all of its source. Where an object cannot be looked into (an open file, a lock), its type counts. Raises
-    TypeError for a generator, whose place nobody can see.
+    ``__fingerprint__()`` returns alone; where it cannot be pickled, by its attributes, of which an open file or a lock
+    has none. What is installed (and Python itself) counts by name and version, this package by all of its source, and
+    a module as a whole, as where a function imports it, by its file. Raises TypeError for a generator, whose place
+    nobody can see.
     """
     return _Content().of((_source(), value)).hex()
 
@@ -109,10 +112,14 @@ def _object_parts(value: Any) -> Iterator[Any]:
     if any(isinstance(inner, FunctionType | type) for inner in wrapped):
         yield from wrapped
         return
+    if isinstance(value, torch.jit.ScriptModule):
+        yield from (value.state_dict(), value.code)
+        return
     try:
         reduced = value.__reduce_ex__(2)
     except Exception:
-        return  # it cannot be looked into
+        yield _lasting(value, getattr(value, "__dict__", {}))
+        return
     if isinstance(reduced, str):
         yield reduced
         return
@@ -147,6 +154,7 @@ def _code_of(value: Any) -> Iterator[Any]:
     elif isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, ModuleType | None):
         yield value.__self__
     if isinstance(value, ModuleType | BuiltinFunctionType) or _known_by_version(name):
+        yield _source_of(name) if isinstance(value, ModuleType) else b""
         yield str(getattr(sys.modules.get(name.partition(".")[0]), "__version__", "")).encode()
     elif isinstance(value, FunctionType):
         yield from (value.__code__, _read_by(value.__code__, value.__globals__))
@@ -164,17 +172,19 @@ def _content_of(cell: Any) -> Any:
 
 def _read_by(code: CodeType, names: dict[str, Any]) -> list[tuple[str, Any]]:
     """The globals that code reads, and attributes of modules among them; names: all globals that there are."""
-    found, last = {}, None
+    found, name, last = {}, "", None
     for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            name, last = instruction.argval, names.get(instruction.argval)
-        elif isinstance(last, ModuleType) and instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+        if isinstance(last, ModuleType) and instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
             name, last = f"{name}.{instruction.argval}", _attribute(last, instruction.argval)
-        else:
-            last = None
             continue
         if last is not None:
-            found[name] = last
+            found[name] = last  # a module only where it is not its attribute that is read
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            name, last = instruction.argval, names.get(instruction.argval)
+        elif instruction.opname == "IMPORT_NAME":
+            name, last = f"import {instruction.argval}", _source_of(instruction.argval)
+        else:
+            last = None
     inner = [_read_by(const, names) for const in code.co_consts if isinstance(const, CodeType)]
     return sorted({**found, **dict(item for some in inner for item in some)}.items())
 
@@ -188,8 +198,22 @@ def _known_by_version(module: str) -> bool:
     """Whether code is this package's, Python's, or installed."""
     top = module.partition(".")[0]
     file = Path(getattr(sys.modules.get(top), "__file__", None) or "")
-    installed = not {"site-packages", "dist-packages"}.isdisjoint(file.parts) and top != "__main__"
+    installed = _is_installed(file) and top != "__main__"
     return installed or top in (__name__.partition(".")[0], "builtins") or top in sys.stdlib_module_names
+
+
+def _is_installed(file: Path) -> bool:
+    return not {"site-packages", "dist-packages"}.isdisjoint(file.parts)
+
+
+@cache
+def _source_of(module: str) -> bytes:
+    """The text of a user's module, as this process first saw it; found without importing the module."""
+    with suppress(ImportError, ValueError, AttributeError, OSError):  # made by hand, or relative to who imports it
+        file = Path(find_spec(module).origin)  # type: ignore[union-attr,arg-type]
+        if not _is_installed(file) and not _known_by_version(module):
+            return file.read_bytes()
+    return b""
 
 
 @cache

@@ -56,7 +56,7 @@ class _Reading:
 
     def act(self, observation: Any, history: History, draws: Draws) -> Any:
         """The policy's actions; AssertionError where it wrote."""
-        shown = {"observation": observation, "history": history.columns}
+        shown = {"observation": observation, "history": (history.columns, history.length), "ids": draws.ids}
         before = {name: fingerprint(columns) for name, columns in shown.items()}
         action = self.policy.act(observation, history, draws)
         changed = [name for name, columns in shown.items() if fingerprint(columns) != before[name]]
@@ -70,9 +70,7 @@ class _Reading:
 def _check_actions(run: Watched) -> None:
     """Raise unless actions are in the action space."""
     space = batch_space(run.world.action_space, len(run.ids))
-    draws, site = Draws(run.seed, run.ids, scope="policy"), Sites()
-    _, observation = run.world.reset(draws.scoped("world"), site)
-    action = run.policy.act(observation, nothing_yet(run), draws)
+    action = replace(run, policy=_Reading(run.policy)).begun(Sites()).act(nothing_yet(run))
     try:
         batch = to_numpy(map_column(to_cpu, action))
     except Exception as error:

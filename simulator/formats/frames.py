@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from ..history import History, map_column
-from .leaves import INTEGERS, take_apart, to_numpy
+from .leaves import INTEGERS, restored, take_apart, to_numpy
 from .parquet import to_arrow
 
 if TYPE_CHECKING:
@@ -13,12 +14,20 @@ if TYPE_CHECKING:
     from gymnasium import Space
 
 
+BFLOAT16 = "torch.bfloat16"  # of which NumPy has no numbers
+
+
+def _widened(leaf: Any) -> Any:
+    """An array of the numbers that a leaf holds."""
+    return to_numpy(leaf.float() if getattr(leaf, "dtype", None) == torch.bfloat16 else leaf)
+
+
 def to_pandas(history: History) -> "pandas.DataFrame":
     """A long table of what happened, padding left out: a row for each (row id, step), in that order.
 
     Columns as in the Parquet file (see above) without ``length`` and the series. The row where ``step`` is the
     length holds the final observation and nulls elsewhere. Integer and bool columns that hold nulls are pandas'
-    nullable types; vectors are NumPy arrays.
+    nullable types; vectors are NumPy arrays; bfloat16 is float32.
     """
     import pandas
     import pyarrow
@@ -37,6 +46,8 @@ def to_pandas(history: History) -> "pandas.DataFrame":
     for leaf, array in zip(leaves, arrays, strict=True):
         if not leaf.series and array.size:
             present = step < length + (leaf.path[0] == "observation")
+            if leaf.type == BFLOAT16:
+                array = _widened(restored(leaf, array))
             column = to_arrow(array, present).filter(pyarrow.array(happened.reshape(-1)))
             frame[leaf.column] = column.to_pandas(types_mapper=nullable.get if column.null_count else None)
     return pandas.DataFrame(frame)
@@ -71,7 +82,7 @@ def to_minari(
             f"row {lengths.index(0)} has no steps: expected at least one in each episode; "
             "leave such rows out with history[history.length > 0]"
         )
-    columns = {name: map_column(to_numpy, history.column(name)) for name in ("observation", "action")}
+    columns = {name: map_column(_widened, history.column(name)) for name in ("observation", "action")}
     rows = np.arange(history.num_steps + 1)[None], history.length.cpu().numpy()[:, None]
     spaces = {
         "observation": observation_space or _space("observation", columns["observation"], rows[0] <= rows[1]),

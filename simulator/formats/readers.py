@@ -23,7 +23,7 @@ def from_pandas(frame: "pandas.DataFrame", *, seed: int = 0, scenario: str = "lo
     each id holds the final one, and no reward.
 
     Padding is 0, or "". Shapes of more than one axis a step, and bfloat16, are not in a table: they come back flat, and
-    as their bits. Raises ValueError, naming id and step, for gaps, repeats, missing cells and vectors of several
+    as float32. Raises ValueError, naming id and step, for gaps, repeats, missing cells and vectors of several
     lengths.
     """
     if not hasattr(frame, "iloc"):

@@ -5,7 +5,7 @@ exact as long as they stay below 2^53 of them (an error otherwise). Exact sums a
 or against them, in one process or in shards, on any device, all at once or by adding what has changed.
 """
 
-from .columns import Names, as_column, called, checked_names, html_table, rows_of
+from .columns import Names, as_column, called, check_same_people, checked_names, html_table, rows_of
 from .contacts import Contacts
 from .edges import node_columns
 from .generators import configuration, erdos_renyi, scale_free, small_world, within_groups
@@ -24,6 +24,7 @@ __all__ = [
     "as_column",
     "called",
     "check_rows",
+    "check_same_people",
     "checked_names",
     "configuration",
     "erdos_renyi",

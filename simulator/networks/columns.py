@@ -1,5 +1,6 @@
 """As_column, names: what users have (lists, NumPy, pandas) as tensors; people's ids beside rows, and rows by id."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,19 @@ def rows_of(names: Names | None, num_people: int, ids: Any, what: str) -> Array:
             f"{len(rows)} are not. Are both ids of one kind, text or numbers?"
         )
     return rows.astype(np.int64, copy=False)
+
+
+def check_same_people(networks: Mapping[str, Any]) -> None:
+    """Raise ValueError where networks call the people of a row by different names; some may have none."""
+    named = [
+        (what, names) for what, network in networks.items() if (names := getattr(network, "names", None)) is not None
+    ]
+    for what, names in named[1:]:
+        if not np.array_equal(names, named[0][1]):
+            raise ValueError(
+                f"{named[0][0]} has people {some(named[0][1])} and {what} has {some(names)}: expected the same in the "
+                "same order; contacts.along(names) puts them in one"
+            )
 
 
 def called(names: Names | None, row: int) -> str:

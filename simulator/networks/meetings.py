@@ -15,7 +15,7 @@ from torch import Tensor
 from ..draws import Draws
 from ..kernels import INCREMENT, mix_bits, signed
 from . import kernels
-from .columns import as_column
+from .columns import as_column, check_same_people
 from .contacts import Contacts
 from .sums import RESOLUTION, Network, check_sent
 
@@ -233,6 +233,7 @@ class Timetable:
                 f"networks of {[network.num_people for network in self.networks]} people: expected at least one, and "
                 "the same number in each"
             )
+        check_same_people({f"network {i}": network for i, network in enumerate(self.networks)})
 
     @property
     def num_people(self) -> int:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..arguments import INTS, check_number
+from ..arguments import INTS, as_tensor, check_number
 from ..draws import Draws
-from ..networks import Contacts, Network
+from ..networks import Contacts, Network, check_same_people
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def checked_layers(layers: Any, weights: Mapping[str, float]) -> dict[str, Netwo
     for name, layer in checked.items():
         if layer.num_people != n:
             raise ValueError(f"layer '{name}' has {layer.num_people} people: expected {n}, as the others")
+    check_same_people({f"layer '{name}'": layer for name, layer in checked.items()})
     if unknown := sorted(set(weights) - set(checked)):
         raise ValueError(f"layer_weight names {unknown}: expected layers, of which there are {sorted(checked)}")
     for name, weight in weights.items():
@@ -57,7 +58,7 @@ def checked_layers(layers: Any, weights: Mapping[str, float]) -> dict[str, Netwo
 
 def checked_column(name: str, value: Any, num_people: int, top: int) -> Tensor:
     """(n,) int64 of a tensor, an array or a list of whole numbers from 0 to ``top``, one for each person."""
-    column = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+    column = as_tensor(name, value)
     whole = not (column.is_floating_point() or column.is_complex() or column.dtype == torch.bool)
     if not whole or tuple(column.shape) != (num_people,):
         what = f"{column.dtype} {tuple(column.shape)}"
@@ -89,12 +90,14 @@ def checked_initial(value: Any, num_people: int) -> Initial:
     if isinstance(value, InEach):
         return value
     what = f"a probability, one for each of {num_people} people, or, as an int, how many of them"
+    if isinstance(value, Tensor | np.ndarray) and not value.shape and not isinstance(value.item(), float):
+        value = value.item()  # an int is one in an array, too
     if isinstance(value, INTS) and not isinstance(value, bool):
         if not 0 <= value <= num_people:
             raise ValueError(f"initial is {value}: expected {what}")
         return InEach(int(value))
     try:
-        share = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+        share = value if isinstance(value, Tensor) else torch.as_tensor(np.require(value, requirements="W"))
     except TypeError:
         raise TypeError(f"initial is {value!r}: expected {what}") from None
     good = tuple(share.shape) in ((), (num_people,)) and ((share >= 0) & (share <= 1)).all()

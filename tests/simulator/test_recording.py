@@ -154,12 +154,12 @@ def test_a_site_that_is_named_now_and_then_is_the_same_after_a_kill(rows, killed
     assert run(Fixed(1)).equals(rollout(Late(), Fixed(1), rows=rows, horizon=5, record="all"))
 
 
-def test_a_checkpoint_of_an_earlier_build_is_gone_on_from():
+def test_what_was_recorded_is_gone_on_from():
     recorder, ids = Recorder(["site"], 3, torch.arange(2)), torch.arange(2)
     for step in range(2):
         recorder("site", step, ids + step)
     later = Recorder(["site"], 3, ids)
-    later.restore(2, recorder.kept[:2])
+    later.restore(2, recorder.kept)
     later("site", 2, ids + 2)
     assert later.columns["site"].tolist() == [[0, 1], [1, 2], [2, 3]]
 

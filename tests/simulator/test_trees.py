@@ -23,16 +23,28 @@ EPIDEMIC = SEIR(by_hand.ring(), initial=0.3)
 
 @dataclass(frozen=True)
 class Writes:
-    """Does to what it is handed what ``how`` does, from step 2 on, and acts as another."""
+    """Does to what it is handed what ``how`` does, from a step on, and acts as another."""
 
     policy: Any
     how: Any
     memory: int = 0
+    first: int = 2  # step
 
     def act(self, observation, history, draws):
-        if draws.step >= 2:
+        if draws.step >= self.first:
             self.how(observation, history)
         return self.policy.act(observation, history, draws)
+
+
+@dataclass(frozen=True)
+class Renumbers:
+    """Writes to the ids of the rows that it acts for, on which all chance hangs."""
+
+    write: Any
+
+    def act(self, observation, history, draws):
+        self.write(draws.ids)
+        return torch.zeros_like(observation, dtype=torch.int64)
 
 
 @dataclass(frozen=True)
@@ -134,7 +146,9 @@ def test_text_is_read_only():
     ("how", "what"),
     [
         (lambda o, h: o.numpy().fill(0), "observation"),  # which torch does not count
+        (lambda o, h: o.data.fill_(0), "observation"),
         (lambda o, h: h.reward.numpy().fill(7), "history"),
+        (lambda o, h: h.ids.numpy().fill(7), "ids"),
         (lambda o, h: o.clamp_(max=0), "observation"),
     ],
 )
@@ -143,10 +157,39 @@ def test_check_policy_finds_who_writes_whether_by_torch_or_by_numpy(how, what):
         check_policy(Writes(SHOWN, how), SESSION)
 
 
+def test_check_policy_leaves_the_parameters_of_a_world_as_they_were():
+    city = by_hand.city()
+    age = city.age.clone()
+    with pytest.raises(AssertionError, match="act changed the observation"):
+        check_policy(Writes(Heuristic(), lambda o, h: o["age"].numpy().fill(5), first=0), city, rows=city.num_people)
+    assert torch.equal(city.age, age)
+
+
+@pytest.mark.parametrize("write", [lambda ids: ids.zero_(), lambda ids: ids[:2].add_(1)])
+def test_a_policy_that_writes_to_the_ids_of_rows_is_named(write):
+    with pytest.raises(RuntimeError, match="act of Renumbers wrote to the ids of the rows"):
+        rollout(EPIDEMIC, Renumbers(write), rows=by_hand.N, horizon=3)
+
+
+class Leaves(Chat):
+    """One row after the other ends."""
+
+    def step(self, state, action, draws, site):
+        return super().step(state, action, draws, site)._replace(terminated=draws.ids <= draws.step)
+
+
+def test_the_lengths_that_a_policy_sees_are_its_own():
+    history = rollout(Leaves(), Writes(Fixed(0), lambda o, h: h.length.zero_()), rows=3, horizon=9)
+    assert history.length.tolist() == [1, 2, 3]
+
+
 def test_worlds_run_in_inference_mode_too():
+    """Torch counts no writes to what is made there: a policy is handed copies."""
+    plain = rollout(SESSION, SHOWN, rows=3, horizon=4)
     with torch.inference_mode():
-        history = rollout(SESSION, SHOWN, rows=3, horizon=4)
-    assert history.equals(rollout(SESSION, SHOWN, rows=3, horizon=4))
+        assert rollout(SESSION, SHOWN, rows=3, horizon=4).equals(plain)
+        written = rollout(SESSION, Writes(SHOWN, lambda o, h: o.fill_(0)), rows=3, horizon=4)
+    assert written.equals(plain)
 
 
 def test_a_policy_may_keep_what_it_saw_and_is_handed_the_worlds_parameters_as_copies():

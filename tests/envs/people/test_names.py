@@ -10,7 +10,7 @@ from ethogram.agents import Heuristic
 from ethogram.envs.epidemics import Disease, Epidemic
 from ethogram.envs.people import Population, city_layers, from_archetypes, from_table, join_layers
 from ethogram.simulator import rollout
-from ethogram.simulator.networks import Contacts, MeanField, small_world
+from ethogram.simulator.networks import Contacts, MeanField, Timetable, small_world
 
 GRAPH = nx.relabel_nodes(nx.les_miserables_graph(), str.lower)
 SURVEY = pd.DataFrame({"who": sorted(GRAPH), "age": [len(name) for name in sorted(GRAPH)], "area": 0})
@@ -91,6 +91,17 @@ def test_a_million_people_keep_their_names_in_no_time():
             ValueError,
             "'f' has 10 people with",
         ),
+        (
+            lambda named, plain, net: Epidemic({"a": net, "b": net.along(named.names)}, named["age"], named["area"]),
+            ValueError,
+            "layer 'a' has people 'napoleon', .* and layer 'b' has .*: expected the same in the same order",
+        ),
+        (lambda named, plain, net: Timetable([net, net.along(named.names)]), ValueError, "network 0 has people"),
+        (
+            lambda named, plain, net: join_layers(plain, {"f": Timetable([net])}),
+            ValueError,
+            "the people have none: expected ids in both",
+        ),
         (lambda named, plain, net: named.rows(["nobody"]), LookupError, "'nobody', who is not among the 77 people"),
         (lambda named, plain, net: named.take([0, 0]), ValueError, "there twice"),
         (
@@ -105,6 +116,18 @@ def test_different_ids_are_not_combined(call, error, message):
     named, plain = from_table(shuffled(SURVEY), id="who"), from_table(SURVEY.drop(columns="who"))
     with pytest.raises(error, match=message):
         call(named, plain, Contacts.from_networkx(GRAPH))
+
+
+def test_the_networks_of_a_timetable_are_joined_by_name():
+    people, net = from_table(shuffled(SURVEY), id="who"), Contacts.from_networkx(GRAPH)
+    week = join_layers(people, {"week": Timetable([net, MeanField.well_mixed(77, 3.0)])})["week"]
+    assert torch.equal(week.networks[0].target, net.along(people.names).target)
+    assert week.networks[0].names.tolist() == people.names.tolist()
+
+
+def test_columns_of_pandas_are_taken_without_a_warning(recwarn):
+    Epidemic(small_world(77, 4, 0.1), SURVEY["age"], SURVEY["area"], initial=SURVEY["area"])
+    assert not recwarn.list
 
 
 def test_networks_without_names_stay_where_they_are():

@@ -30,6 +30,11 @@ class Slotted:
         self.value = value
 
 
+class Unpicklable(Plain):
+    def __reduce_ex__(self, protocol):
+        raise TypeError("it holds a connection")
+
+
 class Kind(enum.Enum):
     A = 1
     B = 2
@@ -71,6 +76,7 @@ DIFFERENT = {
     "weights in an object": lambda v: Plain([{"net": linear(v)}]),
     "a nested plain object": lambda v: Plain(Plain(Plain(v))),
     "slots": lambda v: Plain(Slotted(v)),
+    "what cannot be pickled": lambda v: Unpicklable(Plain(v)),
     "a tensor": lambda v: Plain(torch.tensor([v], dtype=torch.bfloat16)),
     "a sparse tensor": lambda v: Plain(torch.tensor([[0.0, v]]).to_sparse()),
     "numbers": lambda v: Plain(np.float32(v)),
@@ -110,6 +116,43 @@ def test_what_makes_another_run_makes_another_fingerprint(kind):
     make = DIFFERENT[kind]
     assert fingerprint(make(1)) == fingerprint(make(1))
     assert fingerprint(make(1)) != fingerprint(make(2))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+def test_weights_of_a_scripted_module_make_another_run():
+    net = torch.jit.script(linear(1))
+    before = fingerprint(Plain(net))
+    net.load_state_dict(linear(2).state_dict())
+    assert fingerprint(Plain(net)) != before
+
+
+REACHED = """
+import sys
+sys.path.insert(0, ".")
+{}
+def imports(): import mine; return mine.RATE
+def from_it():
+    from mine import RATE
+    return RATE
+print(*map(fingerprint, (imports, from_it)))
+import mine
+def alias(): same = mine; return same.RATE
+print(*map(fingerprint, (imports, from_it, alias, [mine])))
+"""
+
+
+def test_an_edited_module_makes_another_run_however_it_is_reached(tmp_path):
+    """A process each, which sees the file anew; that a function has not imported it yet makes no difference."""
+
+    def printed(rate):
+        (tmp_path / "mine.py").write_text(f"RATE = {rate}")
+        script = REACHED.format("from ethogram.simulator.checkpoints import fingerprint")
+        done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    one, other = printed(1), printed(2.5)
+    assert one[:2] == one[2:4]
+    assert all(a != b for a, b in zip(one, other, strict=True))
 
 
 class Derived:

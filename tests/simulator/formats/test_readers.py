@@ -66,6 +66,15 @@ def test_a_recorded_world_comes_back_with_lists_and_sites():
     assert again.equals(history)
 
 
+def test_a_table_shows_the_numbers_of_bfloat16():
+    numbers = torch.tensor([[1.5, -2.0, 0.25]])
+    history = History.of(
+        observation=numbers.bfloat16(), action=numbers[:, :2].bfloat16(), reward=torch.zeros(1, 2), scenario="logged"
+    )
+    assert history.to_pandas()["observation"].tolist() == numbers[0].tolist()
+    assert torch.equal(from_pandas(history.to_pandas()).observation, numbers)
+
+
 def test_a_table_of_ones_own_needs_little():
     table = pd.DataFrame({"id": [4, 4, 9], "step": [1, 0, 0], "action": [7, 8, 9], "reward": [1.0, 0.0, 0.5]})
     history = from_pandas(table)

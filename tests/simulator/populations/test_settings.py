@@ -106,3 +106,5 @@ def test_a_number_says_what_it_must_be():
     for value in (0, 1, 0.5, np.float32(0.5), np.int64(1), torch.tensor(0.5, requires_grad=True)):
         check_number("rate", value, 0, 1)
     assert checked_initial(0.25, 9) == 0.25
+    assert checked_initial(torch.tensor(0.25), 9) == 0.25
+    assert checked_initial(torch.tensor(1), 9) == checked_initial(np.array(1), 9) == checked_initial(1, 9)  # one person
