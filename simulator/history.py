@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .arguments import check_has
 from .trees import lend, same_bits
 
 if TYPE_CHECKING:
@@ -170,10 +171,12 @@ class History:
     def column(self, name: str) -> Any:
         """One column by name, rows first; "observation" has one step more than the others."""
         if name not in self._by_time:
-            where = f"keep it by record=['{name}'] of rollout or Setup"
+            where = f"a site is kept by record=['{name}'] of rollout or Setup"
             if name in self.series or name in self.thinned:
                 where = f"history.{'series' if name in self.series else 'thinned'} has it, as its Record says"
-            raise LookupError(f"no column '{name}' in this history, which has {sorted(self._by_time)}; {where}")
+            raise LookupError(
+                f"no column '{name}' in this history, which has {sorted(self._by_time)}: expected one of these; {where}"
+            )
         column = self._by_time[name]
         if self.steps is not None:
             steps = self.steps + (name == "observation")
@@ -294,9 +297,11 @@ def check_fit(columns: Mapping[str, Column], length: Tensor | None, ids: Tensor 
         if kind is not None and not (isinstance(column, Tensor) and column.dtype == kind and column.dim() == 2):
             raise ValueError(f"{name} is {_what(column)}: expected a {str(kind)[6:]} tensor (rows, steps)")
         expected = (n, steps + 1) if name == "observation" else (n, steps)
-        shape = tuple(first_leaf(column).shape[:2])
-        if shape != expected:
-            raise ValueError(f"column '{name}' begins with axes {shape}: expected {expected}, rows and steps")
+        leaf = first_leaf(column)
+        check_has(name, leaf, "a tensor (rows, steps, …), an array of text, or a dict of such", "shape")
+        if leaf.shape[:2] != expected:
+            found = tuple(leaf.shape[:2])
+            raise ValueError(f"column '{name}' begins with axes {found}: expected {expected}, rows and steps")
     for name, given in (("length", length), ("ids", ids)):
         good = isinstance(given, Tensor) and given.dtype == torch.int64 and given.shape == (n,)
         if given is not None and not good:

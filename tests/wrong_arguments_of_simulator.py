@@ -292,7 +292,7 @@ OF_SIMULATOR = [
     Door(
         "fit_by_search",
         calibrate.fit_by_search,
-        {**FIT, "simulations": 120, "population": 40, "progress": False},
+        {**FIT, "simulations": 120, "population": 60, "progress": False},
         {
             "simulate": FUNCTION,
             "observed": ("abc", torch.full((3,), math.nan), torch.ones(4, dtype=torch.float64)),

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import check_has
 from ..draws import Draws
 from . import kernels
 from .columns import Names, all_names, as_column, as_names, called, checked_names, html_table, rows_of, some
@@ -162,6 +163,7 @@ class Contacts:
         n - 1 are the names of the people. weight: the edge attribute that is the weight; every edge must have it. A
         DiGraph gives directed contacts; a multigraph's parallel edges are added up. Node attributes: ``node_columns``.
         """
+        check_has("graph", graph, "a graph of networkx", "edges", "is_multigraph")
         names = checked_names(list(graph) if names is None else names, len(graph if names is None else names))
         place = {node: i for i, node in enumerate(range(len(graph)) if names is None else names.tolist())}
         if strangers := [node for node in graph if node not in place]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import check_is
 from ..draws import Draws
 from ..kernels import INCREMENT, mix_bits, signed
 from . import kernels
@@ -50,6 +51,7 @@ class RandomMeetings:
 
     def __post_init__(self) -> None:
         _check_meetings(self.num_people, self.degree)
+        check_is("site of RandomMeetings", self.site, str, "a name")
 
     @property
     def strength(self) -> Tensor:
