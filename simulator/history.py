@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .arguments import check_has
+from .arguments import check_has, check_is, checked_seed
 from .trees import lend, same_bits
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class History:
         if not isinstance(reward, Tensor) or reward.dim() != 2:
             raise ValueError(f"reward is {_what(reward)}: expected a tensor (rows, steps); use torch.as_tensor")
         n, steps = reward.shape
+        check_is("sites", {} if sites is None else sites, Mapping, "a dict, name -> (rows, steps, …)")
         if taken := sorted(set(sites or ()) & set(CORE)):
             raise ValueError(f"sites has {taken}: expected names of its own, since {list(CORE)} are arguments")
         columns: dict[str, Any] = {"action": action, "terminated": terminated, "truncated": truncated}
@@ -108,7 +109,7 @@ class History:
         columns["reward"] = reward.to(torch.float32)
         columns = {name: column for name, column in columns.items() if column is not None}
         by_time = {name: _swap(column) for name, column in columns.items()}
-        return cls(by_time, length, torch.arange(n) if ids is None else ids, seed, scenario)
+        return cls(by_time, length, torch.arange(n) if ids is None else ids, checked_seed(seed), scenario)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -171,12 +172,11 @@ class History:
     def column(self, name: str) -> Any:
         """One column by name, rows first; "observation" has one step more than the others."""
         if name not in self._by_time:
-            where = f"a site is kept by record=['{name}'] of rollout or Setup"
+            where = f"keep it by record=['{name}'] of rollout or Setup"
             if name in self.series or name in self.thinned:
                 where = f"history.{'series' if name in self.series else 'thinned'} has it, as its Record says"
-            raise LookupError(
-                f"no column '{name}' in this history, which has {sorted(self._by_time)}: expected one of these; {where}"
-            )
+            known = f"which has {sorted(self._by_time)}: expected one of these sites"
+            raise LookupError(f"no column '{name}' in this history, {known}; {where}")
         column = self._by_time[name]
         if self.steps is not None:
             steps = self.steps + (name == "observation")
@@ -232,7 +232,9 @@ class History:
         return torch.arange(self.num_steps, device=self.length.device) < self.length[:, None]
 
     def with_site(self, name: str, column: Column) -> "History":
-        """The history with one more column, rows first, (n, T, …)."""
+        """The history with one more column, rows first, (n, T, …); ValueError for another shape."""
+        check_is("name", name, str, "the name of a site")
+        check_fit({name: column}, None, None, len(self), self.num_steps)
         return replace(self, _by_time={**self._by_time, name: _swap(column)})
 
     def save(self, path: "str | Path") -> None:
@@ -298,7 +300,7 @@ def check_fit(columns: Mapping[str, Column], length: Tensor | None, ids: Tensor 
             raise ValueError(f"{name} is {_what(column)}: expected a {str(kind)[6:]} tensor (rows, steps)")
         expected = (n, steps + 1) if name == "observation" else (n, steps)
         leaf = first_leaf(column)
-        check_has(name, leaf, "a tensor (rows, steps, …), an array of text, or a dict of such", "shape")
+        check_has(f"column '{name}'", leaf, "a tensor (rows, steps, …), an array of text, or a dict of such", "shape")
         if leaf.shape[:2] != expected:
             found = tuple(leaf.shape[:2])
             raise ValueError(f"column '{name}' begins with axes {found}: expected {expected}, rows and steps")

@@ -1,8 +1,12 @@
 """Doors of the simulator, with arguments that no caller can mean."""
 
 import math
+import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
+import gymnasium
 import networkx
 import torch
 from wrong_arguments import (
@@ -25,9 +29,10 @@ from wrong_arguments import (
 from ethogram import simulator
 from ethogram.agents import cascading
 from ethogram.envs import epidemics
-from ethogram.simulator import Do, Draws, History, Record, Setup, calibrate, networks, ope, populations, whatif
+from ethogram.simulator import Do, Draws, History, Record, Setup, calibrate, networks, populations
 
 SETUP = Setup(SESSION, LIST, rows=4, horizon=3)
+SAVED = Path(tempfile.gettempdir(), f"ethogram-{os.getpid()}.ckpt")  # removed when its run is complete
 DRAWS = Draws(0, torch.arange(4))
 
 
@@ -42,6 +47,15 @@ def _outcome(history: History) -> torch.Tensor:
 RUN = {"world": SESSION, "policy": LIST, "rows": 4, "horizon": 3}
 PAIRS = {"setup": SETUP, "instead": [Do("click", 0)], "outcome": _outcome, "seeds": range(2)}
 FIT = {"simulate": _simulate, "observed": torch.ones(3, dtype=torch.float64), "bounds": {"p": (0.0, 2.0)}}
+PLANNED = {
+    "world": CITY,
+    "num_people": 60,
+    "citizens": populations.ByRule(epidemics.careful),
+    "action_space": gymnasium.spaces.Discrete(2),
+    "levers": lambda action: [],
+    "observe": [Record("infected", reduce="sum")],
+    "reward": lambda days, action: 0.0,
+}
 BOUNDS = ([(0.0, 1.0)], {"p": (1.0, 0.0)}, {"p": 3}, {}, {"p": (0.0, math.nan)})
 VI = {"reward": MDP.reward, "length": 2, "horizon": 6, "num_episodes": 10}
 
@@ -60,8 +74,13 @@ OF_SIMULATOR = [
             "interventions": (3, "click", [3], {"click": 0}),
             "record": (3, "click", [3], ["no such site"]),
             "draws": (3, "abc"),
-            "checkpoint_every": (-1.0, math.nan, "a"),
         },
+    ),
+    Door(
+        "rollout with a checkpoint",
+        lambda **run: simulator.rollout(**run, checkpoint=SAVED),
+        {**RUN, "checkpoint_every": 30.0},
+        {"checkpoint_every": (-1.0, math.nan, "a")},
     ),
     Door(
         "Setup.run", lambda seed, **run: Setup(**run).run(seed), {**RUN, "seed": 0}, {"seed": SEED, "rows": ("3", 2.5)}
@@ -153,26 +172,18 @@ OF_SIMULATOR = [
         },
     ),
     Door("Draws.uniform", DRAWS.uniform, {"site": "a"}, {"site": SITE, "index": ("a", 2.5, -1)}),
-    Door(
-        "History.of",
-        History.of,
-        {"action": torch.zeros(3, 2), "reward": torch.zeros(3, 2)},
-        {
-            "action": ("abc", torch.zeros(4, 2), 3),
-            "reward": ("abc", torch.zeros(3), 3),
-            "observation": (torch.zeros(3, 2), "abc"),
-            "terminated": (torch.zeros(3, 2), torch.zeros(4, 2, dtype=torch.bool), 3),
-            "length": (torch.tensor([3, 2, 2]), torch.tensor([-1, 2, 2]), 3, torch.zeros(3)),
-            "ids": (3, torch.zeros(3), torch.zeros(4, dtype=torch.int64)),
-        },
-    ),
-    Door("History.load", History.load, {"path": None}, {"path": (3, "no such file.parquet", "run.txt")}),
     Door("WorldEnv", simulator.WorldEnv, {"world": SESSION, "horizon": 3}, {"world": WHATEVER, "horizon": COUNT}),
     Door(
         "WorldVectorEnv",
         simulator.WorldVectorEnv,
         {"world": SESSION, "num_envs": 2, "horizon": 3},
         {"world": WHATEVER, "num_envs": COUNT, "horizon": COUNT, "autoreset_mode": (3, "never")},
+    ),
+    Door(
+        "episode_ids",
+        simulator.gym.episode_ids,
+        {"seed": 0},
+        {"seed": ("a", 1.5, torch.zeros(2)), "episode": ("a", 1.5, torch.zeros(2))},
     ),
     Door("FromGym", simulator.FromGym, {"env": "CartPole-v1"}, {"env": (None, 3, SESSION)}),
     Door("check_world", simulator.check_world, {"world": SESSION}, {"world": WHATEVER, "rows": COUNT, "seed": SEED}),
@@ -183,41 +194,6 @@ OF_SIMULATOR = [
         {"policy": WHATEVER, "world": WHATEVER, "horizon": COUNT},
     ),
     Door("Processes", simulator.Processes, {}, {"workers": (0, -1, 2.5, "2"), "retries": (-1, 2.5, "2")}),
-    # ---- outcomes
-    Door(
-        "mean_return",
-        whatif.mean_return,
-        {"history": PLAYED},
-        {"history": (None, 3, SESSION), "discount": (-1.0, math.nan, "a")},
-    ),
-    Door("total", whatif.total, {"history": PLAYED, "site": "click"}, {"history": (None, 3), "site": (3, "typo")}),
-    Door(
-        "state_share", whatif.state_share, {"history": PLAYED, "num_states": 2}, {"history": (3,), "num_states": COUNT}
-    ),
-    # ---- off-policy evaluation
-    *(
-        Door(
-            name,
-            getattr(ope, name),
-            {
-                "reward": torch.rand(*rewards, dtype=torch.float64),
-                "logged": torch.full(shape, 0.5, dtype=torch.float64),
-                "evaluated": torch.full(shape, 0.4, dtype=torch.float64),
-            },
-            {
-                "reward": ("abc", torch.rand(9, 3, dtype=torch.float64), 3),
-                "logged": ("abc", torch.rand(9), torch.full(shape, 1.5), torch.full(shape, -0.1), torch.zeros(shape)),
-                "evaluated": ("abc", torch.full(shape, 1.5), torch.full(shape, math.nan), torch.rand(9)),
-            },
-        )
-        for name, rewards, shape in (
-            ("ips", (8,), (8,)),
-            ("sips", (8, 2), (8,)),
-            ("iips", (8, 2), (8, 2)),
-            ("rips", (8, 2), (8, 2)),
-        )
-    ),
-    Door("rounds", ope.rounds, {"history": PLAYED}, {"history": (None, 3, SESSION)}),
     # ---- networks
     Door(
         "Contacts.from_edges",
@@ -268,6 +244,26 @@ OF_SIMULATOR = [
         {"group": ("abc", [0.5, 1.5], torch.zeros(2, 2, dtype=torch.int64)), "mean_degree": (-1.0, math.nan, "a")},
     ),
     Door(
+        "Contacts",
+        networks.Contacts,
+        {"start": CONTACTS.start, "target": CONTACTS.target},
+        {
+            "start": ("abc", CONTACTS.start + 1, CONTACTS.start.flip(0), CONTACTS.start[1:], CONTACTS.start.float()),
+            "target": ("abc", CONTACTS.target + 30, CONTACTS.target.flip(0), CONTACTS.target.long()),
+            "weight": ("abc", torch.ones(3), torch.full_like(CONTACTS.target, -1.0, dtype=torch.float32)),
+            "names": (["a"], 3),
+        },
+    ),
+    Door("Contacts.along", CONTACTS.along, {"names": range(30)}, {"names": (3, range(29), [0] * 30)}),
+    Door("node_columns", networks.node_columns, {"graph": networkx.path_graph(3)}, {"graph": WHATEVER}),
+    Door(
+        "MeanField",
+        networks.MeanField,
+        {"group": [0, 0, 1], "rates": torch.ones(2, 2, dtype=torch.float64)},
+        {"group": ("abc", 3, [0.5, 1.0], [0, -1, 1], [0, 1, 2]), "rates": ("abc", torch.ones(2), -torch.ones(2, 2))},
+    ),
+    Door("Timetable", networks.Timetable, {"networks": [CONTACTS]}, {"networks": (3, [], [3], "abc")}),
+    Door(
         "RandomMeetings",
         networks.RandomMeetings,
         {"num_people": 30, "degree": 4},
@@ -286,6 +282,22 @@ OF_SIMULATOR = [
     # ---- seats
     Door(
         "Everybody", populations.Everybody, {"world": CITY, "num_people": 60}, {"world": WHATEVER, "num_people": COUNT}
+    ),
+    Door(
+        "Planner",
+        populations.Planner,
+        PLANNED,
+        {
+            "world": WHATEVER,
+            "num_people": (*COUNT, 61),
+            "citizens": WHATEVER,
+            "action_space": WHATEVER,
+            "levers": FUNCTION,
+            "observe": (3, ["infected"], [Record("infected")]),
+            "reward": FUNCTION,
+            "period": (0, *COUNT),
+            "interventions": (3, [3]),
+        },
     ),
     Door("ByRule", populations.ByRule, {"rule": epidemics.careful}, {"rule": FUNCTION}),
     # ---- calibration

@@ -61,6 +61,7 @@ class Fit:
 
     def interval(self, name: str, level: float = 0.9) -> tuple[float, float]:
         """The central interval that holds a parameter with the probability ``level``."""
+        check_number("level", level, 0, 1)
         return self.quantile(name, (1 - level) / 2), self.quantile(name, (1 + level) / 2)
 
     def modes(self) -> list[tuple[float, dict[str, float]]]:
@@ -80,7 +81,7 @@ class Fit:
 
     def _place(self, name: str) -> int:
         if name not in self.names:
-            raise LookupError(f"no parameter named '{name}'; this fit has {list(self.names)}")
+            raise LookupError(f"no parameter named '{name}'; this fit has {list(self.names)}: expected the name of one")
         return self.names.index(name)
 
     def __repr__(self) -> str:

@@ -34,6 +34,8 @@ def state_share(history: History, num_states: int) -> Tensor:
     """(T + 1, num_states) the share of rows in each (integer) state before each step and after the last."""
     _check(history)
     states = checked_int("num_states", num_states, 1)
+    if int(history.observation.max()) >= states:
+        raise ValueError(f"num_states is {states}: expected more than the highest state, {history.observation.max()}")
     return torch.nn.functional.one_hot(history.observation, states).to(torch.float64).mean(0)
 
 

@@ -95,7 +95,7 @@ def test_faults_of_a_table_are_named(change, message):
     table = pd.DataFrame({"id": [4, 4, 9], "step": [0, 1, 0], "action": [7, 8, 9], "reward": [1.0, 0.0, 0.5]})
     with pytest.raises(ValueError, match=message):
         from_pandas(table.assign(**change))
-    with pytest.raises(ValueError, match=r"the frame lacks \['action'\]: has"):
+    with pytest.raises(ValueError, match=r"the frame lacks \['action'\]: expected such columns beside"):
         from_pandas(table.drop(columns="action"))
 
 
