@@ -81,7 +81,7 @@ def test_a_table_of_ones_own_needs_little():
     [
         ({"step": [0, 2, 0]}, "id 4 has step 2 where step 1 should be: expected 0, 1"),
         ({"step": [0, 0, 0]}, "id 4 has step 0 where step 1 should be"),
-        ({"id": ["a", "a", "b"]}, "column 'id' is .*: expected whole numbers; pandas.factorize"),
+        ({"id": ["a", "a", "b"]}, "column 'id' of frame is .*: expected whole numbers, as pandas.factorize"),
         (
             {"observation": [1, 2, 3]},
             r"id 4 has reward 0\.0 at step 1: expected a reward at each step but the last row",

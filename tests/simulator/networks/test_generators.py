@@ -238,7 +238,7 @@ def test_bad_arguments_are_refused():
         small_world(10, 4, 1.5)
     with pytest.raises(ValueError, match="links"):
         scale_free(5, 5)
-    with pytest.raises(ValueError, match="2 or more"):
+    with pytest.raises(ValueError, match="num_people is 1: expected an int from 2"):
         erdos_renyi(1, 0.5)
     with pytest.raises(ValueError, match="-1 for none"):
         within_groups(torch.tensor([-2, 0]))
