@@ -59,6 +59,11 @@ def check_is(name: str, value: Any, kind: type | tuple[type, ...], expected: str
         raise TypeError(f"{name} is {what}: expected {expected}")
 
 
+def what_is(value: Any) -> str:
+    """A value in words: the type and shape of a tensor, the type of anything else."""
+    return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
 def check_callable(name: str, value: Any, expected: str) -> None:
     """Raise TypeError unless a value can be called."""
     check_is(name, value, Callable, expected)  # type: ignore[arg-type]
