@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -109,12 +109,6 @@ class History:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    @overload
-    def __getitem__(self, key: str) -> Any: ...
-
-    @overload
-    def __getitem__(self, key: Any) -> "History": ...
 
     def __getitem__(self, key: Any) -> Any:
         """Some rows, or ``history[rows, :t]`` for their first t steps; or what is recorded under a name."""
