@@ -213,7 +213,12 @@ class Draws:
         plain = type(self) is Draws and index is None and self.ids.is_cpu and p.dtype in _FLOATS
         if not plain or (p.dim() and p.shape != self.ids.shape):
             _check_probability(site, p if among is None else torch.where(among, p, 0))
-            happens = self.uniform(site, index) < p
+            u = self.uniform(site, index)
+            try:
+                happens = u < p
+            except RuntimeError:
+                expected = f"one number, or what broadcasts to the draws, {tuple(u.shape)}"
+                raise ValueError(f"probability of site '{site}' is {_kind(p)}: expected {expected}") from None
             return happens if among is None else happens & among
         out = np.empty(len(self.ids), np.bool_)
         values = (p if p.dim() else p.to(torch.float32)).detach().expand(self.ids.shape).numpy()

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .arguments import check_has, check_is, checked_seed, what_is
 from .trees import lend, same_bits
 
 if TYPE_CHECKING:
@@ -33,10 +34,6 @@ def first_leaf(column: Any) -> Any:
     while isinstance(column, dict):
         column = next(iter(column.values()))
     return column
-
-
-def _what(value: Any) -> str:
-    return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 def _swap(column: Column) -> Column:
@@ -91,8 +88,9 @@ class History:
         step of each row truncated where it did not terminate. Raises ValueError for what does not fit together.
         """
         if not isinstance(reward, Tensor) or reward.dim() != 2:
-            raise ValueError(f"reward is {_what(reward)}: expected a tensor (rows, steps); use torch.as_tensor")
+            raise ValueError(f"reward is {what_is(reward)}: expected a tensor (rows, steps); use torch.as_tensor")
         n, steps = reward.shape
+        check_is("sites", {} if sites is None else sites, Mapping, "a dict, name -> (rows, steps, …)")
         if taken := sorted(set(sites or ()) & set(CORE)):
             raise ValueError(f"sites has {taken}: expected names of its own, since {list(CORE)} are arguments")
         columns: dict[str, Any] = {"action": action, "terminated": terminated, "truncated": truncated}
@@ -107,24 +105,17 @@ class History:
         columns["reward"] = reward.to(torch.float32)
         columns = {name: column for name, column in columns.items() if column is not None}
         by_time = {name: _swap(column) for name, column in columns.items()}
-        return cls(by_time, length, torch.arange(n) if ids is None else ids, seed, scenario)
+        return cls(by_time, length, torch.arange(n) if ids is None else ids, checked_seed(seed), scenario)
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    @overload
-    def __getitem__(self, key: str) -> Any: ...
-
-    @overload
-    def __getitem__(self, key: Any) -> "History": ...
 
     def __getitem__(self, key: Any) -> Any:
         """Some rows, or ``history[rows, :t]`` for their first t steps; or what is recorded under a name."""
         rows, history = key, self
         if isinstance(key, str):
-            return (
-                {**self.series, **self.thinned}[key] if key in self.series or key in self.thinned else self.column(key)
-            )
+            kept = {**self.series, **self.thinned}
+            return kept[key] if key in kept else self.column(key)
         if isinstance(key, tuple):
             rows, steps = key
             if not isinstance(steps, slice) or steps.start not in (None, 0) or steps.step not in (None, 1):
@@ -171,9 +162,10 @@ class History:
         """One column by name, rows first; "observation" has one step more than the others."""
         if name not in self._by_time:
             where = f"keep it by record=['{name}'] of rollout or Setup"
-            if name in self.series or name in self.thinned:
-                where = f"history.{'series' if name in self.series else 'thinned'} has it, as its Record says"
-            raise LookupError(f"no column '{name}' in this history, which has {sorted(self._by_time)}; {where}")
+            for kept in ("series", "thinned"):
+                where = f"history.{kept} has it, as its Record says" if name in getattr(self, kept) else where
+            there = sorted(self._by_time)
+            raise LookupError(f"no column '{name}' in this history, which has {there}: expected a site; {where}")
         column = self._by_time[name]
         if self.steps is not None:
             steps = self.steps + (name == "observation")
@@ -229,7 +221,10 @@ class History:
         return torch.arange(self.num_steps, device=self.length.device) < self.length[:, None]
 
     def with_site(self, name: str, column: Column) -> "History":
-        """The history with one more column, rows first, (n, T, …)."""
+        """The history with one more column, rows first, (n, T, …); ValueError for another shape."""
+        check_fit(
+            {check_is("name", name, str, "the name of a site") or name: column}, None, None, len(self), self.num_steps
+        )
         return replace(self, _by_time={**self._by_time, name: _swap(column)})
 
     def save(self, path: "str | Path") -> None:
@@ -292,15 +287,16 @@ def check_fit(columns: Mapping[str, Column], length: Tensor | None, ids: Tensor 
     for name, column in columns.items():
         kind = {"terminated": torch.bool, "truncated": torch.bool, "reward": torch.float32}.get(name)
         if kind is not None and not (isinstance(column, Tensor) and column.dtype == kind and column.dim() == 2):
-            raise ValueError(f"{name} is {_what(column)}: expected a {str(kind)[6:]} tensor (rows, steps)")
+            raise ValueError(f"{name} is {what_is(column)}: expected a {str(kind)[6:]} tensor (rows, steps)")
         expected = (n, steps + 1) if name == "observation" else (n, steps)
-        shape = tuple(first_leaf(column).shape[:2])
-        if shape != expected:
-            raise ValueError(f"column '{name}' begins with axes {shape}: expected {expected}, rows and steps")
+        leaf = first_leaf(column)
+        check_has(f"column '{name}'", leaf, "a tensor (rows, steps, …), an array of text, or a dict of such", "shape")
+        if (axes := tuple(leaf.shape[:2])) != expected:
+            raise ValueError(f"column '{name}' begins with axes {axes}: expected {expected}, rows and steps")
     for name, given in (("length", length), ("ids", ids)):
         good = isinstance(given, Tensor) and given.dtype == torch.int64 and given.shape == (n,)
         if given is not None and not good:
-            raise ValueError(f"{name} is {_what(given)}: expected an int64 tensor ({n},), one for each row")
+            raise ValueError(f"{name} is {what_is(given)}: expected an int64 tensor ({n},), one for each row")
     if length is not None and ((length < 0) | (length > steps)).any():
         row = int(((length < 0) | (length > steps)).nonzero()[0])
         raise ValueError(f"length of row {row} is {int(length[row])}: expected 0 to {steps}, the steps there are")

@@ -14,6 +14,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from .arguments import check_has, checked_int
 from .draws import Draws
 from .history import Column, History, first_leaf, map_column
 from .trees import lend_history
@@ -35,6 +36,9 @@ class Memory:
     @classmethod
     def empty(cls, steps: int, observation: Any, action: Any) -> "Memory":
         """Nothing yet, with room for so many steps of such columns, (n, …)."""
+        checked_int("steps", steps, 1)
+        for name, column in (("observation", observation), ("action", action)):
+            check_has(name, first_leaf(column), "a tensor (n, …), an array of text, or a dict of such", "shape")
 
         def room(leaf: Any) -> Any:
             shape = (len(leaf), steps, *leaf.shape[1:])

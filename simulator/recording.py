@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .arguments import check_is, checked_int
 from .history import History, map_column
 from .memory import Tape, check_storable
 from .run import Run
@@ -36,8 +37,8 @@ class Record:
     by: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.every, int) or self.every < 1:
-            raise ValueError(f"Record('{self.site}') has every={self.every}: expected an int, 1 or more")
+        check_is("site of a Record", self.site, str, "a name, such as Record('click')")
+        checked_int(f"every of Record('{self.site}')", self.every, 1)
         if self.reduce not in (None, "mean", "sum") and not callable(self.reduce):
             raise ValueError(
                 f"Record('{self.site}') has reduce={self.reduce!r}: expected None, 'mean', 'sum' or a function"

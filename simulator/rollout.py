@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .arguments import checked_seed
+from .arguments import INTS, check_is, checked_int, checked_seed
 from .checkpoints import Checkpoint
 from .draws import Draws
 from .history import History, SoFar
@@ -110,8 +109,11 @@ def episodes(
     that two agents with the same seed meet the same luck in the same episode.
     """
     if not isinstance(agent, Learner):
-        raise TypeError(f"{type(agent).__name__} has no learn(history): expected an agent that learns, or use rollout")
-    for k in tqdm(range(first, first + num_episodes), disable=not progress, unit="episode"):
+        raise TypeError(
+            f"agent is a {type(agent).__name__}, without learn(history): expected an agent that learns, or use rollout"
+        )
+    end = checked_int("first", first, 0) + checked_int("num_episodes", num_episodes, 0)
+    for k in tqdm(range(first, end), disable=not progress, unit="episode"):
         history = rollout(
             world,
             agent,
@@ -144,28 +146,34 @@ def checked_run(
     check_role("world", world)
     check_role("policy", policy)
     checked_seed(seed)
-    if not isinstance(horizon, Integral) or isinstance(horizon, bool):
-        raise TypeError(f"horizon is {horizon!r}: expected an int")
-    if not isinstance(rows, Integral | Tensor) or isinstance(rows, bool):
-        raise TypeError(f"rows is {rows!r}: expected how many, an int, or their ids, an int64 tensor (n,)")
-    if (len(rows) if isinstance(rows, Tensor) else rows) < 1 or horizon < 1:
-        raise ValueError(f"rollout of rows={rows} over {horizon} steps: expected at least one of each")
-    if not isinstance(interventions, Sequence) or not all(isinstance(do, Do) for do in interventions):
-        what = repr(interventions) if isinstance(interventions, Do | Sequence) else f"a {type(interventions).__name__}"
-        raise TypeError(f"interventions is {what}: expected a list of Do, such as [Do('click', 0)]")
+    checked_int("horizon", horizon, 1)
+    many = "how many, an int, or their ids, an int64 tensor (n,)"
+    check_is("rows", rows, (Tensor, *INTS), many)
+    ids = rows if isinstance(rows, Tensor) else torch.arange(checked_int("rows", rows, 1))
+    if ids.dtype != torch.int64 or ids.dim() != 1 or not len(ids):
+        raise ValueError(f"rows is {ids.dtype} {tuple(ids.shape)}: expected {many}, one at least")
+    check_interventions("interventions", interventions)
     for do in interventions:
         if do.start >= horizon + (do.site == "observation"):
             raise ValueError(
                 f"Do('{do.site}') starts at step {do.start} of a run of {horizon} steps, so that it would never act: "
                 f"expected start below {horizon}"
             )
-    return rows if isinstance(rows, Tensor) else torch.arange(rows)
+    return ids
+
+
+def check_interventions(name: str, value: Any, other: str = "") -> None:
+    """Raise TypeError unless a value is a list of interventions; other: what it may be besides."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(do, Do) for do in value):
+        what = f"{value!r:.60}" if isinstance(value, Sequence) else f"a {type(value).__name__}"
+        raise TypeError(f"{name} is {what}: expected a list of Do, such as [Do('click', 0)]{other}")
 
 
 def _checked_draws(draws: Draws | None, seed: int, ids: Tensor) -> Draws:
     """Those given, if they are of this run; else the seed's."""
     if draws is None:
         return Draws(seed, ids, scope="world")
+    check_is("draws", draws, Draws, "Draws, such as abduct gives")
     if seed not in (0, draws.seed):
         raise ValueError(f"seed={seed} and draws= of seed {draws.seed}: expected one or the other; leave seed out")
     if not torch.equal(draws.ids, ids):

@@ -6,14 +6,13 @@ A world's step written this way is a structural causal model that one can read, 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import kernels
-from .arguments import as_tensor
+from .arguments import as_tensor, check_is, checked_int
 from .trees import call
 
 Value = Any  # a tensor whose first axis is rows, or a dict of such
@@ -37,17 +36,12 @@ class Do:
     who: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.site, str):
-            raise TypeError(f"site of a Do is {self.site!r}: expected a name, such as Do('click', 0)")
-        for name, step in (("start", self.start), ("stop", 0 if self.stop is None else self.stop)):
-            if not isinstance(step, Integral) or isinstance(step, bool):
-                raise TypeError(f"{name} of Do('{self.site}') is {step!r}: expected an int, a step")
+        check_is("site of a Do", self.site, str, "a name, such as Do('click', 0)")
+        checked_int(f"start of Do('{self.site}')", self.start, 0)
+        if self.stop is not None:
+            checked_int(f"stop of Do('{self.site}')", self.stop, self.start + 1)
         if self.who is not None:
             object.__setattr__(self, "who", as_tensor(f"who of Do('{self.site}')", self.who))
-        if self.start < 0 or (self.stop is not None and self.stop <= self.start):
-            raise ValueError(
-                f"Do('{self.site}') acts from step {self.start} until before {self.stop}: expected 0 <= start < stop"
-            )
         if self.who is not None and (self.who.dtype != torch.bool or self.who.dim() != 1):
             raise ValueError(
                 f"who of Do('{self.site}') is {self.who.dtype} of shape {tuple(self.who.shape)}: "
@@ -194,7 +188,10 @@ class Sites:
         """Raise LookupError if a name that somebody asks for is none of the model's."""
         unknown = sorted(set(asked) - self.names.keys())
         if unknown:
-            raise LookupError(f"no site named {unknown}; this model names {sorted(self.names)}")
+            raise LookupError(
+                f"no site named {unknown}; this model names {sorted(self.names)}: expected some of these in "
+                "record and interventions"
+            )
 
 
 def _among(value: Tensor, possible: Tensor) -> Tensor:

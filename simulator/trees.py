@@ -73,6 +73,10 @@ def to_device(value: Thing, device: str | torch.device) -> Thing:
 
     Dataclasses, dicts, lists and tuples are taken apart; what a function or another object holds stays where it is.
     """
+    try:
+        device = torch.device(device)
+    except (TypeError, RuntimeError):
+        raise ValueError(f"device is {device!r}: expected one of torch's, such as 'cpu' or 'cuda:0'") from None
     if isinstance(value, Tensor):
         return value.to(device)  # type: ignore[return-value]
     return with_parts(value, lambda part: to_device(part, device))

@@ -5,13 +5,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..arguments import checked_int
+from ..arguments import check_callable, check_number, checked_int
 from ..draws import Draws
 from .modes import modes_of
 
@@ -57,12 +56,12 @@ class Fit:
 
     def quantile(self, name: str, level: float) -> float:
         """The value below which a parameter lies with the probability ``level``."""
-        if not isinstance(level, Real) or not 0 <= level <= 1:
-            raise ValueError(f"level is {level!r}: expected a probability, from 0 to 1")
+        check_number("level", level, 0, 1)
         return weighted_quantile(self.sample[:, self._place(name)], self.weight, level)
 
     def interval(self, name: str, level: float = 0.9) -> tuple[float, float]:
         """The central interval that holds a parameter with the probability ``level``."""
+        check_number("level", level, 0, 1)
         return self.quantile(name, (1 - level) / 2), self.quantile(name, (1 + level) / 2)
 
     def modes(self) -> list[tuple[float, dict[str, float]]]:
@@ -82,7 +81,7 @@ class Fit:
 
     def _place(self, name: str) -> int:
         if name not in self.names:
-            raise LookupError(f"no parameter named '{name}'; this fit has {list(self.names)}")
+            raise LookupError(f"no parameter named '{name}'; this fit has {list(self.names)}: expected the name of one")
         return self.names.index(name)
 
     def __repr__(self) -> str:
@@ -141,8 +140,7 @@ def one_thread() -> Iterator[None]:
 
 def checked(simulate: Simulate, bounds: Bounds, observed: Any) -> tuple[tuple[str, ...], Tensor, Tensor]:
     """The parameters' names, the (d, 2) bounds, and the observed series in float64; or an error."""
-    if not callable(simulate):
-        raise TypeError(f"simulate is a {type(simulate).__name__}: expected a function of (parameters, seed)")
+    check_callable("simulate", simulate, "a function of (parameters, seed)")
     if not isinstance(bounds, Mapping) or not all(isinstance(name, str) for name in bounds):
         raise TypeError(f"bounds are {bounds!r}: expected name -> (low, high), such as {{'r0': (1.0, 5.0)}}")
     if not bounds:

@@ -1,5 +1,6 @@
 """Calibration by gradient: Adam on the mean series, then the delta method's interval."""
 
+import math
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..arguments import checked_int
+from ..arguments import check_is, check_number, checked_int
 from ..checkpoints import Checkpoint
 from ..whatif import checked_seeds
 from .fit import (
@@ -67,15 +68,16 @@ def fit_by_gradient(
     from, to the same bits, with as many threads of torch: sums of gradients depend on those. It is removed at the end.
     """
     names, box, observed = checked(simulate, bounds, observed)
-    steps, spread = checked_int("steps", steps), checked_int("spread", spread)
+    steps, spread = checked_int("steps", steps, 1), checked_int("spread", spread, 2 * len(names) + 2)
+    check_number("learning_rate", learning_rate)
+    start = {} if start is None else start
+    check_is("start", start, Mapping, "name -> number, such as {'r0': 2.0}")
     search = _Search(names, box, observed, series_of(simulate, observed), checked_seeds(seeds), spread)
-    if steps < 1 or spread < 2 * len(names) + 2:
-        raise ValueError(f"steps={steps}, spread={spread}: expected 1 or more, and at least {2 * len(names) + 2}")
-    state = _begun(search.place_of(start or {}), torch.eye(len(observed), dtype=torch.float64))
+    state = _begun(search.place_of(start), torch.eye(len(observed), dtype=torch.float64))
     trace: list[list[float]] = []
     saver, first = None, 0
     if checkpoint is not None:
-        run = {"simulate": simulate, "observed": observed, "bounds": dict(bounds), "start": dict(start or {})}
+        run = {"simulate": simulate, "observed": observed, "bounds": dict(bounds), "start": dict(start)}
         run |= {"seeds": search.seeds, "steps": steps, "learning_rate": learning_rate, "spread": spread}
         saver = Checkpoint(checkpoint, run, checkpoint_every, free=["simulate"])
         if (saved := saver.load(state)) is not None:
@@ -137,6 +139,8 @@ class _Search:
         """(d,) the logits of a start, the middle for parameters that it does not name."""
         within = dict(zip(self.names, self.box.tolist(), strict=True))
         values = {name: (low + high) / 2 for name, (low, high) in within.items()} | dict(start)
+        for name, value in values.items():
+            check_number(f"start of '{name}'", value, -math.inf)
         if sorted(values) != sorted(self.names) or not all(low < values[n] < high for n, (low, high) in within.items()):
             raise ValueError(f"start is {values}: expected for each of {list(self.names)} a value inside its bounds")
         return logit(torch.tensor([values[name] for name in self.names], dtype=torch.float64), self.box)

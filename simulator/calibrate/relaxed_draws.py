@@ -1,11 +1,11 @@
 """RelaxedDraws: yes-or-no draws with a gradient."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ..arguments import check_number
 from ..draws import Draws
 
 Parameter = float | Tensor  # a tensor () may require grad
@@ -25,8 +25,7 @@ class RelaxedDraws(Draws):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(f"temperature is {self.temperature}: expected 0 (straight through) or more (soft)")
+        check_number("temperature", self.temperature)
 
     def bernoulli(
         self,

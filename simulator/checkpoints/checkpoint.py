@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import check_number
 from ..trees import leaves_of, rebuild
 from .content import fingerprint
 from .files import check_writable, write_atomically
@@ -80,6 +81,7 @@ class Checkpoint:
         every: seconds between two saves, 0 to save each step. patient: False where Ctrl-C need not wait for a step.
         free: parts that may change, because nothing in the file hangs on it.
         """
+        check_number("checkpoint_every", every)
         self.path, self.run, self.every, self.patient, self.free = Path(path), run, every, patient, free
         self.prints = {name: fingerprint(part) for name, part in run.items()}
         self.saved_at = time.monotonic()

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from gymnasium.vector.utils import batch_space
 
+from ..arguments import checked_int
 from ..checkpoints import fingerprint
 from ..draws import Draws
 from ..gym import to_numpy
@@ -37,8 +38,7 @@ def check_policy(
     """
     check_role("world", world)
     check_role("policy", policy)
-    if rows < 2 or horizon < 2:
-        raise ValueError(f"check of {rows} rows over {horizon} steps: expected at least 2 of each")
+    checked_int("rows", rows, 2), checked_int("horizon", horizon, 2)
     name = type(policy).__name__
     run = Watched(world, policy, torch.arange(rows) + 3, horizon, seed)
     _check_actions(run)

@@ -11,6 +11,7 @@ import torch
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from ..arguments import checked_int
 from ..checkpoints import fingerprint
 from ..gym import checked_space, to_numpy
 from ..history import History, map_column
@@ -48,8 +49,7 @@ def check_world(
     intervene: the sites to try interventions on (a row gets the value of its neighbour); all by default.
     """
     check_role("world", world)
-    if rows < 2 or horizon < 2:
-        raise ValueError(f"check of {rows} rows over {horizon} steps: expected at least 2 of each")
+    checked_int("rows", rows, 2), checked_int("horizon", horizon, 2)
     name = type(world).__name__
     run = Watched(world, policy or Sampled(world.action_space), torch.arange(rows) + 3, horizon, seed)
     _check_spaces(world)

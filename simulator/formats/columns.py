@@ -56,7 +56,7 @@ def _frame(source: Any) -> "pandas.DataFrame":
             f"the {type(source).__name__} makes no table ({error}): expected columns of one length"
         ) from None
     raise TypeError(
-        f"the log is a {type(source).__name__}: expected the path of a file, a DataFrame, a dict of columns, or a list "
+        f"source is a {type(source).__name__}: expected the path of a file, a DataFrame, a dict of columns, or a list "
         "of rows"
     )
 
@@ -65,7 +65,7 @@ def _read(path: Path, asked: Mapping[str, Name], separator: str | None) -> "pand
     import pandas
 
     if not path.is_file():
-        raise FileNotFoundError(f"no log at {path}: no such file")
+        raise FileNotFoundError(f"no log at source {path}: expected a file")
     suffix = next((s for s in reversed(path.suffixes) if s in SEPARATORS), None)
     if separator == "" or (separator is not None and suffix == ".parquet"):
         raise ValueError(f"separator is {separator!r} for {path}: expected what stands between columns of a text file")
@@ -105,7 +105,10 @@ IDS = ("user", "item", "session", "state")  # the roles whose cells are names
 def _check_columns(where: str, there: Any, asked: Mapping[str, Name]) -> None:
     for role, name in asked.items():
         if name not in list(there):
-            raise LookupError(f"no column {name!r} in {where}, which has {list(there)}: name the column of {role}=")
+            raise LookupError(
+                f"no column {name!r} in {where}, which has {list(there)}: expected one of these; name the column of "
+                f"{role}="
+            )
 
 
 def _fail(name: Name, bad: Any, values: Any, expected: str) -> None:

@@ -143,6 +143,8 @@ def load_interactions(
     """
     if rating is not None and click is not None:
         raise ValueError("a rating and a click are both given: expected one, which becomes the reward")
+    if item is None:
+        raise TypeError("item is None: expected the name of a column")
     if repeats not in REPEATS:
         raise ValueError(f"repeats is {repeats!r}: expected one of {list(REPEATS)}")
     ids = {"user": user, "item": item}

@@ -27,16 +27,18 @@ def from_pandas(frame: "pandas.DataFrame", *, seed: int = 0, scenario: str = "lo
     lengths.
     """
     if not hasattr(frame, "iloc"):
-        raise TypeError(f"the table is a {type(frame).__name__}: expected a pandas.DataFrame")
+        raise TypeError(f"frame is a {type(frame).__name__}: expected a pandas.DataFrame")
     absent = [
         name for name in NEEDED if not any(c == name or c.startswith(f"{name}.") for c in map(str, frame.columns))
     ]
     if absent:
-        raise ValueError(f"the frame lacks {absent}: has {list(frame.columns)}; rename its columns with frame.rename")
+        raise ValueError(
+            f"the frame lacks {absent}: expected such columns beside {list(frame.columns)}; rename with frame.rename"
+        )
     for name in ("id", "step"):
         if not np.issubdtype(np.asarray(frame[name]).dtype, np.integer):
             raise ValueError(
-                f"column '{name}' is {frame[name].dtype}: expected whole numbers; pandas.factorize makes such"
+                f"column '{name}' of frame is {frame[name].dtype}: expected whole numbers, as pandas.factorize makes"
             )
     if len(frame) == 0:
         return History.of(action=torch.zeros(0, 0), reward=torch.zeros(0, 0), seed=seed, scenario=scenario)

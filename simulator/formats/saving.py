@@ -17,12 +17,14 @@ An .npz holds the same arrays under the same names, rows first, for ``numpy.load
 import json
 import zlib
 from dataclasses import asdict
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from ..arguments import check_is
 from ..checkpoints import write_atomically
 from ..history import History, check_fit, first_leaf, map_column
 from .leaves import FORMAT, leaf_of, restored, stored, take_apart
@@ -36,8 +38,7 @@ def save(history: History, path: str | Path) -> None:
     The old file, if any, is replaced only once the new one is whole. Raises ValueError for another suffix and
     TypeError for an array that the form cannot hold (complex numbers, objects that are not strings).
     """
-    path = Path(path)
-    write, _ = _form(path)
+    path, write, _ = _form(path)
     leaves, arrays = take_apart(history)
     header = {
         "format": FORMAT,
@@ -57,10 +58,9 @@ def load(path: str | Path) -> History:
 
     Raises FileNotFoundError where there is no file, and ValueError where it is cut off, damaged, or no history.
     """
-    path = Path(path)
-    _, read = _form(path)
+    path, _, read = _form(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no history at {path}: no such file")
+        raise FileNotFoundError(f"no history at path {path}: expected a file that History.save wrote")
     try:
         text, array_of, ids, length = read(path)
         checksum, text = text.split(b" ", 1)
@@ -95,11 +95,14 @@ def load(path: str | Path) -> History:
         ) from error
 
 
-def _form(path: Path) -> tuple[Any, Any]:
+def _form(path: str | Path) -> tuple[Path, Any, Any]:
+    """The path, and what writes and what reads the form that its suffix says."""
+    check_is("path", path, (str, PathLike), "a file's, such as 'run.parquet'")
+    path = Path(path)
     forms = {".parquet": (write_parquet, read_parquet), ".npz": (write_npz, read_npz)}
     if path.suffix not in forms:
-        raise ValueError(f"{path} ends in '{path.suffix}': expected .parquet or .npz")
-    return forms[path.suffix]
+        raise ValueError(f"path {path} ends in '{path.suffix}': expected .parquet or .npz")
+    return path, *forms[path.suffix]
 
 
 def _checksum(text: bytes, arrays: list[np.ndarray]) -> bytes:

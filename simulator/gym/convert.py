@@ -8,9 +8,12 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode
 from torch import Tensor
 
+from ..arguments import checked_int
 from ..history import Column
+from ..rollout import check_role
 from ..world import World, people_of
 from . import kernels
 
@@ -150,15 +153,9 @@ def checked_space(space: spaces.Space[Any], role: str) -> spaces.Space[Any]:
     return space
 
 
-def checked_horizon(horizon: Any, name: str = "horizon") -> int:
-    """The horizon, if it is a number of steps; ValueError otherwise."""
-    if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or horizon < 1:
-        raise ValueError(f"{name} is {horizon!r}: expected an int, at least 1 step")
-    return int(horizon)
-
-
 def check_rows(world: World, rows: int) -> None:
-    """ValueError where a population world, whose rows are people, is to be run in other rows."""
+    """TypeError for what is no world, ValueError where a population, whose rows are people, would run in other rows."""
+    check_role("world", world)
     people = people_of(world)
     if people is not None and people != rows:
         raise ValueError(
@@ -174,6 +171,15 @@ def checked_mode(render_mode: str | None) -> str | None:
     return render_mode
 
 
+def checked_autoreset(mode: AutoresetMode | str) -> AutoresetMode:
+    """The autoreset mode, if it is one; ValueError otherwise."""
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        known = [known.value for known in AutoresetMode]
+        raise ValueError(f"autoreset_mode is {mode!r}: expected one of {known}") from None
+
+
 def stating_horizon(spec: EnvSpec | None, horizon: int) -> EnvSpec | None:
     """The spec, with the horizon as its ``max_episode_steps``: whoever reads specs learns when episodes end."""
     spec = copy(spec)
@@ -184,11 +190,7 @@ def stating_horizon(spec: EnvSpec | None, horizon: int) -> EnvSpec | None:
 
 def checked_seed(seed: Any) -> int:
     """A seed as an int; an error for what is none."""
-    if isinstance(seed, bool | np.bool_) or not isinstance(seed, int | np.integer):
-        raise TypeError(f"seed is {seed!r}: expected an int between 0 and 2**63 - 1")
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"seed is {seed}: expected an int between 0 and 2**63 - 1")
-    return int(seed)
+    return checked_int("seed", seed, 0, 2**63 - 1)
 
 
 def check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> None:

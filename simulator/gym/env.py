@@ -10,6 +10,7 @@ from gymnasium.error import ResetNeeded
 from torch import Tensor
 
 from .. import kernels
+from ..arguments import as_tensor, checked_int
 from ..draws import Draws, derived_ids
 from ..run import Run
 from ..trees import to_device
@@ -19,7 +20,6 @@ from .convert import (
     Array,
     check_options,
     check_rows,
-    checked_horizon,
     checked_mode,
     checked_seed,
     checked_space,
@@ -35,7 +35,10 @@ def episode_ids(seed: int | Tensor, episode: int | Tensor = 0) -> Tensor:
 
     seed: an int, or (n,) int64, in [0, 2^63). episode: an int, or (n,) int64, counted from 0.
     """
-    seeds, episodes = torch.as_tensor(seed).reshape(-1), torch.as_tensor(episode).reshape(-1)
+    seeds, episodes = as_tensor("seed", seed).reshape(-1), as_tensor("episode", episode).reshape(-1)
+    for name, numbers in (("seed", seeds), ("episode", episodes)):
+        if numbers.dtype != torch.int64:
+            raise TypeError(f"{name} is {numbers.dtype} {tuple(numbers.shape)}: expected an int, or int64 (n,)")
     return derived_ids(seeds, episodes)
 
 
@@ -74,7 +77,11 @@ class WorldEnv(gymnasium.Env[Any, Any]):
         check_rows(world, 1)
         self.device = torch.device(device or "cpu")
         self.world = world if device is None else to_device(world, device)
-        self.horizon, self.view, self.render_mode = checked_horizon(horizon), view or View(), checked_mode(render_mode)
+        self.horizon, self.view, self.render_mode = (
+            checked_int("horizon", horizon, 1),
+            view or View(),
+            checked_mode(render_mode),
+        )
         self.observation_space = checked_space(world.observation_space, "observation")
         self.action_space = checked_space(world.action_space, "action")
         self._actions = Actions(self.action_space, device)

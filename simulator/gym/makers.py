@@ -6,7 +6,7 @@ from typing import Any
 
 from gymnasium.vector import AutoresetMode
 
-from .convert import checked_horizon
+from ..arguments import checked_int
 from .env import WorldEnv
 from .vector import WorldVectorEnv
 
@@ -42,7 +42,7 @@ def make_vector(
     """
     world, horizon, view = _made(maker, settings)
     if max_episode_steps not in (None, -1):
-        horizon = min(horizon, checked_horizon(max_episode_steps, "max_episode_steps"))
+        horizon = min(horizon, checked_int("max_episode_steps", max_episode_steps, 1))
     return WorldVectorEnv(world, num_envs, horizon, autoreset_mode, view=view, render_mode=render_mode, device=device)
 
 

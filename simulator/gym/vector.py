@@ -12,6 +12,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, iterate
 
+from ..arguments import checked_int
 from ..trees import to_device
 from ..world import World
 from .batch import Batch
@@ -20,7 +21,7 @@ from .convert import (
     Array,
     check_options,
     check_rows,
-    checked_horizon,
+    checked_autoreset,
     checked_mode,
     checked_seed,
     checked_space,
@@ -59,14 +60,12 @@ class WorldVectorEnv(VectorEnv[Any, Any, Array]):
 
         view, render_mode, device: as ``WorldEnv`` takes them; ``render()`` gives a picture of each row.
         """
-        if num_envs < 1:
-            raise ValueError(f"num_envs is {num_envs}: expected at least 1")
-        check_rows(world, num_envs)
+        check_rows(world, checked_int("num_envs", num_envs, 1))
         self.device = torch.device(device or "cpu")
         self.world = world if device is None else to_device(world, device)
-        self.num_envs, self.horizon = num_envs, checked_horizon(horizon)
+        self.num_envs, self.horizon = num_envs, checked_int("horizon", horizon, 1)
         self.view, self.render_mode = view or View(), checked_mode(render_mode)
-        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.autoreset_mode = checked_autoreset(autoreset_mode)
         self.metadata = {**WorldEnv.metadata, "autoreset_mode": self.autoreset_mode}
         self.single_observation_space = checked_space(world.observation_space, "observation")
         self.single_action_space = checked_space(world.action_space, "action")
@@ -207,7 +206,7 @@ class WorldVectorEnv(VectorEnv[Any, Any, Array]):
             return [None] * self.num_envs
         if isinstance(seed, str) or not isinstance(seed, Sequence | np.ndarray):
             first = checked_seed(seed)
-            return [checked_seed(first + i) for i in range(self.num_envs)]
+            return list(range(first, checked_seed(first + self.num_envs - 1) + 1))
         if len(seed) != self.num_envs:
             raise ValueError(f"{len(seed)} seeds for {self.num_envs} rows: expected one each, or one int")
         return [None if one is None else checked_seed(one) for one in seed]

@@ -51,7 +51,8 @@ def checked_names(names: Any, num_people: int) -> Names | None:
     index = pandas.Index(array)
     if index.hasnans or not index.is_unique:
         again = index.isna() | index.duplicated()
-        raise ValueError(f"the name {array[again.argmax()]!r} of row {again.argmax()} is missing or there twice")
+        which = f"the name {array[again.argmax()]!r} of row {again.argmax()}"
+        raise ValueError(f"{which} is missing or there twice: expected names that differ")
     return array
 
 
@@ -92,8 +93,8 @@ def rows_of(names: Names | None, num_people: int, ids: Any, what: str) -> Array:
     if (missing := rows < 0).any():
         first = wanted[missing][:1].tolist()[0]
         raise LookupError(
-            f"{what} names {first!r}, who is not among the {num_people} people ({some(known)}); {missing.sum()} of "
-            f"{len(rows)} are not. Are both ids of one kind, text or numbers?"
+            f"{what} names {first!r}, who is not among the {num_people} people ({some(known)}), as {missing.sum()} of "
+            f"{len(rows)}: expected some of their names. Are both ids of one kind, text or numbers?"
         )
     return rows.astype(np.int64, copy=False)
 

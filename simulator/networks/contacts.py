@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import check_has
 from ..draws import Draws
 from . import kernels
 from .columns import Names, all_names, as_column, as_names, called, checked_names, html_table, rows_of, some
@@ -43,6 +44,8 @@ class Contacts:
             if not isinstance(tensor, Tensor) or tensor.dtype != dtype or tensor.dim() != 1:
                 what = f"{tensor.dtype} {tuple(tensor.shape)}" if isinstance(tensor, Tensor) else type(tensor).__name__
                 raise ValueError(f"{name} is {what}: expected {dtype} of one axis; Contacts.from_edges makes it")
+        if self.names is not None:
+            check_has("names", self.names, "an array, one for each person", "__len__")
         if self.names is not None and len(self.names) != len(self.start) - 1:
             raise ValueError(f"{len(self.names)} names for {len(self.start) - 1} people: expected one for each")
         if not self.start.is_cpu:
@@ -81,11 +84,11 @@ class Contacts:
         target, last = int(self.target[contact]), self.num_people - 1
         names = None if fault == 1 else self.names
         what = {
-            1: f"expected people from 0 to {last}",
+            1: f"target: expected people from 0 to {last}",
             2: "a self-loop: expected contacts between two people; drop it",
             3: f"weight {None if self.weight is None else self.weight[contact].item()}: expected 0 or more, and finite",
             4: "there twice: expected each contact once; Contacts.from_edges adds up the weights of repeats",
-            5: "not in ascending order: Contacts.from_edges sorts",
+            5: "target not in ascending order: expected it sorted, as Contacts.from_edges does",
         }
         return f"contact {contact} from person {called(names, source)} to {called(names, target)}: {what[fault]}"
 
@@ -162,6 +165,7 @@ class Contacts:
         n - 1 are the names of the people. weight: the edge attribute that is the weight; every edge must have it. A
         DiGraph gives directed contacts; a multigraph's parallel edges are added up. Node attributes: ``node_columns``.
         """
+        check_has("graph", graph, "a graph of networkx", "edges", "is_multigraph")
         names = checked_names(list(graph) if names is None else names, len(graph if names is None else names))
         place = {node: i for i, node in enumerate(range(len(graph)) if names is None else names.tolist())}
         if strangers := [node for node in graph if node not in place]:
@@ -202,11 +206,13 @@ class Contacts:
 
         LookupError for somebody in the network who is not among them.
         """
+        check_has("names", names, "what people are called, an array, one for each", "__len__")
         names = as_names(names)
+        known = checked_names(names, len(names))
         own = np.arange(self.num_people) if self.names is None else self.names
         rows = rows_of(names, len(names), own, "the network")
         ends = {"source": rows[self.source.numpy()], "target": rows[self.target.numpy()]}
-        moved = Contacts._of_rows(ends, len(names), checked_names(names, len(names)), self.weight, True, "refuse")
+        moved = Contacts._of_rows(ends, len(names), known, self.weight, True, "refuse")
         return replace(moved, symmetric=self.symmetric)
 
     def __repr__(self) -> str:

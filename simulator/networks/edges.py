@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import check_has
 from . import kernels
 from .columns import Names, as_names, called
 
@@ -24,6 +25,7 @@ def node_columns(graph: "networkx.Graph[Any]", *names: str) -> dict[str, Tensor]
     ValueError for a node without the attribute, for numbers that are not finite, and for text: ``Population``
     (``envs.people.from_table``) has labels for that.
     """
+    check_has("graph", graph, "a graph of networkx", "nodes")
     nodes = list(graph.nodes(data=True))
     columns = {}
     for name in names or (list(nodes[0][1]) if nodes else ()):

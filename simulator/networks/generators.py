@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import check_number, checked_int
 from ..draws import Draws
 from . import generator_kernels as kernels
 from .columns import as_column
@@ -24,6 +25,7 @@ MOST = 2.0**33  # contacts that a generator makes: 128 GB
 def erdos_renyi(num_people: int, mean_degree: float, *, seed: int = 0) -> Contacts:
     """G(n, p): each two people know each other with probability p = mean_degree / (n - 1), independently."""
     people = _counted(num_people)
+    check_number("mean_degree", mean_degree)
     return within_groups(torch.zeros(people, dtype=torch.int64), mean_degree, seed=seed)
 
 
@@ -35,8 +37,8 @@ def within_groups(group: Tensor, mean_degree: float = math.inf, *, seed: int = 0
     group = as_column("group", group)
     if group.dtype != torch.int64 or group.dim() != 1 or not len(group) or int(group.min()) < -1:
         raise ValueError(f"group is {group.dtype} {tuple(group.shape)}: expected int64 (n,), codes from 0, -1 for none")
-    if not mean_degree >= 0:
-        raise ValueError(f"mean_degree is {mean_degree}: expected 0 or more")
+    if mean_degree != math.inf:
+        check_number("mean_degree", mean_degree)
     codes = group.cpu().numpy()
     members = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :].astype(np.int32)
     start = np.flatnonzero(np.diff(codes[members], prepend=-1, append=-1))  # where another group begins, and the end
@@ -64,10 +66,9 @@ def small_world(num_people: int, degree: int, rewired: float, *, seed: int = 0) 
     other one does not know yet; who knows everybody moves none.
     """
     people = _counted(num_people)
-    if degree % 2 or not 0 < degree < people - 1:
-        raise ValueError(f"degree is {degree}: expected an even number, 2 or more, below the {people} people minus 1")
-    if not 0 <= rewired <= 1:
-        raise ValueError(f"rewired is {rewired}: expected a probability")
+    if checked_int("degree", degree, 2, people - 2) % 2:
+        raise ValueError(f"degree is {degree}: expected an even number, as many to the left as to the right")
+    check_number("rewired", rewired, 0, 1)
     source = np.repeat(np.arange(people, dtype=np.int32), degree // 2)
     target = (source + np.tile(np.arange(1, degree // 2 + 1, dtype=np.int32), people)) % np.int32(people)
     pairs, degrees = np.stack([source, target], 1), np.full(people, degree, np.int32)
@@ -83,8 +84,7 @@ def scale_free(num_people: int, links: int, *, seed: int = 0) -> Contacts:
     numbers.
     """
     people = _counted(num_people)
-    if not 0 < links < people:
-        raise ValueError(f"links is {links}: expected 1 to {people - 1}")
+    links = checked_int("links", links, 1, people - 1)
     count = links * (links + 1) // 2 + (people - links - 1) * links
     pairs, met = np.empty((count, 2), np.int32), np.zeros(people, np.int32)
     first = links * (links + 1) // 2
@@ -108,7 +108,7 @@ def configuration(degree: Tensor, *, swaps: int = 10, seed: int = 0) -> Contacts
     degree = as_column("degree", degree)
     if degree.dtype != torch.int64 or degree.dim() != 1 or not len(degree) or int(degree.min()) < 0:
         raise ValueError(f"degree is {degree.dtype} {tuple(degree.shape)}: expected int64 (n,), from 0")
-    degrees = degree.cpu().numpy()
+    degrees, key = degree.cpu().numpy(), _key("swaps", seed)
     people, contacts = len(degrees), int(degrees.sum()) // 2
     _check_graphical(np.sort(degrees)[::-1])
     if dense := 4 * contacts > people * (people - 1):
@@ -117,8 +117,8 @@ def configuration(degree: Tensor, *, swaps: int = 10, seed: int = 0) -> Contacts
     pairs = np.empty((int(degrees.sum()) // 2, 2), np.int32)
     kernels.havel_hakimi(degrees.copy(), order, pairs)
     if len(pairs) > 1:
-        attempts = swaps * len(pairs) + 1000
-        _by_parts(kernels.swap, attempts, 1 << 20, _key("swaps", seed), _table(pairs), pairs)
+        attempts = checked_int("swaps", swaps, 0) * len(pairs) + 1000
+        _by_parts(kernels.swap, attempts, 1 << 20, key, _table(pairs), pairs)
     if dense:
         absent = np.tri(people, k=-1, dtype=bool)
         absent[pairs.max(1), pairs.min(1)] = False
@@ -142,7 +142,7 @@ def _check_graphical(degrees: Array) -> None:
         worst = int(over.argmax())
         raise ValueError(
             f"degree has no simple network: the largest {worst + 1} sum to {int(degrees[: worst + 1].sum())}, and can "
-            f"have {int(room[worst])} ends among themselves and with all others; lower them"
+            f"have {int(room[worst])} ends among themselves and with all others: expected no more; lower them"
         )
 
 
@@ -159,9 +159,7 @@ def _of(pairs: Array, people: int) -> Contacts:
 
 
 def _counted(num_people: int) -> int:
-    if isinstance(num_people, bool) or not isinstance(num_people, int | np.integer) or not 2 <= num_people < 2**31:
-        raise ValueError(f"num_people is {num_people!r}: expected an int, 2 or more, below 2^31")
-    return int(num_people)
+    return checked_int("num_people", num_people, 2, 2**31 - 1)
 
 
 def _key(name: str, seed: int) -> np.uint64:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arguments import as_tensor, check_has, check_is
 from ..draws import Draws
 from ..kernels import INCREMENT, mix_bits, signed
 from . import kernels
@@ -50,6 +51,7 @@ class RandomMeetings:
 
     def __post_init__(self) -> None:
         _check_meetings(self.num_people, self.degree)
+        check_is("site of RandomMeetings", self.site, str, "a name")
 
     @property
     def strength(self) -> Tensor:
@@ -165,7 +167,7 @@ class MeanField:
     def __post_init__(self) -> None:
         object.__setattr__(self, "group", as_column("group", self.group))
         if not isinstance(self.rates, Tensor):
-            object.__setattr__(self, "rates", torch.as_tensor(np.asarray(self.rates, np.float64)))
+            object.__setattr__(self, "rates", as_tensor("rates", self.rates, dtype=torch.float64))
         if self.group.dtype != torch.int64 or self.group.dim() != 1 or not len(self.group) or int(self.group.min()) < 0:
             raise ValueError(f"group is {self.group.dtype} {tuple(self.group.shape)}: expected int64 (n,), from 0")
         groups = int(self.group.max()) + 1
@@ -228,6 +230,9 @@ class Timetable:
     networks: Sequence[Network]
 
     def __post_init__(self) -> None:
+        check_is("networks", self.networks, Sequence, "a list of networks")
+        for i, network in enumerate(self.networks):
+            check_has(f"networks[{i}]", network, "Contacts, or another network", "num_people", "at")
         if not self.networks or len({network.num_people for network in self.networks}) > 1:
             raise ValueError(
                 f"networks of {[network.num_people for network in self.networks]} people: expected at least one, and "

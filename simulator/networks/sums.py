@@ -113,9 +113,13 @@ def check_resolution(resolution: float) -> None:
 
 def check_sent(contacts: Network, sent: Any) -> Tensor:
     """The messages (n,), or ValueError unless there is one for each person."""
-    if not isinstance(sent, Tensor) or sent.shape != (contacts.num_people,):
+    try:
+        people = contacts.num_people
+    except AttributeError:
+        raise TypeError(f"contacts is a {type(contacts).__name__}: expected Contacts, or network.at(draws)") from None
+    if not isinstance(sent, Tensor) or sent.shape != (people,):
         what = tuple(sent.shape) if isinstance(sent, Tensor) else type(sent).__name__
-        raise ValueError(f"sent is {what}: expected a tensor ({contacts.num_people},), one message a person")
+        raise ValueError(f"sent is {what}: expected a tensor ({people},), one message a person")
     return sent
 
 
@@ -230,7 +234,7 @@ def _on_grid(contacts: Network, sent: Tensor, resolution: float) -> Tensor:
         good = bool((out.abs() <= limit).all())
     if not good:
         raise ValueError(
-            f"the largest message is {float(sent.abs().max()):g} and up to {meet:g} of them meet: expected "
+            f"the largest message sent is {float(sent.abs().max()):g} and up to {meet:g} of them meet: expected "
             f"finite messages whose sums stay below {most:g}; send smaller units, or pass a coarser resolution"
         )
     return out

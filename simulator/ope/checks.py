@@ -50,7 +50,9 @@ def importance_weight(logged: Tensor, evaluated: Tensor, shape: torch.Size) -> T
     """evaluated / logged, after a look at both."""
     for name, probability in (("logged", logged), ("evaluated", evaluated)):
         if probability.shape != shape:
-            raise ValueError(f"{name} probabilities have shape {tuple(probability.shape)}: expected {tuple(shape)}")
+            raise ValueError(
+                f"{name} probabilities have shape {tuple(probability.shape)}: expected {tuple(shape)}, as reward has"
+            )
         low, high = (float(end) for end in probability.aminmax())
         if not (low >= 0 and high <= ONE):  # NaN is neither
             where = (~((probability >= 0) & (probability <= ONE))).nonzero()[0].tolist()

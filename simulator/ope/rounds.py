@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..arguments import check_is
 from ..history import History, map_column
 from .checks import as_tensor
 
@@ -48,8 +49,7 @@ def rounds(history: History) -> Rounds:
 
     Clicks on slates are read from the site "clicks" (n, T, m), or else from "click" (n, T), the position clicked.
     """
-    if not isinstance(history, History):
-        raise TypeError(f"history is a {type(history).__name__}: expected a History")
+    check_is("history", history, History, "a History")
     valid, action, sites = history.valid, history.action, history.sites
     if not isinstance(action, Tensor) or action.dtype != torch.int64 or action.dim() not in (2, 3):
         what = f"{action.dtype} {tuple(action.shape)}" if isinstance(action, Tensor) else type(action).__name__
@@ -76,6 +76,7 @@ def rounds(history: History) -> Rounds:
 
 def with_propensity(history: History, propensity: Tensor) -> History:
     """The history with how likely its actions were as the column "propensity": (n, T) or (n, T, m)."""
+    check_is("history", history, History, "a History")
     propensity = as_tensor("propensity", propensity)
     if tuple(propensity.shape[:2]) != (len(history), history.num_steps):
         raise ValueError(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from ..arguments import check_callable
 from ..draws import Draws
 from ..history import History
 
@@ -15,8 +16,7 @@ class ByRule:
     rule: Callable[[Any, Draws], Any]
 
     def __post_init__(self) -> None:
-        if not callable(self.rule):
-            raise TypeError(f"rule of ByRule is {self.rule!r}: expected a function of what people see and their draws")
+        check_callable("rule of ByRule", self.rule, "a function of what people see and their draws")
 
     def act(self, observation: Any, history: History, draws: Draws) -> Any:
         """The actions that the rule gives."""

@@ -18,10 +18,12 @@ import torch
 from gymnasium.vector.utils import batch_space
 from torch import Tensor
 
+from ..arguments import check_callable, check_has, check_is, checked_int
 from ..draws import Draws
 from ..history import Column, History, first_leaf
 from ..memory import Memory, blank, nothing_yet, steps_remembered
 from ..recording import Record
+from ..rollout import check_interventions, check_role
 from ..run import Run
 from ..sites import Do, Sites
 from ..trees import ask
@@ -35,8 +37,12 @@ class _Seat:
 
     world: World
     num_people: int
+    interventions: Sequence[Do]
 
     def _check_people(self) -> None:
+        check_role("world", self.world)
+        checked_int("num_people", self.num_people, 1)
+        check_interventions("interventions", self.interventions)
         there = people_of(self.world)
         if there is not None and there != self.num_people:
             raise ValueError(f"num_people is {self.num_people}: expected {there}, as many as the world has")
@@ -189,10 +195,16 @@ class Planner(_Seat):
 
     def __post_init__(self) -> None:
         self._check_people()
-        if self.period < 1:
-            raise ValueError(f"period is {self.period}: expected at least 1 step")
+        check_has("citizens", self.citizens, "a policy of people", "act")
+        check_is("action_space", self.action_space, gymnasium.Space, "a space of Gymnasium, of the planner's actions")
+        for name, records in (("observe", self.observe), ("unseen", self.unseen)):
+            if not isinstance(records, Sequence) or not all(isinstance(record, Record) for record in records):
+                raise TypeError(f"{name} is {records!r:.60}: expected a list of Records")
+        for name, function in (("levers", self.levers), ("reward", self.reward)):
+            check_callable(name, function, "a function, such as the class says")
+        checked_int("period", self.period, 1)
         if kept := [r.site for r in (*self.observe, *self.unseen) if r.reduce is None]:
-            raise ValueError(f"Records of {kept} keep all rows: expected reduce=, such as 'mean'")
+            raise ValueError(f"observe or unseen: Records of {kept} keep all rows: expected reduce=, such as 'mean'")
 
     @cached_property
     def observation_space(self) -> gymnasium.spaces.Box:

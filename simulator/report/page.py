@@ -5,11 +5,13 @@ import html
 import io
 import math
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
 
+from ..arguments import check_is
 from ..checkpoints import write_atomically
 from ..formats import html_table
 from ..history import History
@@ -38,10 +40,13 @@ def write_report(path: str | Path, title: str, sections: Mapping[str, Sequence[P
     curves with their 5 to 95 % bands), or a History (its size and rewards, and curves of what was reduced as it was
     recorded).
     """
+    check_is("path", path, (str, PathLike), "a file's, such as 'report.html'")
+    check_is("title", title, str, "text")
+    check_is("sections", sections, Mapping, "a dict, heading -> list of parts")
     body = [f"<h1>{html.escape(title)}</h1>"]
     for heading, parts in sections.items():
-        if isinstance(parts, str):
-            raise TypeError(f"section '{heading}' is one text: expected a list of parts, such as [{parts[:20]!r}]")
+        if isinstance(parts, str) or not isinstance(parts, Sequence):
+            raise TypeError(f"sections[{heading!r}] is {parts!r:.20}: expected a list of parts, such as ['text']")
         body += [f"<h2>{html.escape(heading)}</h2>", *(_part(part) for part in parts)]
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
@@ -66,7 +71,8 @@ def _part(part: Part) -> str:
     if isinstance(part, list | tuple) and all(isinstance(row, Mapping) for row in part):
         return html_table(part)
     raise TypeError(
-        f"a part is a {type(part).__name__}: expected a str, Axes, Effect, Ensemble, History, or a list of dicts"
+        f"a part of sections is a {type(part).__name__}: expected a str, Axes, Effect, Ensemble, History, or a list of "
+        "dicts"
     )
 
 

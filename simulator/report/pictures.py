@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 
+from ..arguments import check_is, checked_int
 from ..networks import Contacts
 from .plots import COLOURS, to_numpy
 
@@ -26,7 +27,7 @@ def tiles(
     values = to_numpy(values)
     if values.ndim != 1 or not np.isfinite(values).any():
         raise ValueError(f"values have shape {values.shape}: expected (areas,), some of them finite")
-    columns = columns or int(np.ceil(len(values) ** 0.5))
+    columns = checked_int("columns", columns, 1) if columns is not None else int(np.ceil(len(values) ** 0.5))
     grid = np.full(-(-len(values) // columns) * columns, np.nan)
     grid[: len(values)] = values
     if most is None and np.nanmin(values) < 0 < np.nanmax(values):
@@ -53,6 +54,7 @@ def network(ax: Axes, contacts: Contacts, values: Any, unit: str, *, ringed: Any
     """
     import networkx
 
+    check_is("contacts", contacts, Contacts, "Contacts")
     values, n = to_numpy(values), contacts.num_people
     if values.shape != (n,) or not 1 < n <= MOST_PEOPLE:
         raise ValueError(

@@ -5,13 +5,16 @@ pyplot), and the same data give the same file, byte for byte. Titles and names a
 """
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..arguments import as_tensor, check_is
 from ..checkpoints import write_atomically
 from ..history import History
 from ..whatif import Effect, Ensemble, mean_over_rows
@@ -58,6 +61,7 @@ def curves(ax: Axes, series: Mapping[str, Any], x: Any = None, *, band: str = "s
     band: "sd" for ± 1 standard deviation over seeds, "stderr" for ± 2 standard errors of the mean.
     first: the number of the first colour, so that a scenario keeps its own where panels leave others out.
     """
+    check_is("ax", ax, Axes, "Axes, such as plots.axes makes")
     if band not in ("sd", "stderr"):
         raise ValueError(f"band is {band!r}: expected 'sd' or 'stderr'")
     if not isinstance(series, Mapping):
@@ -65,13 +69,13 @@ def curves(ax: Axes, series: Mapping[str, Any], x: Any = None, *, band: str = "s
             f"series is a {type(series).__name__}: expected a dict, name -> (seeds, K) or (K,); history.plot() draws a "
             "history"
         )
-    banded = False
+    x, banded = None if x is None else np.atleast_1d(to_numpy(x, "x")), False
     for i, (name, values) in enumerate(series.items(), first):
-        values = np.atleast_2d(to_numpy(values))
+        values = np.atleast_2d(to_numpy(values, f"series '{name}'"))
         if values.ndim != 2 or (x is not None and len(x) < values.shape[1]):
             places = "K" if x is None else f"at most {len(x)}, as many as x has"
             raise ValueError(f"series '{name}' has shape {values.shape}: expected (seeds, K) or (K,), K {places}")
-        at = np.arange(1, values.shape[1] + 1) if x is None else to_numpy(x)[: values.shape[1]]
+        at = np.arange(1, values.shape[1] + 1) if x is None else x[: values.shape[1]]
         mean, spread = values.mean(0), None
         if len(values) > 1:
             spread, banded = values.std(0, ddof=1) * (1 if band == "sd" else 2 / len(values) ** 0.5), True
@@ -231,9 +235,10 @@ def estimates(ax: Axes, rows: Mapping[str, tuple[float, float]], *, truth: float
 
 def save(ax: Axes | Sequence[Axes], path: str | Path) -> Path:
     """Write the figure that the axes are on as a PNG, atomically, making folders as needed; returns the path."""
+    check_is("path", path, (str, PathLike), "a file's, such as 'curves.png'")
     figure, path = figure_of(ax if isinstance(ax, Axes) else ax[0]), Path(path)
     if path.suffix != ".png":
-        raise ValueError(f"{path} ends in '{path.suffix}': expected .png")
+        raise ValueError(f"path {path} ends in '{path.suffix}': expected .png")
     write_atomically(path, lambda file: figure.savefig(file, format="png", metadata={"Software": None}))
     return path
 
@@ -254,6 +259,6 @@ def pixels(ax: Axes) -> Array:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def to_numpy(values: Any) -> Array:
-    """A series as NumPy's floats, from whatever device."""
-    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=np.float64)
+def to_numpy(values: Any, name: str = "values") -> Array:
+    """A series as NumPy's floats, from whatever device; TypeError, by name, for what is none."""
+    return as_tensor(name, values, dtype=torch.float64).detach().cpu().double().numpy()

@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 import torch
 from torch import Tensor
 
+from ..arguments import check_has, check_is
 from ..draws import Draws
 from ..history import History, map_column
 from ..rollout import rollout
@@ -115,11 +116,8 @@ def abduct(world: Explainable, history: History, *, seed: int = 0) -> Given:
     Raises ValueError, naming row and step, where the world gives the history probability 0, or shows something else
     than was observed: it starts from another state, say.
     """
-    if not isinstance(world, Explainable):
-        raise TypeError(f"{type(world).__name__} cannot explain a history: expected a method evidence(history)")
-
-    if not isinstance(history, History):
-        raise TypeError(f"history is a {type(history).__name__}: expected a History, as rollout or History.of makes it")
+    check_has("world", world, "one that explains a history by its method evidence(history)", "evidence")
+    check_is("history", history, History, "a History, as rollout or History.of makes it")
     draws = _Abducting(seed, history.ids, scope="world", evidence=world.evidence(history))
     again = rollout(world, Replay(history), rows=history.ids, horizon=history.num_steps, draws=draws)  # type: ignore[arg-type]
     if "observation" in history.columns:

@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+
+from ..arguments import checked_int
 
 Job = Callable[[int], Any]  # the number of a run to its result
 Done = Iterator[tuple[int, Any]]  # (number, result) of each run, as they finish
@@ -76,11 +77,9 @@ def run_all(job: Job, numbers: Sequence[int], backend: Backend | None) -> Done:
 
 
 def _check(workers: int | None, retries: int) -> None:
-    for name, number in (("workers", workers), ("retries", retries)):
-        if isinstance(number, bool) or not isinstance(number, Integral | None):
-            raise TypeError(f"{name} is {number!r}: expected an int")
-    if (workers is not None and workers < 1) or retries < 0:
-        raise ValueError(f"workers is {workers}, retries {retries}: expected 1 or more, and 0 or more")
+    if workers is not None:
+        checked_int("workers", workers, 1)
+    checked_int("retries", retries, 0)
 
 
 def _in_processes(job: Job, numbers: Sequence[int], workers: int, retries: int) -> Done:

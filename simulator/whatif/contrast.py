@@ -17,6 +17,7 @@ from .backends import Backend
 from .ensemble import (
     Instead,
     Outcome,
+    check_instead,
     counted,
     ensemble,
     of_a_setup,
@@ -122,8 +123,11 @@ def contrast(
     outcome: a function of the history, a number or a tensor such as a curve over steps.
     backend, checkpoint, checkpoint_every: as in ``ensemble``.
     """
+    check_instead("instead", instead)
     if instead is setup or not (instead or isinstance(instead, Setup)):
-        raise ValueError("contrast with no change: give interventions, or another Setup, as replace(setup, …) makes it")
+        raise ValueError(
+            "instead changes nothing: expected interventions, or another Setup, as replace(setup, …) makes it"
+        )
     if isinstance(instead, Setup):
         _check_alike(setup, instead)
     scenarios = {"factual": (), "counterfactual": instead}

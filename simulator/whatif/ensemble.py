@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..arguments import checked_seed
+from ..arguments import check_callable, check_is, checked_int
 from ..checkpoints import Checkpoint
 from ..formats import by_seed, html_table
 from ..history import History
+from ..rollout import check_interventions
 from ..sites import Do
 from .backends import Backend, run_all
 from .setup import Setup
@@ -123,8 +124,8 @@ def student_t(level: float, degrees: int) -> float:
 def checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
     """The seeds of an ensemble, or an error: the same one twice would count as independent runs."""
     if not isinstance(seeds, Iterable):
-        raise TypeError(f"seeds={seeds}: expected several, such as range({seeds})")
-    runs = tuple(map(checked_seed, seeds))
+        raise TypeError(f"seeds is {seeds!r:.60}: expected several, such as range({seeds!r:.60})")
+    runs = tuple(checked_int(f"seeds[{i}]", seed) for i, seed in enumerate(seeds))
     if not runs:
         raise ValueError("seeds is empty: expected at least one, such as range(20)")
     if len(set(runs)) < len(runs):
@@ -137,8 +138,7 @@ def of_a_setup(function: Asks) -> Asks:
 
     @wraps(function)
     def checked(setup: Any, *args: Any, **options: Any) -> Any:
-        if not isinstance(setup, Setup):
-            raise TypeError(f"setup is a {type(setup).__name__}: expected Setup(world, policy, rows=…, horizon=…)")
+        check_is("setup", setup, Setup, "Setup(world, policy, rows=…, horizon=…)")
         return function(setup, *args, **options)
 
     return cast(Asks, checked)
@@ -169,8 +169,7 @@ def ensemble(
     """
     runs, scenarios = checked_seeds(seeds), {"factual": ()} if scenarios is None else scenarios
     setups = _setups(setup, scenarios)
-    if not callable(outcome):
-        raise TypeError(f"outcome is a {type(outcome).__name__}: expected a function of a History, such as mean_return")
+    check_callable("outcome", outcome, "a function of a History, such as mean_return")
     tasks = [(name, seed) for seed in runs for name in setups]
 
     def job(number: int) -> Tensor:
@@ -216,14 +215,16 @@ def _stacked(name: str, values: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(values))
 
 
+def check_instead(name: str, value: Any) -> None:
+    """Raise TypeError unless a value is what a setup can be changed by."""
+    if not isinstance(value, Setup):
+        check_interventions(name, value, ", or another Setup, such as replace(setup, policy=…)")
+
+
 def _setups(setup: Setup, scenarios: Mapping[str, Instead]) -> dict[str, Setup]:
     """The setup of each scenario."""
     if not isinstance(scenarios, Mapping) or not scenarios:
         raise TypeError(f"scenarios is {scenarios!r}: expected a dict of names, such as {{'as it is': (), …}}")
     for name, other in scenarios.items():
-        if not isinstance(other, Sequence | Setup):
-            raise TypeError(
-                f"scenario '{name}' is a {type(other).__name__}: expected a list of Do, or another Setup, such as "
-                "replace(setup, policy=…)"
-            )
+        check_instead(f"scenarios[{name!r}]", other)
     return {name: other if isinstance(other, Setup) else setup.under(other) for name, other in scenarios.items()}

@@ -6,12 +6,14 @@ Every function takes a History and returns a float64 tensor; padding after a row
 import torch
 from torch import Tensor
 
+from ..arguments import check_is, check_number, checked_int
 from ..history import History
 
 
 def mean_return(history: History, discount: float = 1.0) -> Tensor:
     """The average over rows of the (discounted) sum of rewards, a scalar."""
     _check(history)
+    check_number("discount", discount)
     weights = discount ** torch.arange(history.num_steps, dtype=torch.float64, device=history.ids.device)
     return (history.reward.to(torch.float64) * weights).sum(1).mean()
 
@@ -31,7 +33,10 @@ def session_length(history: History) -> Tensor:
 def state_share(history: History, num_states: int) -> Tensor:
     """(T + 1, num_states) the share of rows in each (integer) state before each step and after the last."""
     _check(history)
-    return torch.nn.functional.one_hot(history.observation, num_states).to(torch.float64).mean(0)
+    states = checked_int("num_states", num_states, 1)
+    if int(history.observation.max()) >= states:
+        raise ValueError(f"num_states is {states}: expected more than the highest state, {history.observation.max()}")
+    return torch.nn.functional.one_hot(history.observation, states).to(torch.float64).mean(0)
 
 
 def total(history: History, site: str) -> Tensor:
@@ -64,5 +69,4 @@ def mean_over_rows(values: Tensor, valid: Tensor) -> Tensor:
 
 
 def _check(history: History) -> None:
-    if not isinstance(history, History):
-        raise TypeError(f"history is a {type(history).__name__}: expected a History, as rollout or setup.run gives")
+    check_is("history", history, History, "a History, as rollout or setup.run gives")

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from ..arguments import check_is
 from ..draws import Draws
 from ..history import History
 
@@ -18,6 +19,9 @@ class Replay:
     """
 
     recorded: History
+
+    def __post_init__(self) -> None:
+        check_is("recorded", self.recorded, History, "a History, as rollout gives")
 
     def act(self, observation: Any, history: History, draws: Draws) -> Any:
         """The recorded action of this step."""

@@ -172,7 +172,7 @@ def test_an_intervention_that_would_never_act_is_refused():
 def test_a_world_that_breaks_its_contract_is_refused():
     with pytest.raises(ValueError, match=r"reward of Countdown is torch.float32 \(1,\): expected float32 \(3,\)"):
         rollout(Countdown(reward_shape=0), Fixed(0), rows=3, horizon=2)
-    with pytest.raises(ValueError, match="at least one of each"):
+    with pytest.raises(ValueError, match="rows is 0: expected an int, 1 or more"):
         rollout(WORLD, POLICY, rows=0, horizon=2)
 
 
@@ -342,8 +342,8 @@ def test_functions_differ_by_their_constants_and_what_they_close_over():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rows": 2.5}, "rows is 2.5: expected how many"),
-        ({"rows": -2}, "at least one of each"),
+        ({"rows": 2.5}, "rows is a float: expected how many"),
+        ({"rows": -2}, "rows is -2: expected an int, 1 or more"),
         ({"rows": [1, 2]}, "or their ids, an int64 tensor"),
         ({"horizon": 2.0}, "horizon is 2.0: expected an int"),
         ({"seed": None}, "seed is None: expected an int"),
@@ -368,7 +368,7 @@ def test_numpy_integers_count_as_integers():
 
 
 def test_only_a_learner_learns():
-    with pytest.raises(TypeError, match=r"UniformSlates has no learn\(history\)"):
+    with pytest.raises(TypeError, match=r"agent is a UniformSlates, without learn\(history\)"):
         next(episodes(WORLD, POLICY, 3, horizon=2))
 
 

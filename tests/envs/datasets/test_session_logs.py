@@ -217,7 +217,7 @@ def test_without_a_start_it_is_the_session_world():
         (lambda: load_open_bandit(5), "path is a int: expected the folder or wheel"),
         (lambda: FittedSession(good_medium_bad(5), start=[0.5, 0.5]), r"start is \[0\.5, 0\.5\]: expected .* 3 states"),
         (lambda: FittedSession(good_medium_bad(5), unit=float("nan")), "unit is nan: expected a finite number above 0"),
-        (lambda: from_pandas({}), r"the table is a dict: expected a pandas\.DataFrame"),
+        (lambda: from_pandas({}), r"frame is a dict: expected a pandas\.DataFrame"),
         (lambda: from_minari(None), "dataset is a NoneType: expected a MinariDataset"),
         (lambda: Logits.fit(made_up()[1], dict), "observations are a Tensor: expected a dict .* users of sessions are"),
         (lambda: Logits.fit(None, dict), "data is a NoneType: expected a History, or a pair"),

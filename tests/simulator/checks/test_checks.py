@@ -436,9 +436,9 @@ def test_a_check_says_what_is_no_world_and_what_no_policy():
 
 def test_a_check_needs_two_rows_and_two_steps():
     for check in (check_world, lambda world, **kwargs: check_policy(Fixed(0), world, **kwargs)):
-        with pytest.raises(ValueError, match="at least 2 of each"):
+        with pytest.raises(ValueError, match="is 1: expected an int, 2 or more"):
             check(Garden(), rows=1)
-        with pytest.raises(ValueError, match="at least 2 of each"):
+        with pytest.raises(ValueError, match="is 1: expected an int, 2 or more"):
             check(Garden(), horizon=1)
 
 

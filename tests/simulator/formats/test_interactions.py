@@ -234,7 +234,7 @@ def test_what_pandas_makes_a_frame_of_is_a_frame():
     rows = load_interactions([(1, 7), (1, 9), (2, 7)], user=0, item=1)
     assert rows.item.tolist() == [0, 1, 0]
     assert load_interactions(np.array([[1, 7], [1, 9]]), user=0, item=1).item_ids.tolist() == [7, 9]
-    with pytest.raises(TypeError, match="the log is a int: expected the path of a file, a DataFrame"):
+    with pytest.raises(TypeError, match="source is a int: expected the path of a file, a DataFrame"):
         load_interactions(7, **RATED)
     with pytest.raises(LookupError, match="no column 'who' in the frame"):
         load_interactions([1, 2, 3], **RATED)

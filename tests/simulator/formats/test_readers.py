@@ -90,7 +90,7 @@ def test_a_table_of_ones_own_needs_little():
     [
         ({"step": [0, 2, 0]}, "id 4 has step 2 where step 1 should be: expected 0, 1"),
         ({"step": [0, 0, 0]}, "id 4 has step 0 where step 1 should be"),
-        ({"id": ["a", "a", "b"]}, "column 'id' is .*: expected whole numbers; pandas.factorize"),
+        ({"id": ["a", "a", "b"]}, "column 'id' of frame is .*: expected whole numbers, as pandas.factorize"),
         (
             {"observation": [1, 2, 3]},
             r"id 4 has reward 0\.0 at step 1: expected a reward at each step but the last row",
@@ -104,7 +104,7 @@ def test_faults_of_a_table_are_named(change, message):
     table = pd.DataFrame({"id": [4, 4, 9], "step": [0, 1, 0], "action": [7, 8, 9], "reward": [1.0, 0.0, 0.5]})
     with pytest.raises(ValueError, match=message):
         from_pandas(table.assign(**change))
-    with pytest.raises(ValueError, match=r"the frame lacks \['action'\]: has"):
+    with pytest.raises(ValueError, match=r"the frame lacks \['action'\]: expected such columns beside"):
         from_pandas(table.drop(columns="action"))
 
 

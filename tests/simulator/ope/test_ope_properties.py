@@ -205,7 +205,7 @@ def cascade_model(context):
         (lambda: ope.rips([[1, 0], [1]], [[0.5, 0.5]], [[0.5, 0.5]]), "reward is a list: expected"),
         (lambda: ope.ips([1, 0], [0.5, 0.5], [0.5, 0.5], unit=["a", "b"]), "unit is a list: expected"),
         (lambda: ope.dr([1.0], ["a"], [0.5], [[1.0]], [[1.0]]), "items shown is a list: expected"),
-        (lambda: ope.rounds(None), "history is a NoneType: expected a History"),
+        (lambda: ope.rounds(None), "history is None: expected a History"),
         (lambda: ope.session_prefix("x"), "propensity is a str: expected"),
         (lambda: ope.ips([1, 0], [0.5, 0.5], [0.5, 0.5]).interval("x"), "level is x: expected a number between"),
         (lambda: cascade_model([-1]), r"context is torch.int64 \(1,\): expected int64 \(1,\), numbers from 0"),

@@ -62,7 +62,7 @@ def test_scenarios_of_an_ensemble_share_their_luck():
 
 
 def test_no_change_and_no_seeds_are_refused():
-    with pytest.raises(ValueError, match="contrast with no change"):
+    with pytest.raises(ValueError, match="instead changes nothing: expected"):
         contrast(SETUP, [], outcome=mean_return, seeds=range(3))
     with pytest.raises(ValueError, match="seeds is empty"):
         ensemble(SETUP, outcome=mean_return, seeds=[])
@@ -142,7 +142,7 @@ def test_a_history_that_the_world_cannot_have_produced_is_refused(log):
     unattractive = CascadingSession(replace(trap(), attraction=trap().attraction * 0))
     with pytest.raises(ValueError, match="has probability 0 in this world"):
         abduct(unattractive, log)
-    with pytest.raises(TypeError, match="cannot explain a history"):
+    with pytest.raises(TypeError, match="without evidence: expected one that explains"):
         abduct(object(), log)
     with pytest.raises(LookupError, match="no column 'click'"):
         abduct(WORLD, rollout(WORLD, LOGGER, rows=2, horizon=2))

@@ -51,8 +51,8 @@ def test_a_world_a_policy_and_interventions_may_change_together():
     [
         ({"world": CascadingSession}, TypeError, "world is the class CascadingSession"),
         ({"policy": "uniform"}, TypeError, "policy is a str"),
-        ({"rows": 2.5}, TypeError, "rows is 2.5"),
-        ({"horizon": 0}, ValueError, "at least one of each"),
+        ({"rows": 2.5}, TypeError, "rows is a float"),
+        ({"horizon": 0}, ValueError, "horizon is 0: expected an int, 1 or more"),
         ({"interventions": LATE}, TypeError, "expected a list of Do"),
         ({"horizon": 3}, ValueError, "starts at step 3 of a run of 3 steps"),
         ({"record": "click"}, ValueError, "a list of names such as"),
@@ -70,7 +70,7 @@ def test_what_is_no_setup_or_no_change_is_refused():
     with pytest.raises(TypeError, match="expected a list of Do"):
         contrast(SETUP, WEAKER, outcome=mean_return, seeds=range(2))
     with pytest.raises(
-        TypeError, match="scenario 'counterfactual' is a Fixed: expected a list of Do, or another Setup"
+        TypeError, match=r"instead is a Fixed: expected a list of Do, such as .*, or another Setup"
     ):
         contrast(SETUP, Fixed([3, 4]), outcome=mean_return, seeds=range(2))
     for scenarios in ({}, [(), [WEAKER]]):
@@ -81,7 +81,7 @@ def test_what_is_no_setup_or_no_change_is_refused():
     with pytest.raises(TypeError, match="outcome returns None: expected a number or a tensor"):
         ensemble(SETUP, outcome=lambda history: None, seeds=range(2))
     for nothing in ((), SETUP):
-        with pytest.raises(ValueError, match="contrast with no change"):
+        with pytest.raises(ValueError, match="instead changes nothing: expected"):
             contrast(SETUP, nothing, outcome=mean_return, seeds=range(2))
 
 
