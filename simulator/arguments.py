@@ -64,14 +64,17 @@ def check_callable(name: str, value: Any, expected: str) -> None:
     check_is(name, value, Callable, expected)  # type: ignore[arg-type]
 
 
-def as_tensor(name: str, value: Any, device: Any = None) -> Tensor:
-    """A tensor, an array of NumPy's or pandas', a list or a number as a tensor; TypeError, by name, for others."""
+def as_tensor(name: str, value: Any, device: Any = None, dtype: torch.dtype | None = None) -> Tensor:
+    """A tensor, as it is; an array of NumPy's or pandas', a list or a number as one; TypeError, by name, for others.
+
+    device, dtype: of what is no tensor yet.
+    """
     if isinstance(value, Tensor):
         return value
     try:
         if not isinstance(value, list | tuple | float | int):  # of these torch makes float32
             array = np.require(value, requirements="W")  # a copy of what may not be written to
-            return torch.as_tensor(array, device=device)
-        return torch.as_tensor(value, device=device)
+            return torch.as_tensor(array, dtype=dtype, device=device)
+        return torch.as_tensor(value, dtype=dtype, device=device)
     except (TypeError, ValueError, RuntimeError):
         raise TypeError(f"{name} is {value!r:.60}: expected numbers: a tensor, an array or a list of them") from None

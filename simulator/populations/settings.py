@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..arguments import INTS, check_number
+from ..arguments import INTS, as_tensor, check_is, check_number
 from ..draws import Draws
 from ..networks import Contacts, Network
 
@@ -40,14 +40,26 @@ def checked_contacts(name: str, value: Any) -> Network:
 
 def checked_layers(layers: Any, weights: Mapping[str, float]) -> dict[str, Network]:
     """Name -> contacts, of the same people; contacts alone are the layer "community". weights: of some of them."""
-    layers = layers if isinstance(layers, Mapping) else {"community": layers}
-    checked = {name: checked_contacts(f"layer '{name}'", layer) for name, layer in layers.items()}
+    if not isinstance(layers, Mapping):
+        layers = {"community": checked_contacts("layers", layers)}
+    checked = {name: checked_contacts(f"layers['{name}']", layer) for name, layer in layers.items()}
     if not checked:
         raise ValueError("layers is empty: expected at least one, such as {'community': contacts}")
     n = next(iter(checked.values())).num_people
     for name, layer in checked.items():
         if layer.num_people != n:
-            raise ValueError(f"layer '{name}' has {layer.num_people} people: expected {n}, as the others")
+            raise ValueError(f"layers['{name}'] has {layer.num_people} people: expected {n}, as the others")
+    called: dict[str, Any] = {name: getattr(layer, "names", None) for name, layer in checked.items()}
+    named = {name: names for name, names in called.items() if names is not None}
+    for name, names in named.items():
+        first, expected = next(iter(named.items()))
+        if names is not expected and not np.array_equal(names, expected):
+            raise ValueError(
+                f"layers['{name}'] has people called {names[:3].tolist()}, …, layers['{first}'] "
+                f"{expected[:3].tolist()}, …: expected the same names in the same order; join_layers(people, layers) "
+                "of ethogram.envs.people makes them so"
+            )
+    check_is("layer_weight", weights, Mapping, "a dict of some layers to a factor each")
     if unknown := sorted(set(weights) - set(checked)):
         raise ValueError(f"layer_weight names {unknown}: expected layers, of which there are {sorted(checked)}")
     for name, weight in weights.items():
@@ -57,7 +69,7 @@ def checked_layers(layers: Any, weights: Mapping[str, float]) -> dict[str, Netwo
 
 def checked_column(name: str, value: Any, num_people: int, top: int) -> Tensor:
     """(n,) int64 of a tensor, an array or a list of whole numbers from 0 to ``top``, one for each person."""
-    column = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+    column = as_tensor(name, value)
     whole = not (column.is_floating_point() or column.is_complex() or column.dtype == torch.bool)
     if not whole or tuple(column.shape) != (num_people,):
         what = f"{column.dtype} {tuple(column.shape)}"

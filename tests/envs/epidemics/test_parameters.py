@@ -84,7 +84,7 @@ def test_a_number_that_makes_no_sense_is_refused_by_name(make, name, value):
         (lambda: gamma_days(5, 2, 0.5), "days is 0.5"),
         (lambda: by_hand.city(layer_weight={"school": -1.0}), "layer_weight of 'school' is -1.0"),
         (lambda: by_hand.city(layer_weight={"school": math.nan}), "layer_weight of 'school' is nan"),
-        (lambda: Epidemic(by_hand.ring(), [1.5] * 61, [0] * 61), r"age is torch.float64 \(61,\)"),
+        (lambda: Epidemic(by_hand.ring(), [1.5] * 61, [0] * 61), r"age is torch.float32 \(61,\)"),
         (lambda: Epidemic(by_hand.ring(), [1] * 60, [0] * 61), r"age is torch.int64 \(60,\)"),
         (lambda: Epidemic(by_hand.ring(), [1] * 61, [-1] * 61), "area of person 0 is -1"),
         (lambda: epidemic_planner_world(300, citizens=0.5), "citizens is a float: expected a policy"),
