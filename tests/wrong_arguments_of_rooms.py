@@ -72,12 +72,6 @@ OF_ROOMS = [
         {"num_items": 6, "length": 2, "gap": 0.1},
         {"num_items": COUNT, "length": (*COUNT, 7), "gap": (*SHARE, 0.3), "best": SHARE},
     ),
-    Door(
-        "movielens_formula",
-        sessions.movielens_formula,
-        {"num_states": 2, "num_items": 6, "scale": 0.5},
-        {"num_states": COUNT, "num_items": COUNT, "scale": SHARE},
-    ),
     Door("good_medium_bad", sessions.good_medium_bad, {"num_items": 6}, {"num_items": COUNT}),
     Door("click_rate", sessions.click_rate, {"history": PLAYED}, {"history": WHATEVER}),
     Door("click_rate_by_position", sessions.click_rate_by_position, {"history": PLAYED}, {"history": WHATEVER}),

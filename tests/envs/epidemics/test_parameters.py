@@ -87,7 +87,7 @@ def test_a_number_that_makes_no_sense_is_refused_by_name(make, name, value):
         (lambda: Epidemic(by_hand.ring(), [1.5] * 61, [0] * 61), r"age is torch.float32 \(61,\)"),
         (lambda: Epidemic(by_hand.ring(), [1] * 60, [0] * 61), r"age is torch.int64 \(60,\)"),
         (lambda: Epidemic(by_hand.ring(), [1] * 61, [-1] * 61), "area of person 0 is -1"),
-        (lambda: epidemic_planner_world(300, citizens=0.5), "citizens is a float: expected a policy"),
+        (lambda: epidemic_planner_world(300, citizens=0.5), "citizens is a float, without act: expected a policy"),
         (lambda: Logits(by_hand.features, {"ill": math.nan}, {}), "coefficient of 'ill' for 'isolate' is nan"),
         (lambda: Logits(by_hand.features, 1.0, {}), "isolate is a float: expected a dict"),
         (lambda: Archetypes(lambda questions: [], {}), "answers is a function: expected Answers"),

@@ -271,7 +271,10 @@ def test_the_same_seed_gives_the_same_people_and_another_does_not():
             {"a": {"x": 1, "y": 2}, ("a", "b"): {("x", "u"): 1.5, ("y", "u"): 1.5}},
             r"\['a'\] and \['a', 'b'\] differ by 0.5 in a = 'x': 1 against 1.5; scale",
         ),
-        ({"a": {"x": 1}, ("a", "b"): {("x", "u"): 1, ("x", "v"): 0, ("w", "u"): 0}}, r"marginals.\('a',\) is None for"),
+        (
+            {"a": {"x": 1}, ("a", "b"): {("x", "u"): 1, ("x", "v"): 0, ("w", "u"): 0}},
+            r"marginals\[\('a',\)\] is None for",
+        ),
         ({"a": {"x": -1, "y": 2}}, r"is -1 for .*: expected a count from 0"),
         ({"a": {("x", "y"): 1}}, r"has an entry for \('x', 'y'\): expected a category of each of \('a',\)"),
         ({"a": {"x": "1"}}, r"is '1' for .*: expected a count"),
