@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 from typing import Any, Self
 
 from torch import Tensor
 
-from ethogram.simulator import Draws, History, Replay, as_tensor
+from ethogram.simulator import Draws, History, Replay, as_tensor, checked_int
 
 __all__ = ["Fixed", "PlackettLuce", "Replay", "Table", "UniformSlates"]
 
@@ -79,12 +78,7 @@ class UniformSlates:
     length: int
 
     def __post_init__(self) -> None:
-        good = isinstance(self.num_items, Integral) and isinstance(self.length, Integral)
-        if not good or not 1 <= self.length <= self.num_items:
-            raise ValueError(
-                f"UniformSlates({self.num_items!r}, {self.length!r}) shows lists of {self.length!r} out of "
-                f"{self.num_items!r} items: expected num_items first, and 1 <= length <= num_items"
-            )
+        checked_int("length", self.length, 1, checked_int("num_items", self.num_items, 1))
 
     def act(self, observation: Any, history: History, draws: Draws) -> Tensor:
         """(n, length) int64."""
@@ -108,11 +102,9 @@ class PlackettLuce:
         object.__setattr__(self, "scores", as_tensor("scores", self.scores))
         if self.scores.isnan().any():
             raise ValueError("scores have NaN among them: expected numbers")
-        if self.scores.dim() not in (1, 2) or not 1 <= self.length <= self.scores.shape[-1]:
-            raise ValueError(
-                f"scores have shape {tuple(self.scores.shape)} for lists of {self.length}: expected (items,) or "
-                "(states, items), with at least as many items as a list holds"
-            )
+        if self.scores.dim() not in (1, 2):
+            raise ValueError(f"scores have shape {tuple(self.scores.shape)}: expected (items,) or (states, items)")
+        checked_int("length", self.length, 1, self.scores.shape[-1])
 
     def scores_in(self, state: Tensor) -> Tensor:
         """(…, N) the scores that apply in each of these states (…)."""

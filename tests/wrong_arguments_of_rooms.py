@@ -1,14 +1,12 @@
-"""Doors of ethogram.envs and ethogram.agents, with arguments that no caller can mean."""
+"""Doors of worlds, people and logs, with arguments that no caller can mean."""
 
 import math
-from dataclasses import replace
 
 import torch
 from wrong_arguments import (
     CONTACTS,
     COUNT,
     LAYERS,
-    LIST,
     MDP,
     PERSONS,
     PLAYED,
@@ -20,17 +18,25 @@ from wrong_arguments import (
     Door,
     tensors,
 )
+from wrong_arguments_of_agents import OF_AGENTS
 
 from ethogram import simulator
-from ethogram.agents import bandits, cascading, citizens, simple
-from ethogram.envs import adoption, clicks, epidemics, people, sessions
+from ethogram.agents import simple
+from ethogram.envs import adoption, clicks, datasets, epidemics, people, sessions
+from ethogram.simulator import networks
 
-PLAN = simple.Table(cascading.optimal_values(MDP)[1])
-U, W = torch.rand(5, dtype=torch.float64), torch.rand(5, dtype=torch.float64)
 LOG = clicks.ClickLog.of(PLAYED)
-VI = {"reward": MDP.reward, "length": 2, "horizon": 6, "num_episodes": 10}
-BEST = {"attraction": U, "value": W, "no_click": 0.1, "length": 2}
+VISITS = datasets.SessionLog.of(PLAYED)
+PBM = clicks.PBM.fit(LOG, 2, 6, iterations=1000, tolerance=1e-12)
 SESSION_MDP = {name: getattr(MDP, name) for name in ("attraction", "transition", "reward", "length", "horizon")}
+SHOWN = {"who": [1, 1, 2], "when": [0, 0, 0], "what": ["a", "b", "a"], "clicked": [0, 1, 0]}
+COLUMNS = {"source": SHOWN, "session": "who", "item": "what", "click": "clicked"}
+SURVEY = {"who": ["ann", "bob"], "age": [30, 40], "weight": [1.0, 2.0]}
+NAMED = people.from_table(SURVEY, id="who")
+KNOWN = networks.Contacts.from_edges(["ann"], ["bob"])
+SWAPPED = KNOWN.along(["bob", "ann"])
+CITY = epidemics.Epidemic(LAYERS, PERSONS["age"], PERSONS["area"], initial=0.1)
+ILL = simulator.rollout(CITY, simulator.populations.ByRule(epidemics.careful), rows=60, horizon=2, record=["infected"])
 
 OF_ROOMS = [
     # ---- sessions
@@ -55,7 +61,27 @@ OF_ROOMS = [
         {"attraction": torch.rand(6, dtype=torch.float64), "length": 2},
         {"attraction": ("abc", torch.full((6,), 1.5), torch.full((6,), math.nan)), "length": COUNT},
     ),
-    # ---- click models
+    Door(
+        "FittedSession", datasets.FittedSession, {"mdp": MDP}, {"start": ("abc", [1.0], [0.9, 0.9]), "unit": (0, *RATE)}
+    ),
+    Door("FlatSlates", sessions.FlatSlates, {"world": SESSION}, {"world": (*WHATEVER, CITY)}),
+    Door("DiscreteSlates", sessions.DiscreteSlates, {"world": SESSION}, {"world": (*WHATEVER, CITY)}),
+    Door(
+        "two_level_bandit",
+        sessions.two_level_bandit,
+        {"num_items": 6, "length": 2, "gap": 0.1},
+        {"num_items": COUNT, "length": (*COUNT, 7), "gap": (*SHARE, 0.3), "best": SHARE},
+    ),
+    Door("good_medium_bad", sessions.good_medium_bad, {"num_items": 6}, {"num_items": COUNT}),
+    Door("click_rate", sessions.click_rate, {"history": PLAYED}, {"history": WHATEVER}),
+    Door("click_rate_by_position", sessions.click_rate_by_position, {"history": PLAYED}, {"history": WHATEVER}),
+    Door(
+        "item_share",
+        sessions.item_share,
+        {"history": PLAYED, "num_items": 6},
+        {"history": WHATEVER, "num_items": COUNT},
+    ),
+    # ---- click models and logs
     Door(
         "ClickLog",
         clicks.ClickLog,
@@ -76,8 +102,83 @@ OF_ROOMS = [
             "num_items": (*COUNT, 1),
             "iterations": COUNT,
             "prior": (-1.0, math.nan, "a"),
-            "tolerance": (-1.0, math.nan, "a"),
+            "tolerance": (math.nan, "a"),  # below 0 it never ends early
         },
+    ),
+    Door("ClickLog.of", clicks.ClickLog.of, {"history": PLAYED}, {"history": WHATEVER}),
+    Door(
+        "ClickLog.from_frame",
+        clicks.ClickLog.from_frame,
+        COLUMNS,
+        {
+            "source": (None, 3, "no such file.csv"),
+            "session": ("typo",),
+            "item": ("typo",),
+            "click": ("typo", "what"),
+            "position": ("typo", "what"),
+            "state": ("typo",),
+        },
+    ),
+    Door("RCM", clicks.RCM, {"rate": 0.5}, {"rate": SHARE}),
+    Door(
+        "DBN",
+        clicks.DBN,
+        {"attraction": [[0.5]], "satisfaction": [[0.5]], "continuation": 0.5},
+        {"attraction": ("abc", [0.5], [[1.5]]), "satisfaction": ("abc", [0.5], [[math.nan]]), "continuation": SHARE},
+    ),
+    Door(
+        "DBN.fit",
+        clicks.DBN.fit,
+        {"log": LOG, "iterations": 2},
+        {"log": WHATEVER, "continuation": SHARE, "iterations": COUNT},
+    ),
+    Door(
+        "standard_errors",
+        clicks.standard_errors,
+        {"model": PBM, "log": LOG},
+        {"model": WHATEVER, "log": WHATEVER, "prior": RATE, "fixed": (3, ["typo"])},
+    ),
+    Door(
+        "PBM.click_probability",
+        PBM.click_probability,
+        {"state": LOG.state, "slates": LOG.slates},
+        {"state": ("abc", LOG.state + 9), "slates": ("abc", LOG.slates + 9)},
+    ),
+    Door(
+        "SessionLog.from_frame",
+        datasets.SessionLog.from_frame,
+        {**COLUMNS, "time": "when"},
+        {
+            "source": (None, 3, "no such file.csv"),
+            "session": ("typo",),
+            "time": ("typo", "what"),
+            "reward": ("typo", "what"),
+            "propensity": ("typo", "what"),
+        },
+    ),
+    Door("SessionLog.of", datasets.SessionLog.of, {"history": PLAYED}, {"history": WHATEVER}),
+    Door(
+        "fit_sessions",
+        datasets.fit_sessions,
+        {"log": VISITS, "held_out": 0},
+        {
+            "log": WHATEVER,
+            "features": ("abc",),
+            "user": (3, "DBN"),
+            "horizon": COUNT,
+            "memory": (0, 1, *SHARE),
+            "strength": (0, *RATE),
+            "held_out": (1, *COUNT),
+        },
+    ),
+    Door("session_mdp", datasets.session_mdp, {"data": None}, {"data": WHATEVER}),
+    Door("paper_mdp", datasets.paper_mdp, {"ratings": None}, {"ratings": WHATEVER}),
+    Door("load_movielens", datasets.load_movielens, {"path": None}, {"path": (3, "no such place")}),
+    Door(
+        "load_open_bandit",
+        datasets.load_open_bandit,
+        {"path": None},
+        {"path": (3,), "policy": (3, "best"), "campaign": (3, "boys")},
     ),
     # ---- populations
     Door(
@@ -180,105 +281,70 @@ OF_ROOMS = [
         },
     ),
     Door("from_table", people.from_table, {"table": None}, {"table": (3, "no such file.csv")}),
-    # ---- agents
     Door(
-        "Fixed",
-        lambda action: simulator.rollout(SESSION, simple.Fixed(action), rows=2, horizon=2),
-        {"action": [0, 1]},
-        {"action": ([0, 99], [-3, 0], [0.5, 1.0], "abc", None, [0, 0], 0)},
-    ),
-    Door("Table", simple.Table, {"actions": PLAN.actions}, {"actions": (3, "abc", None)}),
-    Door(
-        "UniformSlates",
-        simple.UniformSlates,
-        {"num_items": 6, "length": 2},
-        {"num_items": COUNT, "length": (*COUNT, 7)},
+        "Adoption's nudge",
+        lambda nudge: simulator.rollout(adoption.Adoption(CONTACTS), simple.Fixed(nudge), rows=30, horizon=1),
+        {"nudge": 0.0},
+        {"nudge": (math.nan, [0.0, 0.0])},
     ),
     Door(
-        "PlackettLuce",
-        simple.PlackettLuce,
-        {"scores": torch.rand(2, 6), "length": 2},
-        {"scores": ("abc", 3), "length": COUNT},
-    ),
-    Door(
-        "CascadingVI",
-        cascading.CascadingVI,
-        VI,
+        "RelaxedSEIR",
+        epidemics.RelaxedSEIR,
+        {"contacts": CONTACTS},
         {
-            "reward": ("abc", 3, torch.full((2, 6), math.nan, dtype=torch.float64)),
-            "length": (*COUNT, 7),
-            "horizon": COUNT,
-            "num_episodes": COUNT,
-            "delta": (-0.1, 1.5, math.nan, "a"),
-            "bonus_scale": (-1.0, math.nan, "a"),
-            "oracle": ("best", 3),
+            "contacts": WHATEVER,
+            "transmission": RATE,
+            "onset_rate": RATE,
+            "recovery_rate": RATE,
+            "initial": (-1, 31, -0.1, 1.5, math.nan, "a", torch.rand(31)),
         },
     ),
+    Door("RelaxedEpidemic", epidemics.RelaxedEpidemic, {"city": CITY}, {"city": WHATEVER, "reproduction": RATE}),
     Door(
-        "CascadingVI.learn",
-        lambda history: cascading.CascadingVI(**VI).learn(history),
-        {"history": None},
-        {
-            "history": (
-                None,
-                3,
-                PLAYED,
-                replace(PLAYED, length=PLAYED.length + 99),
-                simulator.rollout(SESSION, LIST, rows=1, horizon=6),
-            )
-        },
+        "Epidemic of the same people",
+        lambda layers: epidemics.Epidemic(layers, NAMED["age"], [0, 0]),
+        {"layers": {"one": KNOWN, "two": KNOWN}},
+        {"layers": ({"one": KNOWN, "two": SWAPPED}, {"one": KNOWN, "two": CONTACTS})},
     ),
     Door(
-        "learn_in",
-        cascading.learn_in,
-        {"mdp": MDP, "agent": cascading.CascadingVI(**VI), "num_episodes": 3},
-        {"mdp": WHATEVER, "agent": WHATEVER, "num_episodes": COUNT, "seed": SEED},
+        "epidemic_planner_world",
+        epidemics.epidemic_planner_world,
+        {"num_people": 60},
+        {"num_people": COUNT, "world": (3, SESSION), "citizens": (3, "abc")},
+    ),
+    Door("small_city", epidemics.small_city, {"num_people": 60}, {"num_people": COUNT, "seed": SEED}),
+    Door("attack_rate", epidemics.attack_rate, {"history": ILL}, {"history": WHATEVER, "by": ("abc", [0], [0.5] * 60)}),
+    Door(
+        "join_layers",
+        people.join_layers,
+        {"people": NAMED, "layers": {"a": KNOWN}},
+        {"people": WHATEVER, "layers": (*WHATEVER, {"a": 3}, {"a": CONTACTS})},
     ),
     Door(
-        "best_permutation",
-        cascading.best_permutation,
-        BEST,
-        {
-            "attraction": ("abc", U[1:], U.float(), U * 9, U * math.nan),
-            "value": ("abc", W[1:], W.float(), W * math.nan),
-            "no_click": ("a", math.nan, math.inf),
-            "length": (*COUNT, 9),
-        },
-    ),
-    Door("optimal_values", cascading.optimal_values, {"mdp": MDP}, {"mdp": WHATEVER}),
-    Door(
-        "policy_value",
-        cascading.policy_value,
-        {"mdp": MDP, "slates": PLAN.actions},
-        {"mdp": WHATEVER, "slates": ("abc", PLAN.actions[1:], PLAN.actions + 9, PLAN.actions.double())},
+        "from_table's options",
+        people.from_table,
+        {"table": SURVEY},
+        {"columns": (3, ["typo"]), "id": (3, "typo"), "labels": (3, {"typo": ["a"]}), "weight": ("typo", "age")},
     ),
     Door(
-        "CascadeUCB1", bandits.CascadeUCB1, {"num_items": 6, "length": 2}, {"num_items": COUNT, "length": (*COUNT, 7)}
+        "from_table drawn",
+        people.from_table,
+        {"table": SURVEY, "weight": "weight", "num_people": 5},
+        {"num_people": COUNT, "seed": SEED, "weight": ("who",)},
     ),
     Door(
-        "play",
-        bandits.play,
-        {
-            "agent": bandits.CascadeUCB1(6, 2),
-            "bandit": sessions.cascading_bandit(torch.rand(6, dtype=torch.float64), 2),
-            "num_rounds": 3,
-        },
-        {"agent": WHATEVER, "bandit": WHATEVER, "num_rounds": COUNT, "seed": SEED},
+        "Population",
+        people.Population,
+        {"columns": {"age": [3, 4]}},
+        {"columns": (3, {}), "labels": (3, {"age": ["a"]}), "names": (["a"],)},
     ),
+    Door("a column", lambda age: people.Population({"age": age}), {"age": [3]}, {"age": ("abc", 3, [-1], [math.nan])}),
     Door(
-        "kl_upper_bound",
-        bandits.kl_upper_bound,
-        {"mean": torch.rand(3, dtype=torch.float64), "budget": torch.rand(3, dtype=torch.float64)},
-        {
-            "mean": ("abc", torch.full((3,), 1.5), torch.full((3,), math.nan)),
-            "budget": ("abc", torch.full((3,), -1.0), torch.rand(4)),
-        },
+        "bands",
+        people.bands,
+        {"values": [3, 20], "edges": [18]},
+        {"values": ("abc", 3), "edges": (3, [], [18, 18], [math.nan])},
     ),
-    Door(
-        "Heuristic",
-        citizens.Heuristic,
-        {},
-        {"when_ill": SHARE[:4], "most": SHARE[:4], "period": COUNT, "half": (-1.0, math.nan, "a")},
-    ),
-    Door("Routine", citizens.Routine, {}, {"isolate": SHARE[:4], "work": SHARE[:4], "period": COUNT}),
+    Door("agenttorch_city", people.agenttorch_city, {"folder": None}, {"folder": (3, "no such folder")}),
+    *OF_AGENTS,
 ]

@@ -1,13 +1,12 @@
 """CascadeBandit: counting and ranking; regret."""
 
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, History
+from ethogram.simulator import Draws, History, as_tensor, check_is, checked_int
 
 
 @dataclass(eq=False)
@@ -21,11 +20,7 @@ class CascadeBandit:
     examined: Tensor = field(init=False)  # (N,) float64, the papers' T(e)
 
     def __post_init__(self) -> None:
-        for name, number in (("num_items", self.num_items), ("length", self.length)):
-            if not isinstance(number, Integral) or isinstance(number, bool):
-                raise TypeError(f"{name} is {number!r}: expected an int")
-        if not 1 <= self.length <= self.num_items:
-            raise ValueError(f"length is {self.length}: expected 1 to {self.num_items}, the number of items")
+        checked_int("length", self.length, 1, checked_int("num_items", self.num_items, 1))
         self.clicks = torch.zeros(self.num_items, dtype=torch.float64)
         self.examined = torch.zeros(self.num_items, dtype=torch.float64)
 
@@ -41,6 +36,7 @@ class CascadeBandit:
 
     def learn(self, history: History) -> Self:
         """Count what was shown; the history needs the site "click"."""
+        check_is("history", history, History, "a History, such as rollout and episodes give")
         self._move_to(history.length.device)
         clicks, examined = count_feedback(history, self.num_items)
         self.clicks, self.examined = self.clicks + clicks, self.examined + examined
@@ -93,6 +89,7 @@ def cascade_regret(attraction: Tensor, slates: Tensor) -> Tensor:
 
     attraction: (N,) float64, w. slates: (…, K) int64, -1 for empty positions. Returns (…,) float64.
     """
+    attraction, slates = as_tensor("attraction", attraction), as_tensor("slates", slates)
     best = attraction.topk(slates.shape[-1]).values
     skipped = torch.nn.functional.pad(1 - attraction, (0, 1), value=1.0)  # an empty position, -1, is always skipped
     return skipped[slates].prod(-1) - (1 - best).prod()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ethogram.simulator import Draws
+from ethogram.simulator import Draws, check_number
 
 from .bandit import CascadeBandit
 from .sampling import beta, kl_upper_bound, normal
@@ -46,6 +46,10 @@ class CascadeUCBV(CascadeBandit):
     """
 
     margin: float = 3.0
+
+    def __post_init__(self) -> None:
+        check_number("margin", self.margin)
+        super().__post_init__()
 
     def index(self, draws: Draws) -> Tensor:
         """(N,) float64 upper bounds."""

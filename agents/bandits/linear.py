@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, as_tensor
+from ethogram.simulator import Draws, as_tensor, check_number, checked_int
 
 from .bandit import CascadeBandit
 from .sampling import normal
@@ -31,8 +31,9 @@ class LinearBandit(CascadeBandit):
             raise ValueError(
                 f"features are {self.features.dtype} {tuple(self.features.shape)}: expected float64 (items, d)"
             )
-        if not self.noise > 0:
-            raise ValueError(f"noise is {self.noise}: expected a positive standard deviation")
+        check_number("noise", self.noise)
+        if self.noise == 0:
+            raise ValueError("noise is 0: expected a positive standard deviation")
         self.num_items = len(self.features)
         super().__post_init__()
 
@@ -61,6 +62,10 @@ class CascadeLinUCB(LinearBandit):
     """
 
     num_rounds: int
+
+    def __post_init__(self) -> None:
+        checked_int("num_rounds", self.num_rounds, 1)
+        super().__post_init__()
 
     def index(self, draws: Draws) -> Tensor:
         """(N,) float64 upper bounds, at most 1: many tie early on."""
@@ -95,6 +100,11 @@ class LinTSCascade(LinearBandit):
     exploration: float
     subgaussian: float = 0.5
 
+    def __post_init__(self) -> None:
+        for name in ("exploration", "subgaussian"):
+            check_number(name, getattr(self, name))
+        super().__post_init__()
+
     def index(self, draws: Draws) -> Tensor:
         """(n, N) float64 samples."""
         v = self.subgaussian * math.sqrt(9 * self.features.shape[1] * math.log(self.lists + 1))
@@ -108,11 +118,11 @@ def svd_features(clicks: Tensor, num_features: int, length: int) -> Tensor:
     singular values of U S V^T = clicks, and scaled so that the longest has norm min(d / sqrt(K), 1), K = length. An SVD
     is free in its signs: here the largest entry of each right singular vector is positive.
     """
-    rank = min(clicks.shape) if clicks.dim() == 2 else 0
-    if not 1 <= num_features <= rank:
-        raise ValueError(
-            f"{num_features} features from clicks of shape {tuple(clicks.shape)}: expected a matrix, and 1 to {rank}"
-        )
+    clicks = as_tensor("clicks", clicks)
+    if clicks.dim() != 2:
+        raise ValueError(f"clicks have shape {tuple(clicks.shape)}: expected a matrix, (users, items)")
+    num_features = checked_int("num_features", num_features, 1, min(clicks.shape))
+    length = checked_int("length", length, 1)
     if not bool(clicks.any()):
         raise ValueError("clicks are all 0: expected some, to learn features from")
     _, singular, vectors = torch.linalg.svd(clicks.double(), full_matrices=False)

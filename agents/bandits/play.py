@@ -1,13 +1,11 @@
 """Compiled play."""
 
-from numbers import Integral
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from ethogram.envs.sessions.mdp import CascadingMDP
-from ethogram.simulator import Draws
+from ethogram.simulator import Draws, check_is, checked_int
 
 from . import kernels
 from .bandit import CascadeBandit
@@ -28,12 +26,13 @@ def play(agent: CascadeBandit, bandit: CascadingMDP, num_rounds: int, *, seed: i
     """
     if type(agent) not in _RULES:
         raise ValueError(
-            f"play of a {type(agent).__name__}: expected one of {sorted(kind.__name__ for kind in _RULES)}; "
+            f"agent is a {type(agent).__name__}: expected one of {sorted(kind.__name__ for kind in _RULES)}; "
             "let others learn through episodes"
         )
+    check_is("bandit", bandit, CascadingMDP, "a CascadingMDP, such as cascading_bandit makes")
     if (bandit.num_states, bandit.horizon) != (1, 1):
         raise ValueError(
-            f"play in an MDP of {bandit.num_states} states and {bandit.horizon} steps: expected one of each; "
+            f"bandit is an MDP of {bandit.num_states} states and {bandit.horizon} steps: expected one of each; "
             "cascading_bandit makes such, episodes plays in others"
         )
     if (bandit.num_items, bandit.length) != (agent.num_items, agent.length):
@@ -41,8 +40,7 @@ def play(agent: CascadeBandit, bandit: CascadingMDP, num_rounds: int, *, seed: i
             f"play of lists of {agent.length} out of {agent.num_items} items: expected {bandit.length} out of "
             f"{bandit.num_items}, those of the MDP"
         )
-    if not isinstance(num_rounds, Integral) or num_rounds < 1 or not isinstance(first, Integral):
-        raise ValueError(f"play of {num_rounds} rounds from {first} on: expected at least 1, and an int")
+    num_rounds, first = checked_int("num_rounds", num_rounds, 1), checked_int("first", first)
     if not _are_counts(agent.clicks, agent.examined, agent.num_items):
         what = f"clicks {agent.clicks.tolist()} of {agent.examined.tolist()} examined"
         raise ValueError(f"the agent has {what:.200}: expected counts, float64 ({agent.num_items},) both")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, History
+from ethogram.simulator import Draws, History, checked_int
 
 from . import atom_kernels as kernels
 from .optimism import act_on_plan, check_settings, steps_of
@@ -42,6 +42,8 @@ class AdaptVI:
     MOST_PAIRS = 1_000_000
 
     def __post_init__(self) -> None:
+        for name in ("num_states", "num_items", "num_episodes"):
+            checked_int(name, getattr(self, name), 1)
         S, N, H, m = self.num_states, self.num_items, self.horizon, self.length
         check_settings(torch.zeros(S, N, dtype=torch.float64), m, H, self.delta)
         num_lists = sum(math.perm(N, k) for k in range(1, m + 1))

@@ -6,7 +6,7 @@ from typing import Self
 
 from torch import Tensor
 
-from ethogram.simulator import Draws, History, as_tensor
+from ethogram.simulator import Draws, History, as_tensor, check_number, checked_int
 
 from . import plan_kernels as kernels
 from .optimism import Optimist, act_on_plan, check_settings
@@ -38,11 +38,11 @@ class CascadingBPI:
     def __post_init__(self) -> None:
         self.reward = as_tensor("reward", self.reward)
         check_settings(self.reward, self.length, self.horizon, self.delta)
-        if not self.epsilon > 0:
-            raise ValueError(f"epsilon is {self.epsilon}: expected a positive gap in units of reward")
+        check_number("epsilon", self.epsilon)
+        if self.epsilon == 0:
+            raise ValueError("epsilon is 0: expected a positive gap in units of reward")
         (S, N), H = self.reward.shape, self.horizon
-        if not 0 <= self.initial < S:
-            raise ValueError(f"initial is {self.initial}: expected a state between 0 and {S - 1}")
+        checked_int("initial", self.initial, 0, S - 1)
         rule = kernels.Rule(
             log_attraction=math.log(12 * S * N / self.delta),
             log_transition=math.log(12 * S * (N + 1) * H / self.delta),

@@ -2,12 +2,11 @@
 
 import math
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Self
 
 from torch import Tensor
 
-from ethogram.simulator import Draws, History, as_tensor
+from ethogram.simulator import Draws, History, as_tensor, check_number, checked_int
 
 from . import plan_kernels as kernels
 from .optimism import Optimist, act_on_plan, check_settings
@@ -51,13 +50,8 @@ class CascadingVI:
         check_settings(self.reward, self.length, self.horizon, self.delta)
         if self.oracle not in ("bestperm", "exhaustive"):
             raise ValueError(f"oracle is {self.oracle!r}: expected 'bestperm' or 'exhaustive'")
-        if not isinstance(self.num_episodes, Integral) or not isinstance(self.bonus_scale, Real):
-            what = f"num_episodes is {self.num_episodes!r} and bonus_scale {self.bonus_scale!r}"
-            raise TypeError(f"{what}: expected an int and a number")
-        if self.num_episodes < 1 or self.bonus_scale < 0:
-            raise ValueError(
-                f"num_episodes is {self.num_episodes} and bonus_scale {self.bonus_scale}: expected at least 1 and 0"
-            )
+        checked_int("num_episodes", self.num_episodes, 1)
+        check_number("bonus_scale", self.bonus_scale)
         log = math.log(14 * self.num_episodes * self.horizon * self.reward.numel() / self.delta)
         rule = kernels.Rule(
             log_attraction=log,

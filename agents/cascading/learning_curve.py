@@ -1,7 +1,6 @@
 """Learn_in, LearningCurve: regret, exactly."""
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from ethogram.envs.sessions.mdp import CascadingMDP
-from ethogram.simulator import Draws
+from ethogram.simulator import Draws, check_is, checked_int
 
 from . import atom_kernels, run_kernels
 from .adapt_vi import AdaptVI
@@ -52,6 +51,9 @@ def learn_in(
 
     Raises ValueError where the agent was made for another shape, reward or initial state than the MDP has.
     """
+    check_is("mdp", mdp, CascadingMDP, "a CascadingMDP")
+    check_is("agent", agent, (CascadingVI, CascadingBPI, AdaptVI), "a CascadingVI, a CascadingBPI or an AdaptVI")
+    num_episodes, first = checked_int("num_episodes", num_episodes, 1), checked_int("first", first)
     slates = agent.plan.slates if isinstance(agent, AdaptVI) else agent.model.working.slates
     shape = (mdp.horizon, mdp.num_states, mdp.length)
     items = agent.num_items if isinstance(agent, AdaptVI) else agent.reward.shape[1]
@@ -67,8 +69,6 @@ def learn_in(
     tables = (mdp.attraction, mdp.transition, pad(mdp.reward, (0, 1)))
     attraction, transition, reward = (x.contiguous().numpy() for x in tables)
     world = run_kernels.TrueMDP(attraction, transition, reward, mdp.initial)
-    if not isinstance(num_episodes, Integral) or num_episodes < 1 or not isinstance(first, Integral):
-        raise ValueError(f"{num_episodes} episodes from {first} on: expected at least 1, and an int")
     choices = len(agent.lists) if isinstance(agent, AdaptVI) else items
     some = min(max(AT_ONCE // (mdp.horizon * mdp.num_states**2 * (choices + 1)), 1), 4096)
     parts: list[_Array] = []

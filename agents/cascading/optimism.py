@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ethogram.simulator import History
+from ethogram.simulator import History, check_is, check_number, checked_int
 
 from . import plan_kernels as kernels
 from . import replan_kernels
@@ -92,19 +91,20 @@ def _integers(name: str, column: Any, shape: tuple[int, ...]) -> _Array:
     """A recorded column of integers as a contiguous array."""
     if not isinstance(column, Tensor) or column.dtype not in INTEGERS or column.shape != shape:
         what = f"{column.dtype} {tuple(column.shape)}" if isinstance(column, Tensor) else f"a {type(column).__name__}"
-        raise ValueError(f"'{name}' is {what}: expected integers {tuple(shape)}")
+        raise ValueError(f"'{name}' of the history is {what}: expected integers {tuple(shape)}")
     return column.cpu().to(torch.int64).contiguous().numpy()
 
 
 def steps_of(history: History, shape: tuple[int, ...], num_items: int) -> tuple[_Array, _Array, _Array]:
     """States (n, T + 1), slates (n, T, m), lengths (n,) of histories, for an agent that plans (H, S, m)."""
+    check_is("history", history, History, "a History, such as rollout and episodes give")
     _, num_states, length = shape
     rows, steps = len(history.ids), history.num_steps
     slates = _integers("action", history.action, (rows, steps, length))
     states = _integers("observation", history.observation, (rows, steps + 1))
     lengths = _integers("length", history.length, (rows,))
     if rows and not (lengths.min() >= 0 and lengths.max() <= steps):
-        raise ValueError(f"'length' goes from {lengths.min()} to {lengths.max()}: expected 0 to {steps}")
+        raise ValueError(f"'length' of the history goes from {lengths.min()} to {lengths.max()}: expected 0 to {steps}")
     _check_numbers("observation", states, 0, num_states)
     _check_numbers("action", slates, -1, num_items)
     return states, slates, lengths
@@ -121,20 +121,14 @@ def _check_numbers(name: str, column: _Array, least: int, below: int) -> None:
 
 def check_settings(reward: Tensor, length: int, horizon: int, delta: float) -> None:
     """ValueError for settings that no learner can have."""
-    for name, number in (("length", length), ("horizon", horizon)):
-        if not isinstance(number, Integral) or isinstance(number, bool):
-            raise TypeError(f"{name} is {number!r}: expected an int")
-    if not isinstance(delta, Real):
-        raise TypeError(f"delta is {delta!r}: expected a probability between 0 and 1")
     if reward.dim() != 2 or reward.dtype != torch.float64 or not ((reward >= 0) & (reward <= 1)).all():
         raise ValueError(
             f"reward is {reward.dtype} {tuple(reward.shape)}: expected float64 (states, items) in [0, 1], the known "
             "reward for a click on each item"
         )
-    if not 1 <= length <= reward.shape[1]:
-        raise ValueError(f"length is {length}: expected 1 to {reward.shape[1]}, the number of items")
-    if horizon < 1:
-        raise ValueError(f"horizon is {horizon}: expected at least 1 step")
+    checked_int("length", length, 1, reward.shape[1])
+    checked_int("horizon", horizon, 1)
+    check_number("delta", delta, 0, 1)
     if not 0 < delta < 1:
         raise ValueError(f"delta is {delta}: expected a probability between 0 and 1")
 

@@ -12,6 +12,7 @@ Symbols, as paper = here:
     f(A, u, w)             the value of showing list A: ``list_value``
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from ethogram.envs.sessions.mdp import CascadingMDP
 from ethogram.envs.sessions.slates import check_slates
-from ethogram.simulator import as_tensor
+from ethogram.simulator import as_tensor, check_is, check_number, checked_int
 
 from . import batch_kernels, list_kernels
 
@@ -110,8 +111,9 @@ def _check_states(attraction: Tensor, value: Tensor, no_click: Tensor | float, l
     shape = value.shape
     if value.dtype is not torch.float64 or len(shape) not in (1, 2):
         raise ValueError(f"value is {value.dtype} {tuple(shape)}: expected float64 (states, items) or (items,)")
-    if not 1 <= length <= shape[-1]:
-        raise ValueError(f"length is {length}: expected 1 to {shape[-1]}, the number of items")
+    checked_int("length", length, 1, shape[-1])
+    if not isinstance(no_click, Tensor):
+        check_number("no_click", no_click, -math.inf)
     good = _alike(attraction, value, shape) and (lower is attraction or _alike(lower, value, shape))
     if good and (not isinstance(no_click, Tensor) or _alike(no_click, value, shape[:-1])):
         return
@@ -120,7 +122,8 @@ def _check_states(attraction: Tensor, value: Tensor, no_click: Tensor | float, l
         "; ".join(
             f"{name} is {x.dtype} {tuple(x.shape)} on {x.device}" for name, x in given.items() if isinstance(x, Tensor)
         )
-        + f": expected float64 on {value.device}, of shapes {tuple(shape)}, {tuple(shape)} and {tuple(shape[:-1])}"
+        + f": expected float64 on {value.device}, as value is, of shapes {tuple(shape)}, {tuple(shape)} and "
+        f"{tuple(shape[:-1])}"
     )
 
 
@@ -135,11 +138,16 @@ def _no_click_like(value: Tensor, no_click: Tensor | float) -> Tensor:
     return torch.full(value.shape[:-1], no_click, dtype=torch.float64, device=value.device)
 
 
-def _raise_bad_state(row: int) -> None:
-    raise ValueError(
-        f"state {row} has an attraction outside [0, 1] or a value that is not a finite number: "
-        "expected probabilities and finite values"
-    )
+def _raise_bad_state(row: int, attraction: Any, value: Any, no_click: Any, lower: Any) -> None:
+    """ValueError for a row of tables (B, N) in which a number is out of range."""
+    given = {"attraction": attraction, "attraction_if_none_worth": lower, "value": value, "no_click": no_click}
+    for name, table in given.items():
+        found, what = torch.as_tensor(table)[row].detach(), "finite numbers"
+        good = found.isfinite()
+        if name.startswith("attraction"):
+            good, what = (found >= 0) & (found <= 1), "probabilities, 0 to 1"
+        if not good.all():
+            raise ValueError(f"{name} of state {row} is {found.tolist()!s:.80}: expected {what}")
 
 
 def _solve_one(
@@ -152,6 +160,7 @@ def _solve_one(
         and attraction.dtype is value.dtype is torch.float64
         and attraction.dim() == 1
         and attraction.numel() == items
+        and type(length) is int
         and 1 <= length <= items
     ):
         _check_states(attraction, value, no_click, length, lower)  # the same, slower, of all that there may be
@@ -162,7 +171,7 @@ def _solve_one(
     slate: _Array = np.empty(length, np.int64)
     best = list_kernels.best_list_at(u.data_ptr(), w.data_ptr(), float(no_click), low.data_ptr(), items, slate)
     if best != best:  # NaN
-        _raise_bad_state(0)
+        _raise_bad_state(0, u[None], w[None], [float(no_click)], low[None])
     return torch.from_numpy(slate), torch.from_numpy(np.array(best))
 
 
@@ -179,9 +188,10 @@ def _solve_compiled(
         bad = kernel(u, w, w0, low, slates, best)
     else:  # a batch of one, as views
         slates, best = np.empty(length, np.int64), np.empty(())
-        bad = kernel(u[None], w[None], w0[None], low[None], slates[None], best[None])
+        u, w, w0, low = u[None], w[None], w0[None], low[None]
+        bad = kernel(u, w, w0, low, slates[None], best[None])
     if bad >= 0:
-        _raise_bad_state(bad)
+        _raise_bad_state(bad, u, w, w0, low)
     return torch.from_numpy(slates), torch.from_numpy(best)
 
 
@@ -191,7 +201,7 @@ def _solve_torch(
     """A batch on any device: ``kernels.best_list`` with the states in lockstep, to the same bits."""
     good = ((attraction >= 0) & (attraction <= 1) & value.isfinite()).all(1) & no_click.isfinite()
     if not good.all():
-        _raise_bad_state(int((~good).nonzero()[0]))
+        _raise_bad_state(int((~good).nonzero()[0]), attraction, value, no_click, lower)
     w, order = value.sort(dim=1, descending=True, stable=True)
     u, no_click = attraction.gather(1, order), no_click[:, None]
     worth = (w > no_click).sum(1)  # (B,) the paper's J
@@ -233,6 +243,7 @@ def optimal_values(mdp: CascadingMDP) -> tuple[Tensor, Tensor]:
     Returns values (H + 1, S) float64, the last row being 0, and slates (H, S, m) int64; ``simple.Table(slates)`` is
     the policy.
     """
+    check_is("mdp", mdp, CascadingMDP, "a CascadingMDP")
     values: list[Tensor] = [torch.zeros_like(mdp.attraction[:, 0])]
     slates: list[Tensor] = []
     for _ in range(mdp.horizon):
@@ -248,7 +259,8 @@ def policy_value(mdp: CascadingMDP, slates: Tensor) -> Tensor:
 
     slates: (H, S, m) int64. Returns (H + 1, S) float64, the last row being 0.
     """
-    expected = (mdp.horizon, mdp.num_states)
+    check_is("mdp", mdp, CascadingMDP, "a CascadingMDP")
+    slates, expected = as_tensor("slates", slates), (mdp.horizon, mdp.num_states)
     if slates.dim() != 3 or tuple(slates.shape[:2]) != expected:
         raise ValueError(
             f"slates have shape {tuple(slates.shape)}: expected {(*expected, mdp.length)}; a policy that does not "
@@ -272,6 +284,7 @@ def myopic_policy(mdp: CascadingMDP) -> Tensor:
 
     Where all rewards are equal this maximises the next reward, as a contextual cascading bandit learns to do.
     """
+    check_is("mdp", mdp, CascadingMDP, "a CascadingMDP")
     slates = mdp.attraction.argsort(dim=1, descending=True, stable=True)[:, : mdp.length]
     return slates.expand(mdp.horizon, -1, -1)
 
@@ -281,6 +294,7 @@ def state_free_policy(mdp: CascadingMDP) -> Tensor:
 
     Averages are rounded to 1e-12, so that items that attract alike are ties, which index decides.
     """
+    check_is("mdp", mdp, CascadingMDP, "a CascadingMDP")
     average = mdp.attraction.mean(0).round(decimals=12)
     slate = average.argsort(descending=True, stable=True)[: mdp.length]
     return slate.expand(mdp.horizon, mdp.num_states, -1)

@@ -6,7 +6,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from ethogram.simulator import write_atomically
+from ethogram.simulator import check_callable, check_is, write_atomically
 
 Question = dict[str, Any]  # column -> [from, below] (None: no bound) or a whole number; JSON
 
@@ -24,6 +24,9 @@ class Answers:
     """
 
     def __init__(self, answer: Answer, path: str | Path | None = None) -> None:
+        check_callable("answer", answer, "a function of questions to pairs (p_isolate, p_work)")
+        if path is not None:
+            check_is("path", path, (str, Path), "the path of a file of JSON lines, or None")
         self.answer, self.path, self.asked = answer, None if path is None else Path(path), 0
         self._known: dict[str, tuple[float, float]] = {}
         if self.path is None or not self.path.exists():

@@ -1,5 +1,6 @@
 """Archetypes: one answer a group."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,7 +9,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, History
+from ethogram.simulator import Draws, History, check_is, check_number
 
 from .answers import Answers, Question
 from .decisions import check_period, decide, seen
@@ -38,15 +39,15 @@ class Archetypes:
 
     def __post_init__(self) -> None:
         check_period(self.period)
-        if not isinstance(self.answers, Answers):
-            raise TypeError(f"answers is a {type(self.answers).__name__}: expected Answers(function)")
-        if not isinstance(self.by, Mapping):
-            raise TypeError(f"by is a {type(self.by).__name__}: expected a dict of columns to edges of bins, or None")
+        check_is("answers", self.answers, Answers, "Answers(function)")
+        check_is("by", self.by, Mapping, "a dict of columns to edges of bins, or None")
         for name, edges in self.by.items():
             if edges is None:
                 continue
-            rising = len(edges) > 0 and all(a < b for a, b in pairwise(edges))
-            if name == "period" or not rising or not all(abs(edge) < float("inf") for edge in edges):
+            check_is(f"by['{name}']", edges, Sequence, "edges of bins, ascending numbers, or None")
+            for edge in edges:
+                check_number(f"an edge of by['{name}']", edge, -math.inf)
+            if name == "period" or len(edges) == 0 or any(a >= b for a, b in pairwise(edges)):
                 raise ValueError(f"by '{name}' has edges {edges}: expected ascending numbers, or None ('period': None)")
 
     def probabilities(self, observation: Mapping[str, Tensor], step: int = 0) -> Tensor:

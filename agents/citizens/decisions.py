@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, check_number
+from ethogram.simulator import Draws, as_tensor, check_has, checked_int
 
 DECISIONS = ("isolate", "work")
 
 
 def check_period(period: int) -> None:
     """Raise TypeError or ValueError unless it is a number of days, at least 1."""
-    check_number("period", period, 1, whole=True)
+    checked_int("period", period, 1)
 
 
 def decide(probability: Tensor, draws: Draws, period: int = 1) -> Tensor:
@@ -22,16 +22,20 @@ def decide(probability: Tensor, draws: Draws, period: int = 1) -> Tensor:
 
     Raises ValueError for another shape, for what is no probability, and for a period below 1.
     """
-    if tuple(probability.shape) != (len(draws.ids), 2) or period < 1:
+    if not isinstance(probability, Tensor) or not isinstance(draws, Draws) or type(period) is not int or period < 1:
+        check_period(period)
+        check_has("draws", draws, "Draws", "ids", "step", "at")
+        probability = as_tensor("probability", probability)
+    if tuple(probability.shape) != (len(draws.ids), 2):
         raise ValueError(
-            f"probabilities of shape {tuple(probability.shape)} and period {period}: expected ({len(draws.ids)}, 2), "
-            "[isolate, work] for each person, and at least 1 day"
+            f"probability has shape {tuple(probability.shape)}: expected ({len(draws.ids)}, 2), [isolate, work] for "
+            "each person"
         )
     plain = type(draws) is Draws and probability.is_cpu
     chance: Any = probability.detach().numpy() if plain else probability  # NumPy is quicker where people are few
     if not (good := (chance >= 0) & (chance <= 1)).all():
         row = int((~torch.as_tensor(good)).any(1).nonzero()[0])
-        raise ValueError(f"probabilities of row {row} are {probability[row].tolist()}: expected 0 to 1")
+        raise ValueError(f"probability of row {row} is {probability[row].tolist()}: expected 0 to 1")
     luck = draws.at(draws.step - draws.step % period)
     if plain:
         action = np.empty(chance.shape, np.int8)

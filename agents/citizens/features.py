@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from ethogram.simulator import History, map_column
+from ethogram.simulator import History, check_callable, map_column
 
 from .decisions import check_period
 
@@ -42,6 +42,7 @@ def decisions(data: Data, features: Features, period: int) -> tuple[list[str], T
     days hang on the same luck. A pair of observations and actions is taken as it is.
     """
     check_period(period)
+    check_callable("features", features, "a function of what people see")
     if isinstance(data, History):
         first = data.valid & (torch.arange(data.num_steps, device=data.length.device) % period == 0)  # (n, T)
         seen, did = map_column(lambda column: column[:, :-1][first], data.observation), data.action[first]

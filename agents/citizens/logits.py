@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ethogram.simulator import Draws, History, check_number
+from ethogram.simulator import Draws, History, check_callable, check_is, check_number
 
 from .decisions import DECISIONS, check_period, decide
 from .features import INTERCEPT, Data, Features, decisions, expit, features_of
@@ -41,13 +41,10 @@ class Logits:
 
     def __post_init__(self) -> None:
         check_period(self.period)
-        if not callable(self.features):
-            raise TypeError(f"features is a {type(self.features).__name__}: expected a function of what people see")
+        check_callable("features", self.features, "a function of what people see")
         for decision in DECISIONS:
             coefficients = getattr(self, decision)
-            if not isinstance(coefficients, Mapping):
-                what = f"a {type(coefficients).__name__}"
-                raise TypeError(f"{decision} is {what}: expected a dict of features' names to coefficients")
+            check_is(decision, coefficients, Mapping, "a dict of features' names to coefficients")
             for name, value in coefficients.items():
                 check_number(f"the coefficient of '{name}' for '{decision}'", value, -math.inf)
 

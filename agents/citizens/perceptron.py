@@ -10,7 +10,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ethogram.simulator import Draws, History, checked_seed, write_atomically
+from ethogram.simulator import (
+    Draws,
+    History,
+    check_callable,
+    check_is,
+    check_number,
+    checked_int,
+    checked_seed,
+    write_atomically,
+)
 
 from .decisions import check_period, decide
 from .features import Data, Features, decisions, expit, features_of
@@ -41,6 +50,7 @@ class Perceptron:
 
     def __post_init__(self) -> None:
         check_period(self.period)
+        check_callable("features", self.features, "a function of what people see")
 
     @classmethod
     def fit(
@@ -61,6 +71,12 @@ class Perceptron:
         ValueError for a feature that is constant in the data.
         """
         seed = checked_seed(seed)
+        check_is("hidden", hidden, Sequence, "the units of each hidden layer, such as (16,)")
+        for place, units in enumerate(hidden):
+            checked_int(f"hidden[{place}]", units, 1, WIDEST)
+        for name, number in (("epochs", epochs), ("batch", batch)):
+            checked_int(name, number, 1)
+        check_number("rate", rate)
         names, x, y = decisions(data, features, period)
         x, y = x.cpu(), y.cpu()
         mean, scale = x.mean(0), x.std(0, correction=0)
@@ -139,11 +155,8 @@ def train(
     x: (m, K) float64, standardised. y: (m, 2) float64. All on the CPU; uses no global generator.
     """
     sizes = [x.shape[1], *hidden, y.shape[1]]
-    if min(epochs, batch, *sizes) < 1 or max(sizes) > WIDEST or not rate > 0:
-        raise ValueError(
-            f"layers of {sizes} with epochs={epochs}, batch={batch}, rate={rate}: expected layers of 1 to {WIDEST}, "
-            "at least 1 epoch and a batch of 1, and a rate above 0"
-        )
+    if sizes[0] > WIDEST or rate == 0:
+        raise ValueError(f"{sizes[0]} features and a rate of {rate}: expected 1 to {WIDEST}, and a rate above 0")
     generator = torch.Generator().manual_seed(seed)
     weights = [torch.randn(a, b, dtype=x.dtype, generator=generator) * (2 / a) ** 0.5 for a, b in pairwise(sizes)]
     biases = [torch.zeros(b, dtype=x.dtype) for b in sizes[1:]]

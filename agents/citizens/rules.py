@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, History, check_number
+from ethogram.simulator import Draws, History, as_tensor, check_number
 
 from .decisions import DECISIONS, check_period, decide, seen
 
@@ -30,10 +30,7 @@ class Routine:
         check_period(self.period)
         for name in DECISIONS:
             value = getattr(self, name)
-            try:
-                chance = torch.as_tensor(value, dtype=torch.float64)
-            except (TypeError, ValueError):
-                raise TypeError(f"{name} is {value!r}: expected a probability, or a tensor (n,) of them") from None
+            chance = as_tensor(name, value, dtype=torch.float64)
             if chance.dim() > 1 or not ((chance >= 0) & (chance <= 1)).all():
                 raise ValueError(f"{name} is {value}: expected a probability, or a tensor (n,) of them")
             if chance.dim() and not isinstance(value, Tensor):

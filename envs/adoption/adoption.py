@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator import Draws, Sites, Transition
+from ethogram.simulator import Draws, Sites, Transition, as_tensor
 from ethogram.simulator.networks import Network, check_rows, sum_over_contacts
 from ethogram.simulator.populations import InEach, checked_contacts, checked_initial, first_people, repeated
 
@@ -55,7 +55,7 @@ class Adoption:
         n = self.contacts.num_people
         object.__setattr__(self, "initial", checked_initial(self.initial, n))
         for name in ("intercept", "peer_effect", "churn"):
-            value = torch.as_tensor(getattr(self, name))
+            value = as_tensor(name, getattr(self, name))
             if value.dim():
                 object.__setattr__(self, name, value)
             if tuple(value.shape) not in ((), (n,)) or not value.isfinite().all():
@@ -120,7 +120,9 @@ class Adoption:
         propensity = torch.from_numpy(log_odds).sigmoid_()  # torch's own: NumPy's exponential rounds otherwise
         keys = np.array([draws.key("adopts"), draws.key("gives_up")], np.uint64)
         adopted, exposure, reward = torch.empty(n, dtype=torch.bool), torch.empty(n), torch.empty(n)
-        kernels.adopt(keys, draws.ids.numpy(), propensity.numpy(), self._churn, was, adopted.numpy())
+        bad = kernels.adopt(keys, draws.ids.numpy(), propensity.numpy(), self._churn, was, adopted.numpy())
+        if bad >= 0:
+            raise ValueError(f"nudge of person {bad} is {nudge[bad]}: expected log-odds, a number for each person")
         contacts, observation = self.contacts.at(draws), torch.empty(n, 2)
         columns = (adopted, sum_over_contacts(contacts, adopted), self._strength(contacts))
         kernels.observe(*(column.numpy() for column in (*columns, exposure, observation, reward)))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ethogram.simulator import check_is
 from ethogram.simulator.gym import Counts
 from ethogram.simulator.networks import small_world
 from ethogram.simulator.populations import Everybody
@@ -17,8 +18,7 @@ def adoption(
     num_people: of a small world (degree 6, a tenth rewired), if no world is given. horizon: days.
     """
     world = Adoption(small_world(num_people, 6, 0.1)) if world is None else world
-    if not isinstance(world, Adoption):
-        raise TypeError(f"world is a {type(world).__name__}: expected an Adoption")
+    check_is("world", world, Adoption, "an Adoption")
     n = world.contacts.num_people
     return Everybody(world, n), horizon, Counts(_counted, n, "day")
 

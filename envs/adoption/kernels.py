@@ -8,14 +8,20 @@ _INCREMENT = np.uint64(INCREMENT)
 
 
 @compiled
-def adopt(keys: Array, ids: Array, propensity: Array, churn: Array, before: Array, after: Array) -> None:
+def adopt(keys: Array, ids: Array, propensity: Array, churn: Array, before: Array, after: Array) -> int:
     """Who has adopted after a day, (n,) bool, by who had before and the draws of adopting and of giving up.
+
+    Returns the last person whose propensity is NaN, or -1.
 
     keys: (2,) uint64. propensity: (n,) probability. churn: the same, or (1,) for all.
     """
+    bad = -1
     for i in range(before.shape[0]):
+        if propensity[i] != propensity[i]:
+            bad = i
         u = unit(mix(keys[np.int64(before[i])] + np.uint64(ids[i]) * _INCREMENT))
         after[i] = not u < churn[min(i, churn.shape[0] - 1)] if before[i] else u < propensity[i]
+    return bad
 
 
 @compiled

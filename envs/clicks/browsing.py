@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ethogram.simulator import Draws
+from ethogram.simulator import Draws, check_number
 
 from ..sessions import first_true
 from .counts import check_fit, count_clicks, count_items, count_positions, last_click, ratio, share
 from .em import expect, filtered_examination, fit_dbn, iterate
-from .log import ClickLog, check_number, check_shown, look_up
+from .log import ClickLog, check_shown, look_up
 from .model import ClickModel
 
 
@@ -154,7 +154,7 @@ class DBN(_BrowsingModel):
     def __post_init__(self) -> None:
         self._let_in("attraction", (None, None))
         self._let_in("satisfaction", tuple(self.attraction.shape))
-        check_number("continuation", self.continuation)
+        check_number("continuation", self.continuation, 0, 1)
 
     @classmethod
     def fit(
@@ -176,7 +176,7 @@ class DBN(_BrowsingModel):
         num_states, num_items = check_fit(log, num_states, num_items, prior, iterations)
         em = iterations, tolerance, progress
         if continuation is not None:
-            check_number("continuation", continuation)
+            check_number("continuation", continuation, 0, 1)
         attraction, satisfaction, gamma = fit_dbn(log, num_states, num_items, continuation, prior, em)
         return cls(attraction, satisfaction, float(gamma)).named(log)
 
@@ -258,7 +258,7 @@ class CCM(_BrowsingModel):
     def __post_init__(self) -> None:
         self._let_in("attraction", (None, None))
         for name in ("after_skip", "after_click", "after_satisfied"):
-            check_number(name, getattr(self, name))
+            check_number(name, getattr(self, name), 0, 1)
 
     @classmethod
     def fit(

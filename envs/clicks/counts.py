@@ -1,9 +1,9 @@
 """Clicks and impressions counted."""
 
-from numbers import Integral, Real
-
 import torch
 from torch import Tensor
+
+from ethogram.simulator import check_number, checked_int
 
 from ..sessions import first_true
 from . import kernels
@@ -17,13 +17,10 @@ def check_fit(
 ) -> tuple[int, int]:
     """S and N, the log's where they are not given; ValueError unless ``least`` rounds or more can fit such a model."""
     check_log(log)
-    for name, size in (("num_states", num_states), ("num_items", num_items), ("iterations", iterations)):
-        if size is not None and not isinstance(size, Integral):
-            raise TypeError(f"{name} is {size!r}: expected a whole number")
-    if not isinstance(prior, Real):
-        raise TypeError(f"prior is {prior!r}: expected a number from 0, of clicks and of skips to add")
-    num_states = log.num_states if num_states is None else num_states
-    num_items = log.num_items if num_items is None else num_items
+    num_states = log.num_states if num_states is None else checked_int("num_states", num_states, 1)
+    num_items = log.num_items if num_items is None else checked_int("num_items", num_items, 1)
+    checked_int("iterations", iterations, least)
+    check_number("prior", prior)
     item, state = int(log.slates.max()), int(log.state.max())
     if int(log.slates.min()) < -1 or int(log.state.min()) < 0:  # a log that was written to after it was checked
         raise ValueError("the log has an item below -1 or a state below 0: expected what ClickLog lets in")
@@ -32,10 +29,6 @@ def check_fit(
             f"the log has item {item} and state {state} as its highest: expected items below num_items = {num_items} "
             f"and states below num_states = {num_states}"
         )
-    if not 0 <= prior < float("inf"):
-        raise ValueError(f"prior is {prior}: expected a number from 0, of clicks and of skips to add")
-    if iterations < least:
-        raise ValueError(f"iterations is {iterations}: expected at least {least} rounds of EM")
     return num_states, num_items
 
 

@@ -4,14 +4,16 @@ Sums over a log are compiled for CPU tensors, with a torch twin for other device
 is derived here (see ``expect``) and held against enumeration by the tests.
 """
 
+import math
 from collections.abc import Callable
-from numbers import Real
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from tqdm import tqdm
+
+from ethogram.simulator import check_number
 
 from . import kernels
 from .counts import TINY, count_clicks, ratio, share
@@ -31,8 +33,7 @@ def iterate(
 
     progress: show a bar with the largest move. A tolerance below 0 never stops early.
     """
-    if not isinstance(tolerance, Real):
-        raise TypeError(f"tolerance is {tolerance!r}: expected a number, the largest move at which rounds end")
+    check_number("tolerance", tolerance, -math.inf)
     bar = tqdm(range(iterations), disable=not progress, unit="round")
     for _ in bar:
         before, parameters = parameters, one_round(*parameters)

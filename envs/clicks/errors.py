@@ -2,11 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from numbers import Real
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from ethogram.simulator import check_is, check_number
 
 from .log import ClickLog, check_log, look_up
 from .model import BY_ITEM, ClickModel
@@ -33,11 +34,10 @@ def standard_errors(
     maximum: closed forms of DCM and SDBN, and EM that was stopped early. Takes S (k N)^2 numbers of memory, k being 2
     with satisfaction and 1 without.
     """
-    if not isinstance(model, ClickModel):
-        raise TypeError(f"model is a {type(model).__name__}: expected a click model of this folder")
-    if not isinstance(prior, Real) or not 0 <= prior < float("inf"):
-        raise ValueError(f"prior is {prior!r}: expected a number from 0, that of the fit")
+    check_is("model", model, ClickModel, "a click model of this folder")
+    check_number("prior", prior)
     check_log(log)
+    check_is("fixed", fixed, Collection, "names of parameters")
     model._check(log.state, log.slates)
     model._check_names(log)
     tables = model.parameters

@@ -1,14 +1,13 @@
 """ClickLog, the log that click models read, and the checks of what is let in."""
 
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import History
+from ethogram.simulator import History, check_is
 from ethogram.simulator.formats import Ids, Name, id_column, number_column, read_columns
 
 from ..sessions import find_bad_slate
@@ -127,8 +126,7 @@ class ClickLog:
         It takes the site "clicks" where it was recorded (``user=`` a click model), and otherwise the one click of
         the site "click".
         """
-        if not isinstance(history, History):
-            raise TypeError(f"history is a {type(history).__name__}: expected a History; a table goes to from_frame")
+        check_is("history", history, History, "a History; a table goes to from_frame")
         valid = history.valid
         slates = history.action[valid]
         if "clicks" in history.columns:
@@ -177,11 +175,7 @@ def as_tensor(name: str, values: Any) -> Tensor:
 
 def check_log(log: Any) -> None:
     """Raise TypeError for what is no log."""
-    if not isinstance(log, ClickLog):
-        raise TypeError(
-            f"log is a {type(log).__name__}: expected a ClickLog; ClickLog.of(history) or "
-            "ClickLog.from_frame(table, …) makes one"
-        )
+    check_is("log", log, ClickLog, "a ClickLog; ClickLog.of(history) or ClickLog.from_frame(table, …) makes one")
 
 
 def look_up(table: Tensor, state: Tensor, slates: Tensor) -> Tensor:
@@ -198,7 +192,7 @@ def check_shown(state: Tensor, slates: Tensor, table: Tensor | None = None, leng
         )
     if state.dtype != torch.int64 or tuple(state.shape) != (len(slates),):
         raise ValueError(
-            f"state is {state.dtype} {tuple(state.shape)}: expected int64 ({len(slates)},), one for each slate"
+            f"state is {state.dtype} {tuple(state.shape)}: expected int64 ({len(slates)},), one for each of the slates"
         )
     if length is not None and slates.shape[1] > length:
         raise ValueError(
@@ -210,8 +204,8 @@ def check_shown(state: Tensor, slates: Tensor, table: Tensor | None = None, leng
     if row >= 0:
         below = "" if table is None else f" below {num_items}"
         raise ValueError(
-            f"slate of row {row} is {slates[row].tolist()}: expected distinct items from 0{below}, then -1 for empty "
-            "positions"
+            f"slate of row {row} is {slates[row].tolist()}: expected slates of distinct items from 0{below}, then -1 "
+            "for empty positions"
         )
     if len(state) and (int(state.min()) < 0 or int(state.max()) >= num_states):
         row = int(((state < 0) | (state >= num_states)).nonzero()[0])
@@ -229,11 +223,3 @@ def check_probability(name: str, table: Tensor, shape: tuple[int | None, ...]) -
     if not (low >= 0 and high <= 1):  # NaN is neither
         where = (~((table >= 0) & (table <= 1))).nonzero()[0].tolist()
         raise ValueError(f"{name}{where} is {float(table[tuple(where)]):.6g}: expected a probability in [0, 1]")
-
-
-def check_number(name: str, value: float) -> None:
-    """Raise ValueError unless a number is in [0, 1]."""
-    if not isinstance(value, Real | Tensor):
-        raise TypeError(f"{name} is a {type(value).__name__}: expected a probability in [0, 1]")
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} is {value}: expected a probability in [0, 1]")

@@ -7,11 +7,11 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, History
+from ethogram.simulator import Draws, History, check_number
 
 from .counts import check_fit, count_items, count_positions, ratio
 from .em import fit_product
-from .log import ClickLog, check_number, check_shown
+from .log import ClickLog, check_shown
 from .model import ClickModel
 
 
@@ -42,7 +42,7 @@ class RCM(_PositionModel):
     rate: float
 
     def __post_init__(self) -> None:
-        check_number("rate", self.rate)
+        check_number("rate", self.rate, 0, 1)
 
     @classmethod
     def fit(

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ethogram.simulator import Draws, Sites
+from ethogram.simulator import Draws, Sites, as_tensor, check_callable, check_is, check_number, checked_int
 from ethogram.simulator.formats import Ids
 
 from ..clicks import DBN, ClickLog, ClickModel, RankCTR
@@ -33,11 +32,12 @@ class FittedSession(CascadingSession):
     def __post_init__(self) -> None:
         super().__post_init__()
         states = self.mdp.num_states
-        if not isinstance(self.unit, Real) or not 0 < self.unit < float("inf"):
-            raise ValueError(f"unit is {self.unit!r}: expected a finite number above 0")
+        check_number("unit", self.unit)
+        if self.unit == 0:
+            raise ValueError("unit is 0: expected a number above 0")
         if self.start is None:
             return
-        start = torch.as_tensor(self.start, dtype=torch.float64)
+        start = as_tensor("start", self.start, dtype=torch.float64).double()
         if start.shape != (states,) or not (start >= 0).all() or not abs(float(start.sum()) - 1) < 1e-6:
             raise ValueError(
                 f"start is {start.tolist()}: expected the probabilities of {states} states, which sum to 1"
@@ -120,23 +120,25 @@ def fit_sessions(
     What a log cannot tell is in no estimate: it shows associations under the policy that logged, not the effect of
     showing other lists. Raises ValueError for a log without clicks, and numbers out of range.
     """
-    if not isinstance(log, SessionLog):
-        raise TypeError(
-            f"log is a {type(log).__name__}: expected a SessionLog; SessionLog.from_frame(table, …) reads one"
-        )
-    if not callable(user):
-        raise TypeError(f"user is {user!r}: expected a click model's fit, such as DBN.fit")
+    check_is("log", log, SessionLog, "a SessionLog; SessionLog.from_frame(table, …) reads one")
+    check_callable("user", user, "a click model's fit, such as DBN.fit")
+    check_number("memory", memory, 0, 1)
+    check_number("strength", strength)
+    checked_int("held_out", held_out, 0)
     if not log.lists.clicks.any():
         raise ValueError("the log has no clicks: expected some, for nothing says what attracts or moves users")
-    if not (0 < memory < 1 and strength > 0 and isinstance(held_out, Integral) and held_out >= 0 and held_out != 1):
+    if not (0 < memory < 1 and strength > 0 and held_out != 1):
         raise ValueError(
             f"memory {memory}, strength {strength}, held_out {held_out}: expected memory between 0 and 1, a strength "
             "above 0, and every 2nd session or fewer held out"
         )
     if log.has_states and num_states is not None:
         raise ValueError(f"num_states is {num_states}, and the log has states of its own: expected one of the two")
+    if features is not None and num_states is None:
+        raise ValueError("features without num_states: expected into how many states to cluster lists by them")
     states, moved, centres = log.lists.state, None, None
     if num_states is not None:
+        num_states = checked_int("num_states", num_states, 1)
         states, moved, centres = _clustered(log, num_states, features, memory, seed)
     data = _Data.of(log, states, moved, num_states or log.lists.num_states)
     shown = {}
@@ -160,7 +162,9 @@ def _clustered(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(R,) states before and after each list, and the (S, F) centres."""
     items = log.lists.num_items
-    table = torch.eye(items).double() if features is None else torch.as_tensor(np.asarray(features)).double()
+    table = (
+        torch.eye(items).double() if features is None else as_tensor("features", features, dtype=torch.float64).double()
+    )
     if table.dim() != 2 or len(table) != items or not table.isfinite().all():
         raise ValueError(
             f"features are {tuple(table.shape)}: expected finite numbers ({items}, F), a row for each item"

@@ -110,7 +110,9 @@ class _Source:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.exists():
-            raise FileNotFoundError(f"no MovieLens release at {path}: pass a file, a folder or a zip that is there")
+            raise FileNotFoundError(
+                f"no MovieLens release at path {path}: expected a file, a folder or a zip that is there"
+            )
         self.zip = path.is_file() and path.suffix in (".zip", ".whl")
         if self.zip:
             try:

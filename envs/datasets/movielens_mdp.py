@@ -1,7 +1,6 @@
 """Ratings to worlds: the paper's block, sessions with tastes."""
 
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
+from ethogram.simulator import check_is, check_number, checked_int
 from ethogram.simulator.formats import Interactions
 
 from ..sessions import CascadingMDP, CascadingSession, rating_mdp
@@ -33,13 +33,9 @@ def paper_mdp(
     Returns the MDP (``rating_mdp``: m = H = 3), the user ids (num_users,) and the movie ids (num_items,) in the order
     taken, which is the order of the MDP's states and items. Raises ValueError where there is no such block.
     """
-    if not isinstance(ratings, Interactions):
-        raise TypeError(
-            f"ratings is a {type(ratings).__name__}: expected Interactions, such as load_movielens().ratings"
-        )
+    check_is("ratings", ratings, Interactions, "Interactions, such as load_movielens().ratings")
     for name, size in (("num_users", num_users), ("num_items", num_items)):
-        if not isinstance(size, Integral):
-            raise TypeError(f"{name} is {size!r}: expected a whole number")
+        checked_int(name, size, 1)
     rated = torch.zeros(ratings.num_users, ratings.num_items, dtype=torch.bool)
     rated[ratings.user, ratings.item] = True
     by_popularity = rated.sum(0).argsort(descending=True, stable=True)
@@ -51,10 +47,10 @@ def paper_mdp(
         joint[taken] = -1
         taken.append(int(joint.argmax()))  # the first of several: the more rated
         common &= rated[:, taken[-1]]
-    if len(taken) < num_items or int(common.sum()) < num_users or num_items < 1 or num_users < 1:
+    if len(taken) < num_items or int(common.sum()) < num_users:
         raise ValueError(
             f"{int(common.sum())} users rated all of {len(taken)} movies: expected {num_users} users of {num_items}"
-            " movies, at least 1 of each; ask for fewer of either, or pass a larger release"
+            " movies; ask for fewer of either, or pass a larger release"
         )
     items = by_popularity[taken]
     users = common.nonzero()[:num_users, 0]
@@ -114,22 +110,23 @@ def session_mdp(
     world with real structure, not the causal effect of recommending a movie. See ``docs/movielens.md``.
     Raises ValueError for ratings without genres and for numbers out of range.
     """
-    if not isinstance(data, MovieLens):
-        raise TypeError(f"data is a {type(data).__name__}: expected a MovieLens; load_movielens() reads one")
+    check_is("data", data, MovieLens, "a MovieLens; load_movielens() reads one")
     ratings, num_ratings = data.ratings, len(data.ratings)
     if not data.genre_names:
         raise ValueError("these ratings have no genres: expected u.item, movies.dat or movies.csv beside the ratings")
+    for name, number in (("attraction_prior", attraction_prior), ("transition_prior", transition_prior)):
+        check_number(name, number)
+    check_number("memory", memory, 0, 1)
+    checked_int("window", window, 1)
     if not (0 < memory < 1 and window >= 1 and attraction_prior > 0 and transition_prior > 0):
         raise ValueError(
             f"memory {memory}, window {window}, priors {attraction_prior} and {transition_prior}: expected memory "
             "between 0 and 1, a window of at least 1 and priors above 0"
         )
-    if not isinstance(num_states, Integral) or num_states < 1:
-        raise ValueError(f"num_states is {num_states!r}: expected a whole number from 1")
+    checked_int("num_states", num_states, 1)
     if users is not None and (not isinstance(users, Tensor) or users.shape != (ratings.num_users,)):
         raise ValueError(f"users is {getattr(users, 'shape', users)}: expected a bool tensor ({ratings.num_users},)")
-    if not isinstance(num_items, Integral) or not 1 <= num_items <= ratings.num_items:
-        raise ValueError(f"num_items is {num_items}: expected 1 to {ratings.num_items}, the movies that are rated")
+    checked_int("num_items", num_items, 1, ratings.num_items)
     before, after, start = profiles(ratings.starts, data.genres.double()[ratings.item], memory)
     centres = cluster(before, num_states, seed)
     was, becomes = nearest(before, centres), nearest(after, centres)  # (R,) states

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ethogram.simulator import History
+from ethogram.simulator import History, check_is
 from ethogram.simulator.formats import Ids, Name, id_column, number_column, read_columns, time_column
 
 from ..clicks import ClickLog
@@ -104,6 +104,7 @@ class SessionLog:
     @classmethod
     def of(cls, history: History) -> Self:
         """The log of a recorded ``CascadingSession``, its "propensity" too, if it has that site (n, T, m)."""
+        check_is("history", history, History, "a History; a table goes to from_frame")
         starts = pad(history.length.cumsum(0), (1, 0))
         chance = history.sites["propensity"][history.valid].double() if "propensity" in history.sites else None
         reward = history.reward[history.valid].double()

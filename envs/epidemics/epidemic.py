@@ -14,7 +14,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator import Column, Draws, Record, Sites, Transition
+from ethogram.simulator import Column, Draws, Record, Sites, Transition, check_is
 from ethogram.simulator.networks import Network, check_rows, over_shards, sum_over_contacts
 from ethogram.simulator.populations import (
     InEach,
@@ -79,11 +79,12 @@ class Epidemic:
     initial: int | float | Tensor | InEach = 0.001
 
     def __post_init__(self) -> None:
+        for kind in (Disease, Measures, Economy):
+            check_is(name := kind.__name__.lower(), getattr(self, name), kind, f"{kind.__name__}(…)")
         object.__setattr__(self, "layers", checked_layers(self.layers, self.layer_weight))
-        n = self.num_people
-        object.__setattr__(self, "initial", checked_initial(self.initial, n))
+        object.__setattr__(self, "initial", checked_initial(self.initial, self.num_people))
         for name, top in (("age", 120), ("area", MOST_AREAS - 1)):
-            object.__setattr__(self, name, checked_column(name, getattr(self, name), n, top))
+            object.__setattr__(self, name, checked_column(name, getattr(self, name), self.num_people, top))
 
     @property
     def num_people(self) -> int:

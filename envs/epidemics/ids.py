@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ethogram.simulator import Do, Policy
+from ethogram.simulator import Do, Policy, check_is
 from ethogram.simulator.gym import Counts, count_values
 from ethogram.simulator.populations import Everybody, FlatChoices, Planner
 
@@ -22,8 +22,7 @@ def epidemic(
     people and other luck.
     """
     world = small_city(num_people) if world is None else world
-    if not isinstance(world, Epidemic):
-        raise TypeError(f"world is a {type(world).__name__}: expected an Epidemic")
+    check_is("world", world, Epidemic, "an Epidemic")
     seat = FlatChoices(Everybody(world, world.num_people, interventions))
     return seat, horizon, Counts(_counted, world.num_people, "day")
 

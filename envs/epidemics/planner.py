@@ -10,7 +10,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator import Do, Draws, Policy, Record
+from ethogram.simulator import Do, Draws, Policy, Record, check_has, check_is
 from ethogram.simulator.populations import ByRule, Planner, Rate
 
 from ..people import city_layers, synthetic_city
@@ -75,12 +75,9 @@ def epidemic_planner_world(
     each resident; a stimulus costs what it pays (0.2 a person).
     """
     world = small_city(num_people) if world is None else world
-    if not isinstance(world, Epidemic):
-        raise TypeError(f"world is a {type(world).__name__}: expected an Epidemic")
+    check_is("world", world, Epidemic, "an Epidemic")
     citizens = ByRule(careful) if citizens is None else citizens
-    if not hasattr(citizens, "act"):
-        what = f"citizens is a {type(citizens).__name__}"
-        raise TypeError(f"{what}: expected a policy of people, such as Heuristic(), or ByRule(function)")
+    check_has("citizens", citizens, "a policy of people, such as Heuristic(), or ByRule(function)", "act")
     return Planner(
         world,
         world.num_people,

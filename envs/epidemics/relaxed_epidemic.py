@@ -15,7 +15,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator import Column, Draws, Sites, Transition
+from ethogram.simulator import Column, Draws, Sites, Transition, check_is, check_number
 from ethogram.simulator.calibrate import Parameter, RelaxedDraws
 from ethogram.simulator.networks import sum_over_contacts
 
@@ -63,6 +63,11 @@ class RelaxedEpidemic:
 
     city: Epidemic
     reproduction: Parameter | None = None
+
+    def __post_init__(self) -> None:
+        check_is("city", self.city, Epidemic, "an Epidemic, the exact city")
+        if self.reproduction is not None:
+            check_number("reproduction", self.reproduction)
 
     @property
     def observation_space(self) -> spaces.Space[Any]:

@@ -16,7 +16,6 @@ depends on p. ``RelaxedDraws`` says how:
 ("Differentiable agent-based epidemiology", AAMAS 2023) calibrate by such gradients.
 """
 
-import math
 import warnings
 from dataclasses import dataclass
 
@@ -25,9 +24,10 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator import Draws, Sites, Transition
+from ethogram.simulator import Draws, Sites, Transition, check_number
 from ethogram.simulator.calibrate import Parameter, RelaxedDraws, balanced
 from ethogram.simulator.networks import Contacts, Network, check_rows, sum_over_contacts
+from ethogram.simulator.populations import InEach, checked_contacts, checked_initial, first_people
 
 from .seir import EXPOSED, INFECTIOUS, SUSCEPTIBLE
 
@@ -39,7 +39,8 @@ FEW, FEW_FOR_INITIAL = 8, 30  # contacts a person, from which on it holds beyond
 class RelaxedSEIR:
     """``SEIR`` with a gradient: the same days, to the bit where the draws' temperature is 0.
 
-    Parameters as in ``SEIR``; each may be a tensor that requires grad. Plain ``Draws`` give the same run without it.
+    Parameters as in ``SEIR``; each may be a tensor that requires grad (``initial`` as a number of people,
+    an int, has no gradient). Plain ``Draws`` give the same run without it.
 
     Rows are people. Observation: (n, 4) float64, how much of each person is in S, E, I and R; with temperature 0 one 1
     and three 0. Action: (n, 4) float, how much a person stays at home today *if* in S, E, I or R, from 0 to 1: were it
@@ -56,16 +57,13 @@ class RelaxedSEIR:
     transmission: Parameter = 0.02  # hazard a day and contact of weight 1
     onset_rate: Parameter = 0.25  # a day
     recovery_rate: Parameter = 0.1  # a day
-    initial: Parameter = 0.005  # probability of being infectious at the start, for all or (n,) each
+    initial: Parameter | InEach = 0.005  # the infectious: how many (an int), or a probability, one or (n,)
 
     def __post_init__(self) -> None:
         for name in ("transmission", "onset_rate", "recovery_rate"):
-            value = torch.as_tensor(getattr(self, name)).detach()
-            if value.dim() or not 0 <= value.item() < math.inf:
-                raise ValueError(f"{name} is {value}: expected a rate a day, 0 or more; a number or a tensor ()")
-        share = torch.as_tensor(self.initial).detach()
-        if tuple(share.shape) not in ((), (self.contacts.num_people,)) or not ((share >= 0) & (share <= 1)).all():
-            raise ValueError(f"initial is {self.initial}: expected a probability, or one for each person")
+            check_number(name, getattr(self, name))
+        object.__setattr__(self, "contacts", checked_contacts("contacts", self.contacts))
+        object.__setattr__(self, "initial", checked_initial(self.initial, self.contacts.num_people))
 
     @property
     def observation_space(self) -> spaces.Box:
@@ -80,10 +78,9 @@ class RelaxedSEIR:
     def reset(self, draws: Draws, site: Sites) -> tuple[Tensor, Tensor]:
         """The first infectious people."""
         check_rows(self.contacts, draws)
-        chance = torch.as_tensor(self.initial)
-        ill = draws.bernoulli("initial", chance).to(torch.float64)
-        if _straight_through(draws):
-            ill = balanced(ill, chance.expand_as(ill))
+        ill = first_people(self.initial, draws, self.contacts).to(torch.float64)
+        if _straight_through(draws) and not isinstance(self.initial, InEach):
+            ill = balanced(ill, torch.as_tensor(self.initial).expand_as(ill))
         ill = site("initial", ill)
         stage = torch.stack([1 - ill, 0 * ill, ill, 0 * ill], 1)
         return stage, stage
@@ -130,7 +127,7 @@ class RelaxedSEIR:
         if not isinstance(self.contacts, Contacts) or min(rates) == 0 or day != int(REACH * sum(1 / r for r in rates)):
             return
         number = self.contacts.start.diff().double().mean().item()
-        of_initial = torch.as_tensor(self.initial).requires_grad
+        of_initial = isinstance(self.initial, Tensor) and self.initial.requires_grad
         if number < (FEW_FOR_INITIAL if of_initial else FEW):
             what = "gradient in initial" if of_initial else "gradient"
             warnings.warn(

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws
+from ethogram.simulator import Draws, check_is
 from ethogram.simulator.networks import Contacts, Network, within_groups
 
 from .population import Population
@@ -72,6 +72,7 @@ def agenttorch_city(
 
     Raises ValueError for bands that cannot be read, or have no names: pass labels= as to ``from_agenttorch``.
     """
+    check_is("folder", folder, (str, Path), "the path of an AgentTorch population")
     folder, notes = Path(folder), []
     people = from_agenttorch(folder, labels=labels)
     notes.append(f"{len(people):,} people with {', '.join(people.columns)}")
@@ -147,6 +148,7 @@ def from_agenttorch(folder: str | Path, *, labels: Mapping[str, Sequence[str]] |
     """
     import pandas
 
+    check_is("folder", folder, (str, Path), "the path of an AgentTorch population")
     folder = Path(folder)
     columns: dict[str, Any] = {}
     for path in sorted(folder.glob("*.parquet")):

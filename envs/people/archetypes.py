@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws
+from ethogram.simulator import Draws, check_is, check_number, checked_int
 
-from .population import Population, check_num_people, plain, some
+from .population import Population, plain, some
 
 
 def from_archetypes(
@@ -29,11 +29,16 @@ def from_archetypes(
 
     Raises ValueError, naming archetype and attribute, for anything else.
     """
+    check_is("archetypes", archetypes, Mapping, what := "a dict of names to a dict of attributes, at least one")
+    check_is("shares", shares, Mapping, "a dict of archetypes to the share of people who follow each")
+    for name, values in archetypes.items():
+        check_is(f"archetypes['{name}']", values, Mapping, "a dict of attributes")
+    if not archetypes:
+        raise ValueError(f"archetypes is empty: expected {what}")
     names = tuple(archetypes)
     if set(names) != set(shares):
         raise ValueError(f"shares are for {some(shares)}: expected one for each of {some(names)}")
-    check_num_people(num_people)
-    people = torch.arange(num_people)
+    people = torch.arange(num_people := checked_int("num_people", num_people, 1))
     draws = Draws(seed, people, scope="population")
     cumulative = _cumulative("shares", shares, names)
     archetype = draws.inverse_cdf("archetype", cumulative, torch.zeros_like(people))
@@ -112,7 +117,9 @@ def _inverted(what: str, spec: Any, uniform: Tensor, categories: tuple[str, ...]
 
 def _cumulative(what: str, shares: Mapping[str, float], names: Sequence[str]) -> Tensor:
     """(1, K) float64 running sums of shares in the order of names, 0 for names that have none."""
+    for name, share in shares.items():
+        check_number(f"{what}['{name}']", share, 0, 1)
     total = math.fsum(shares.values())
-    if not all(share >= 0 for share in shares.values()) or abs(total - 1) > 1e-6:
+    if abs(total - 1) > 1e-6:
         raise ValueError(f"{what}: {dict(shares)} sum to {total:g}: expected shares from 0 that sum to 1")
     return torch.tensor([[shares.get(name, 0.0) for name in names]], dtype=torch.float64).cumsum(1) / total

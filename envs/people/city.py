@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws
+from ethogram.simulator import Draws, check_is, checked_int
 from ethogram.simulator.networks import Network, RandomMeetings, Timetable, within_groups
+from ethogram.simulator.populations import checked_contacts
 
 from .population import Population
 
@@ -33,11 +34,10 @@ def synthetic_city(num_people: int, *, num_areas: int | None = None, seed: int =
     one for each 20,000 people, and at least 4, by default. Children of an area share its schools, classes are in
     ``school`` codes too (a class is what meets); workers are spread over the city's workplaces at random.
     """
-    if not isinstance(num_people, int | np.integer) or num_people < 20:
-        raise ValueError(f"num_people is {num_people!r}: expected an int, 20 or more")
-    areas = max(4, num_people // 20_000) if num_areas is None else num_areas
-    if not 1 <= areas <= num_people // 5:
-        raise ValueError(f"num_areas is {num_areas}: expected 1 to {num_people // 5}, five people each or more")
+    num_people = checked_int("num_people", num_people, 20)
+    areas = max(4, num_people // 20_000)
+    if num_areas is not None:
+        areas = checked_int("num_areas", num_areas, 1, num_people // 5)  # five people each or more
     draws = Draws(seed, torch.arange(num_people), scope="city")
     household, place, size = _households(draws)
     area = household * areas // (int(household[-1]) + 1)
@@ -107,7 +107,7 @@ def _workplaces(draws: Draws, age: Tensor) -> Tensor:
 
 
 def city_layers(
-    people: Population, *, degrees: Mapping[str, float] = DEGREES, daily: float = 0.0, seed: int = 0
+    people: Population, *, degrees: Mapping[str, float] = DEGREES, daily: int = 0, seed: int = 0
 ) -> dict[str, Network]:
     """The contacts of a city in layers: what ``Epidemic(layers=…)`` takes.
 
@@ -116,10 +116,11 @@ def city_layers(
     meetings a day, different ones each day, with anybody. people: with the columns household, workplace, school
     (-1: none) and area; a column that is missing has no layer.
     """
+    check_is("people", people, Population, "a Population, such as synthetic_city makes")
+    check_is("degrees", degrees, Mapping, f"a dict of some of {sorted(DEGREES)} to mean contacts")
     if unknown := sorted(set(degrees) - set(DEGREES)):
         raise ValueError(f"degrees names {unknown}: expected some of {sorted(DEGREES)}")
-    if not 0 <= daily < math.inf or daily != int(daily):
-        raise ValueError(f"daily is {daily}: expected a whole number of meetings a day")
+    daily = checked_int("daily", daily, 0)
     layers: dict[str, Network] = {}
     for name, column in (("household", "household"), ("workplace", "workplace"), ("school", "school")):
         if column in people.columns:
@@ -129,7 +130,7 @@ def city_layers(
         degree = degrees.get("community", DEGREES["community"])
         layers["community"] = within_groups(people["area"], degree, seed=_seed(seed, "community"))
     if daily:
-        layers["city"] = RandomMeetings(len(people), int(daily), "meetings in the city")
+        layers["city"] = RandomMeetings(len(people), daily, "meetings in the city")
     if not layers:
         raise ValueError(f"people have {sorted(people.columns)}: expected a household, workplace, school or area")
     return layers
@@ -144,20 +145,23 @@ def join_layers(people: Population, layers: Mapping[str, Network]) -> dict[str, 
     Raises LookupError for somebody in a network who is not among the people, and ValueError where people have no names
     and a network has.
     """
+    check_is("people", people, Population, "a Population")
+    check_is("layers", layers, Mapping, "a dict of names to networks")
     return {name: _joined(people, name, network) for name, network in layers.items()}
 
 
 def _joined(people: Population, layer: str, network: Network) -> Network:
+    network = checked_contacts(f"layers['{layer}']", network)
     if isinstance(network, Timetable):
         return replace(network, networks=[_joined(people, layer, each) for each in network.networks])
     names = getattr(network, "names", None)
     if names is None:
         if network.num_people != len(people):
-            raise ValueError(f"layer '{layer}' has {network.num_people} people without names: expected {len(people)}")
+            raise ValueError(f"layers['{layer}'] has {network.num_people} people without names: expected {len(people)}")
         return network
     if people.names is None:
         raise ValueError(
-            f"layer '{layer}' has names, such as {names[0]!r}, and the people have none: expected ids in both, as "
+            f"layers['{layer}'] has names, such as {names[0]!r}, and the people have none: expected ids in both, as "
             "from_table(id=…) reads them; where the order is known to be the same, replace(contacts, names=None)"
         )
     return network if np.array_equal(names, people.names) else network.along(people.names)  # type: ignore[attr-defined]

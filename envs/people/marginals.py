@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .population import Array, Population, check_num_people, some
+from ethogram.simulator import check_is, checked_int
+
+from .population import Array, Population, some
 from .tables import recoded, systematic_counts
 
 SWEEPS = 1000  # of iterative proportional fitting; real tables take some tens
@@ -52,7 +54,8 @@ def from_marginals(
 
     Raises ValueError where tables disagree (where, and by how much), or cannot be met with the cells that are 0.
     """
-    check_num_people(num_people)
+    num_people = checked_int("num_people", num_people, 1)
+    check_is("marginals", marginals, Mapping, "a dict of attributes to tables of counts")
     tables = {_tuple(key): {_tuple(cell): count for cell, count in _entries(table)} for key, table in marginals.items()}
     categories = _categories(tables)
     axis_of = {name: axis for axis, name in enumerate(categories)}
@@ -79,7 +82,12 @@ def _entries(table: Any) -> Iterable[tuple[Any, Any]]:
     """Category and count; an array or list of counts is of the whole numbers from 0."""
     if hasattr(table, "items"):
         return table.items()
-    array = np.asarray(table, np.float64)
+    try:
+        array = np.asarray(table, np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"marginals have {table!r:.60} for a table: expected {{category: count}}, or counts") from None
+    if not array.ndim:
+        raise TypeError(f"marginals have {table!r:.60} for a table: expected {{category: count}}, or a list of counts")
     return (((cell if array.ndim > 1 else cell[0]), float(count)) for cell, count in np.ndenumerate(array))
 
 
@@ -93,14 +101,14 @@ def _categories(tables: Mapping[tuple[str, ...], Table]) -> dict[str, tuple[Any,
     for key, table in tables.items():
         for cell in table:
             if len(cell) != len(key) or len(set(key)) < len(key):
-                raise ValueError(f"marginal {key} has an entry for {cell!r}: expected a category of each of {key}")
+                raise ValueError(f"marginals[{key}] has an entry for {cell!r}: expected a category of each of {key}")
             for name, category in zip(key, cell, strict=True):
                 found.setdefault(name, {})[category] = None
     for name, names in found.items():
         if not (all(isinstance(c, str) for c in names) or all(isinstance(c, int | np.integer) for c in names)):
             raise ValueError(f"categories of '{name}' are {some(names)}: expected all text, or all whole numbers")
     if not found:
-        raise ValueError("no marginals: expected at least one table with an entry")
+        raise ValueError("marginals are empty: expected at least one table with an entry")
     return {name: tuple(names) for name, names in found.items()}
 
 
@@ -111,7 +119,7 @@ def _target(key: tuple[str, ...], table: Table, categories: Categories) -> Tenso
         count = table.get(cell)
         if not isinstance(count, Real) or not 0 <= count < math.inf:
             raise ValueError(
-                f"marginal {key} is {count!r} for {cell}: expected a count from 0; write 0 where nobody is"
+                f"marginals[{key}] is {count!r} for {cell}: expected a count from 0; write 0 where nobody is"
             )
         counts.append(float(count))
     return torch.tensor(counts, dtype=torch.float64).reshape([len(categories[name]) for name in key])

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import write_atomically
+from ethogram.simulator import check_is, write_atomically
 from ethogram.simulator.networks import Names, as_column, called, checked_names, html_table, rows_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Population:
     names: Names | None = None
 
     def __post_init__(self) -> None:
+        check_is("columns", self.columns, Mapping, "a dict of names to columns")
+        check_is("labels", self.labels, Mapping, "a dict of columns to names of their codes")
         columns = {name: as_column(f"column '{name}'", column) for name, column in self.columns.items()}
         object.__setattr__(self, "columns", columns)
         if not self.columns:
@@ -71,7 +73,7 @@ class Population:
             if codes.dtype != torch.int64 or len(set(names)) < len(names) or not all(isinstance(n, str) for n in names):
                 raise ValueError(f"labels of '{name}' ({codes.dtype}) are {names}: expected int64 and names, each once")
             unknown = (codes < 0) | (codes >= len(names))
-            refuse(name, codes, unknown, f"a code from 0 to {len(names) - 1}, one for each of {some(names)}")
+            refuse(name, codes, unknown, f"a code from 0 to {len(names) - 1}, one for each of its labels {some(names)}")
         object.__setattr__(self, "names", checked_names(self.names, len(self)))
 
     def __len__(self) -> int:
@@ -217,12 +219,6 @@ def refuse(name: str, column: Any, bad: Any, expected: str) -> None:
         raise ValueError(f"column '{name}' is {value!r} in row {row}: expected {expected}")
 
 
-def check_num_people(num_people: int) -> None:
-    """ValueError unless it is a whole number of people, at least one."""
-    if type(plain(num_people)) is not int or num_people < 1:
-        raise ValueError(f"num_people is {num_people!r}: expected an int from 1")
-
-
 def plain(value: Any) -> Any:
     """NumPy's scalars, and tensors of one number, as Python's."""
     return value.item() if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.dim() == 0) else value
@@ -240,6 +236,7 @@ def bands(values: Tensor, edges: Sequence[float]) -> tuple[Tensor, tuple[str, ..
     values: (n,), as ``as_column`` takes them. edges: ascending, where bands meet; each belongs to the band above it.
     ``bands(age, [18, 65])`` has 0 under 18, 1 from 18 to 64, 2 from 65.
     """
+    check_is("edges", edges, Sequence, "a list of numbers")
     if len(edges) == 0 or any(not a < b for a, b in pairwise(edges)) or not all(map(math.isfinite, edges)):
         raise ValueError(f"edges are {edges}: expected finite numbers in ascending order")
     values, edges = as_column("values", values), [plain(edge) for edge in edges]

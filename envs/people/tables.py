@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws
+from ethogram.simulator import Draws, check_is, checked_int
 
-from .population import Array, Population, check_num_people, refuse, some
+from .population import Array, Population, refuse, some
 
 if TYPE_CHECKING:
     import pandas
@@ -42,12 +42,15 @@ def from_table(
     Raises LookupError for a column that is not there, and ValueError, naming column and row, for what is missing, not
     finite or of another type, a category that ``labels`` lacks, or a weight below 0.
     """
+    check_is("labels", {} if labels is None else labels, Mapping, "a dict of columns to names")
+    check_is("columns", [] if columns is None else columns, Sequence, "a list of names")
     frame = _frame(table)
     names_of, frame = _named(frame, id)
     wanted = [name for name in frame.columns if name != weight] if columns is None else list(columns)
-    for name in [*wanted, *([] if weight is None else [weight])]:
+    asked = [*(("columns", name) for name in wanted), *([] if weight is None else [("weight", weight)])]
+    for role, name in asked:
         if name not in frame.columns:
-            raise LookupError(f"no column {name!r} in the table, which has {some(frame.columns)}")
+            raise LookupError(f"no column {name!r} in the table, for {role}=: expected some of {some(frame.columns)}")
     if len(set(wanted)) < len(wanted) or not all(isinstance(name, str) for name in wanted):
         raise ValueError(f"columns are {some(wanted)}: expected names, each once; rename them in the table")
     if strangers := set(labels or {}) - set(wanted):
@@ -76,6 +79,8 @@ def _frame(table: Any) -> "pandas.DataFrame":
     if not isinstance(table, str | Path):
         raise TypeError(f"table is a {type(table).__name__}: expected a DataFrame, a dict of columns, or a path")
     path = Path(table)
+    if path.suffix in (".csv", ".tsv", ".parquet") and not path.is_file():
+        raise FileNotFoundError(f"table is {path}, which is no file: expected the path of one, a DataFrame, or a dict")
     if path.suffix in (".csv", ".tsv"):
         return pandas.read_csv(path, sep="," if path.suffix == ".csv" else "\t")
     if path.suffix != ".parquet":
@@ -92,7 +97,7 @@ def _named(frame: "pandas.DataFrame", id: str | None) -> "tuple[Any, pandas.Data
         repeat = pandas.api.types.is_integer_dtype(labels.dtype) and not labels.is_unique
         return None if repeat or isinstance(labels, pandas.RangeIndex) else labels, frame
     if id not in frame.columns and id != frame.index.name:
-        raise LookupError(f"id is '{id}', of which the table has no column; it has {some(frame.columns)}")
+        raise LookupError(f"id is '{id}', of which the table has no column: expected one of {some(frame.columns)}")
     return (frame.index, frame) if id not in frame.columns else (frame[id], frame.drop(columns=[id]))
 
 
@@ -160,6 +165,6 @@ def systematic_counts(weights: Array, num_people: int, seed: int, site: str) -> 
     total = np.cumsum(weights)
     if len(weights) == 0 or not 0 < total[-1] < np.inf:
         raise ValueError(f"weights sum to {total[-1] if len(weights) else 0:g}: expected some above 0, all finite")
-    check_num_people(num_people)
+    num_people = checked_int("num_people", num_people, 1)
     start = Draws(seed, torch.zeros(1, dtype=torch.int64), scope="population").uniform(site).item()
     return np.diff(np.floor(total / total[-1] * num_people + start).astype(np.int64), prepend=0)

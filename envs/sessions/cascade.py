@@ -18,6 +18,8 @@ from ethogram.simulator import (
     Sites,
     Transition,
     ask,
+    check_has,
+    check_is,
     nothing_yet,
     steps_remembered,
     thresholds,
@@ -59,10 +61,9 @@ class CascadingSession:
     user: Policy | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.mdp, CascadingMDP):
-            raise TypeError(f"mdp is a {type(self.mdp).__name__}: expected a CascadingMDP")
-        if self.user is not None and not isinstance(self.user, Policy):
-            raise TypeError(f"user is a {type(self.user).__name__}: expected a click model, with act(…)")
+        check_is("mdp", self.mdp, CascadingMDP, "a CascadingMDP")
+        if self.user is not None:
+            check_has("user", self.user, "a click model", "act")
 
     @property
     def observation_space(self) -> spaces.Discrete[Any]:

@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator import Column, Draws, Sites, Transition, World
+from ethogram.simulator import Column, Draws, Sites, Transition, World, check_has
 
 from .slates import Slates
 from .view import SessionView
@@ -22,8 +22,11 @@ class _Encoded:
     world: World
 
     def __post_init__(self) -> None:
+        check_has("world", self.world, "a session world", "action_space")
         if not isinstance(self.world.action_space, Slates):
-            raise ValueError(f"action space is {self.world.action_space!r}: expected Slates, the only one to encode")
+            raise ValueError(
+                f"action space of the world is {self.world.action_space!r}: expected Slates, the only one to encode"
+            )
 
     @cached_property
     def _slates(self) -> Slates:

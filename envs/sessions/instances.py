@@ -3,12 +3,16 @@
 import torch
 from torch import Tensor
 
+from ethogram.simulator import as_tensor, check_number, checked_int
+
 from .mdp import CascadingMDP
 
 
 def movielens_formula(num_states: int, num_items: int, scale: float) -> CascadingMDP:
     """MLF: ratings by a formula in place of MovieLens, otherwise the paper's construction (H = m = 3)."""
-    s, a = torch.arange(num_states)[:, None], torch.arange(num_items)
+    check_number("scale", scale, 0, 1)
+    s = torch.arange(checked_int("num_states", num_states, 1))[:, None]
+    a = torch.arange(checked_int("num_items", num_items, 1))
     rating = 0.5 * (1 + (7 * s + 11 * a + 3 * s * a) % 10).double()
     return rating_mdp(rating, attraction=scale * rating / 5)
 
@@ -20,6 +24,9 @@ def rating_mdp(rating: Tensor, attraction: Tensor, length: int = 3, horizon: int
     more leaves the state as it is with probability 0.9, the rest being uniform over the other states; any other
     click, and none, leads to a uniform state (the paper does not say what follows no click).
     """
+    rating = as_tensor("rating", rating)
+    if rating.dim() != 2:
+        raise ValueError(f"rating has shape {tuple(rating.shape)}: expected (states, items), stars")
     num_states, num_items = rating.shape
     uniform = torch.full((num_states, num_items + 1, num_states), 1 / num_states, dtype=torch.float64)
     stay = torch.eye(num_states, dtype=torch.float64)
@@ -32,7 +39,7 @@ def rating_mdp(rating: Tensor, attraction: Tensor, length: int = 3, horizon: int
 
 def good_medium_bad(num_items: int) -> CascadingMDP:
     """GMB: three moods that good items keep up and bad ones spoil (H = m = 3)."""
-    s, a = torch.arange(3)[:, None], torch.arange(num_items)
+    s, a = torch.arange(3)[:, None], torch.arange(checked_int("num_items", num_items, 2))
     base = torch.tensor([0.6, 0.35, 0.1], dtype=torch.float64)[:, None]
     attraction = (base * (0.4 + 1.2 * ((5 * a + 3 * s) % num_items) / (num_items - 1))).clamp(max=0.95)
     kinds = torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.6, 0.2], [0.05, 0.15, 0.8]], dtype=torch.float64)
@@ -56,6 +63,7 @@ def cascading_bandit(attraction: Tensor, length: int) -> CascadingMDP:
 
     attraction: (N,) float64. An episode is a round; its expected reward is 1 - prod(1 - attraction) over the list.
     """
+    attraction = as_tensor("attraction", attraction)
     if attraction.dim() != 1:
         raise ValueError(f"attraction has shape {tuple(attraction.shape)}: expected (items,), as there are no states")
     transition = torch.ones(1, len(attraction) + 1, 1, dtype=torch.float64)
@@ -68,6 +76,10 @@ def two_level_bandit(num_items: int, length: int, gap: float, best: float = 0.2)
     num_items, length, best, gap = L, K, p, Delta: ``length`` items attract with probability ``best``, the others
     with ``best - gap``.
     """
+    num_items = checked_int("num_items", num_items, 1)
+    length = checked_int("length", length, 1, num_items)
+    check_number("best", best, 0, 1)
+    check_number("gap", gap, 0, best)
     attraction = torch.full((num_items,), best - gap, dtype=torch.float64)
     attraction[:length] = best
     return cascading_bandit(attraction, length)

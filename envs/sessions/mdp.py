@@ -4,11 +4,12 @@ Du, Srikant & Chen, "Cascading Reinforcement Learning", ICLR 2024 (arXiv 2401.08
 """
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from ethogram.simulator import check_is, checked_int
 
 _TABLES = ("attraction", "transition", "reward")
 
@@ -69,15 +70,9 @@ class CascadingMDP:
                 f"transition[{s}, {a}] sums to {self.transition[s, a].sum():.6g}: expected 1, the total probability "
                 "of the next states; divide each row by its sum"
             )
-        for name in ("length", "horizon", "initial"):
-            if not isinstance(number := getattr(self, name), Integral):
-                raise TypeError(f"{name} is {number!r}: expected an int")
-        if not 1 <= self.length <= items:
-            raise ValueError(f"length is {self.length}: expected 1 to {items}, the number of items")
-        if self.horizon < 1:
-            raise ValueError(f"horizon is {self.horizon}: expected at least 1 step")
-        if not 0 <= self.initial < states:
-            raise ValueError(f"initial is {self.initial}: expected a state between 0 and {states - 1}")
+        checked_int("length", self.length, 1, items)
+        checked_int("horizon", self.horizon, 1)
+        checked_int("initial", self.initial, 0, states - 1)
 
     @property
     def num_states(self) -> int:
@@ -91,18 +86,17 @@ class CascadingMDP:
 
 
 def _shape(attraction: Tensor) -> tuple[int, int]:
-    if not isinstance(attraction, Tensor):
-        raise TypeError(f"attraction is a {type(attraction).__name__}: expected a torch tensor; use torch.as_tensor")
+    check_is("attraction", attraction, Tensor, "a torch tensor; use torch.as_tensor")
     if attraction.dim() != 2:
         raise ValueError(f"attraction has shape {tuple(attraction.shape)}: expected (states, items)")
     return attraction.shape[0], attraction.shape[1]
 
 
 def _check_table(name: str, table: Tensor, shape: tuple[int, ...]) -> None:
-    if not isinstance(table, Tensor):
-        raise TypeError(f"{name} is a {type(table).__name__}: expected a torch tensor; use torch.as_tensor")
+    check_is(name, table, Tensor, "a torch tensor; use torch.as_tensor")
     if tuple(table.shape) != shape or table.dtype != torch.float64:
-        raise ValueError(f"{name} is {table.dtype} {tuple(table.shape)}: expected float64 {shape}")
+        like = "" if name == "attraction" else f", with the states and items of attraction, {shape[0]} of them"
+        raise ValueError(f"{name} is {table.dtype} {tuple(table.shape)}: expected float64 {shape}{like}")
     outside = ~((table >= 0) & (table <= 1))  # NaN is outside too
     if outside.any():
         where = outside.nonzero()[0].tolist()

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ethogram.simulator import History
+from ethogram.simulator import History, check_is, checked_int
 from ethogram.simulator.whatif import mean_over_rows
 
 
@@ -19,6 +19,7 @@ def click_rate_by_step(history: History) -> Tensor:
 
 def click_rate_by_position(history: History) -> Tensor:
     """(m,) of the lists that had an item at a position, the share clicked there. Needs the site "click"."""
+    check_is("history", history, History, "a History, such as rollout gives")
     click, slates = history.column("click")[..., None], history.action
     at = click == torch.arange(slates.shape[-1], device=slates.device)
     shown = (slates >= 0) & history.valid[..., None]
@@ -27,10 +28,13 @@ def click_rate_by_position(history: History) -> Tensor:
 
 def item_share(history: History, num_items: int) -> Tensor:
     """(num_items,) of all positions shown, the share that showed each item."""
+    check_is("history", history, History, "a History, such as rollout gives")
+    num_items = checked_int("num_items", num_items, 1)
     shown = history.action[history.valid]
     counts = shown[shown >= 0].bincount(minlength=num_items).to(torch.float64)
     return counts / counts.sum()
 
 
 def _clicked(history: History) -> Tensor:
+    check_is("history", history, History, "a History, such as rollout gives")
     return history.column("click") < history.action.shape[-1]

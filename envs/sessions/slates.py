@@ -12,6 +12,8 @@ from gymnasium import Space, spaces
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 from torch import Tensor
 
+from ethogram.simulator import checked_int
+
 from . import kernels
 
 MOST_NUMBERED = 10_000  # slates in one Discrete: a learner must try each
@@ -33,9 +35,8 @@ class Slates(Space[Any]):
         rows: int | None = None,
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        if not 1 <= length <= num_items:
-            raise ValueError(f"slates of {length} out of {num_items} items: expected 1 <= length <= num_items")
-        self.num_items, self.length, self.rows = int(num_items), int(length), rows
+        self.num_items = checked_int("num_items", num_items, 1)
+        self.length, self.rows = checked_int("length", length, 1, self.num_items), rows
         super().__init__((length,) if rows is None else (rows, length), np.int64, seed)
 
     @property
@@ -158,9 +159,9 @@ def check_slates(slates: Tensor, rows: int, num_items: int, length: int) -> None
     row = find_bad_slate(slates, num_items)
     if row >= 0:
         raise ValueError(
-            f"slate of row {row} is {slates[row].tolist()}: expected 1 to {length} distinct items between 0 and "
-            f"{num_items - 1}, then -1 for empty positions; rank once with `scores.argsort()` rather than sampling "
-            "each position on its own"
+            f"slate of row {row} is {slates[row].tolist()}: expected slates of 1 to {length} distinct items "
+            f"between 0 and {num_items - 1}, then -1 for empty positions; rank once with `scores.argsort()` rather "
+            "than sampling each position on its own"
         )
 
 

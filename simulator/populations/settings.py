@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..arguments import INTS, as_tensor, check_number
+from ..arguments import INTS, as_tensor, check_is, check_number
 from ..draws import Draws
 from ..networks import Contacts, Network, check_same_people
 
@@ -40,15 +40,17 @@ def checked_contacts(name: str, value: Any) -> Network:
 
 def checked_layers(layers: Any, weights: Mapping[str, float]) -> dict[str, Network]:
     """Name -> contacts, of the same people; contacts alone are the layer "community". weights: of some of them."""
-    layers = layers if isinstance(layers, Mapping) else {"community": layers}
-    checked = {name: checked_contacts(f"layer '{name}'", layer) for name, layer in layers.items()}
+    if not isinstance(layers, Mapping):
+        layers = {"community": checked_contacts("layers", layers)}
+    checked = {name: checked_contacts(f"layers['{name}']", layer) for name, layer in layers.items()}
     if not checked:
         raise ValueError("layers is empty: expected at least one, such as {'community': contacts}")
     n = next(iter(checked.values())).num_people
     for name, layer in checked.items():
         if layer.num_people != n:
-            raise ValueError(f"layer '{name}' has {layer.num_people} people: expected {n}, as the others")
-    check_same_people({f"layer '{name}'": layer for name, layer in checked.items()})
+            raise ValueError(f"layers['{name}'] has {layer.num_people} people: expected {n}, as the others")
+    check_same_people({f"layers['{name}']": layer for name, layer in checked.items()})
+    check_is("layer_weight", weights, Mapping, "a dict of some layers to a factor each")
     if unknown := sorted(set(weights) - set(checked)):
         raise ValueError(f"layer_weight names {unknown}: expected layers, of which there are {sorted(checked)}")
     for name, weight in weights.items():

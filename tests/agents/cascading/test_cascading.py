@@ -261,10 +261,10 @@ def test_the_error_bound_holds_for_every_state_and_step():
         ({"oracle": "best"}, "expected 'bestperm' or 'exhaustive'"),
         ({"reward": torch.ones(2, 6)}, "expected float64"),
         ({"reward": torch.full((2, 6), 1.5).double()}, r"in \[0, 1\]"),
-        ({"length": 7}, "expected 1 to 6"),
-        ({"horizon": 0}, "at least 1 step"),
+        ({"length": 7}, "length is 7: expected an int from 1 to 6"),
+        ({"horizon": 0}, "horizon is 0: expected an int, 1 or more"),
         ({"delta": 0.0}, "between 0 and 1"),
-        ({"num_episodes": 0}, "at least 1"),
+        ({"num_episodes": 0}, "num_episodes is 0: expected an int, 1 or more"),
     ],
 )
 def test_bad_settings_are_refused(change, message):
@@ -291,7 +291,7 @@ def test_histories_without_what_is_needed_are_refused():
         agent.learn(history)
     short = CascadingVI(torch.ones(2, 6).double(), 1, 6, 10)
     history = rollout(CascadingSession(trap()), agent, rows=2, horizon=6, record=["click"])
-    with pytest.raises(ValueError, match=r"'action' is torch.int64 .* expected integers"):
+    with pytest.raises(ValueError, match=r"'action' of the history is torch.int64 .* expected integers"):
         short.learn(history)
     few = CascadingVI(torch.ones(2, 2).double(), 2, 6, 10)
     history = rollout(CascadingSession(trap()), UniformSlates(6, 2), rows=50, horizon=6, record=["click"])

@@ -188,14 +188,14 @@ def test_policy_value_is_the_mean_return():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"attraction": torch.full((2, 3), 1.5).double()}, "state 0 has an attraction outside"),
-        ({"value": torch.tensor([[0.0, 0, 0], [0, torch.nan, 0]]).double()}, "state 1 has"),
-        ({"no_click": torch.tensor([0.0, torch.inf]).double()}, "state 1 has"),
+        ({"attraction": torch.full((2, 3), 1.5).double()}, "attraction of state 0 is"),
+        ({"value": torch.tensor([[0.0, 0, 0], [0, torch.nan, 0]]).double()}, "value of state 1 is"),
+        ({"no_click": torch.tensor([0.0, torch.inf]).double()}, "no_click of state 1 is inf"),
         ({"value": torch.zeros(2, 3)}, "expected float64"),
         ({"attraction": torch.zeros(2, 4).double()}, "of shapes"),
         ({"no_click": torch.zeros(3).double()}, "of shapes"),
-        ({"length": 4}, "expected 1 to 3"),
-        ({"length": 0}, "expected 1 to 3"),
+        ({"length": 4}, "expected an int from 1 to 3"),
+        ({"length": 0}, "expected an int from 1 to 3"),
     ],
 )
 def test_bad_input_is_refused(change, message):

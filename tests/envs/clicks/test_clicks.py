@@ -478,7 +478,10 @@ GOOD = {
         ({"state": torch.tensor([0])}, r"state is torch.int64 \(1,\): expected int64 \(2,\)"),
         ({"state": torch.tensor([0.0, 1.0])}, "state is torch.float32"),
         ({"state": torch.tensor([0, -1])}, "state of row 1 is -1"),
-        ({"slates": torch.tensor([[0, 1, 1], [3, -1, -1]])}, r"slate of row 0 is \[0, 1, 1\]: expected distinct"),
+        (
+            {"slates": torch.tensor([[0, 1, 1], [3, -1, -1]])},
+            r"slate of row 0 is \[0, 1, 1\]: expected slates of distinct",
+        ),
         ({"slates": torch.tensor([[0, 1, 2], [-1, 3, -1]])}, "slate of row 1"),
         ({"slates": torch.tensor([[0.0, 1, 2], [3, -1, -1]])}, "slates are torch.float32"),
         ({"clicks": torch.zeros(2, 3)}, "clicks are torch.float32"),

@@ -287,9 +287,9 @@ def test_sessions_repeat_and_refuse_what_cannot_be():
     for settings, message in [
         ({"num_states": 0}, "num_states is 0"),
         ({"num_states": 10_000}, "num_states is 10000: expected at most"),
-        ({"num_items": 13}, "num_items is 13: expected 1 to 12"),
+        ({"num_items": 13}, "num_items is 13: expected an int from 1 to 12"),
         ({"memory": 1.0}, "memory 1.0.*expected memory between 0 and 1"),
-        ({"window": 0}, "a window of at least 1"),
+        ({"window": 0}, "window is 0: expected an int, 1 or more"),
     ]:
         with pytest.raises(ValueError, match=message):
             session_mdp(data, **{"num_states": 4, "num_items": 7, **settings})

@@ -224,3 +224,12 @@ def test_the_relaxed_world_keeps_the_contract():
 def test_what_is_no_probability_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_number_of_people_to_begin_with_is_that_of_the_exact_one():
+    contacts = random_contacts(200, 6, 1)
+    for initial in (1, 3):
+        exact = rollout(SEIR(contacts, initial=initial), StaysHomeWhenIll(0.3), rows=200, horizon=9)
+        relaxed = rollout(RelaxedSEIR(contacts, initial=initial), StaysHomeWhenIll(0.3), rows=200, horizon=9)
+        assert relaxed.observation[:, 0, 2].sum() == initial
+        assert torch.equal(relaxed.reward, exact.reward)

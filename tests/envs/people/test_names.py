@@ -89,12 +89,12 @@ def test_a_million_people_keep_their_names_in_no_time():
         (
             lambda named, plain, net: join_layers(named, {"f": small_world(10, 2, 0)}),
             ValueError,
-            "'f' has 10 people with",
+            "layers..f.. has 10 people with",
         ),
         (
             lambda named, plain, net: Epidemic({"a": net, "b": net.along(named.names)}, named["age"], named["area"]),
             ValueError,
-            "layer 'a' has people 'napoleon', .* and layer 'b' has .*: expected the same in the same order",
+            r"layers\['a'\] has people 'napoleon', .* and layers\['b'\] has .*: expected the same in the same order",
         ),
         (lambda named, plain, net: Timetable([net, net.along(named.names)]), ValueError, "network 0 has people"),
         (

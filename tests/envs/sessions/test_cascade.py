@@ -152,7 +152,7 @@ def test_a_user_model_that_clicks_twice_moves_by_the_last_click():
 @pytest.mark.parametrize(
     ("slate", "message"),
     [
-        ([1, 1], r"slate of row 0 is \[1, 1\]: expected 1 to 2 distinct items between 0 and 5"),
+        ([1, 1], r"slate of row 0 is \[1, 1\]: expected slates of 1 to 2 distinct items between 0 and 5"),
         ([1, 6], r"slate of row 0 is \[1, 6\]"),
         ([-1, 2], r"slate of row 0 is \[-1, 2\]"),
         ([-1, -1], r"slate of row 0 is \[-1, -1\]"),
@@ -175,9 +175,9 @@ def test_a_bad_slate_is_refused(slate, message):
         (lambda m: {"transition": m.transition * 0.9}, r"transition\[0, 0\] sums to 0.9: expected 1"),
         (lambda m: {"transition": m.transition[:, :-1]}, r"expected float64 \(2, 7, 2\)"),
         (lambda m: {"reward": -m.reward}, r"reward\[0, 0\] is -1"),
-        (lambda m: {"length": 7}, "length is 7: expected 1 to 6"),
+        (lambda m: {"length": 7}, "length is 7: expected an int from 1 to 6"),
         (lambda m: {"horizon": 0}, "horizon is 0"),
-        (lambda m: {"initial": 2}, "initial is 2: expected a state between 0 and 1"),
+        (lambda m: {"initial": 2}, "initial is 2: expected an int from 0 to 1"),
     ],
 )
 def test_a_bad_mdp_is_refused(change, message):
@@ -239,11 +239,11 @@ def test_a_user_must_click_on_what_is_shown(clicks, message):
         rollout(CascadingSession(trap(), user=User()), Fixed([0, -1]), rows=3, horizon=1)
 
 
-def test_policies_of_numbers_take_tensors():
-    with pytest.raises(TypeError, match="actions is a list: expected a tensor"):
-        Table([[0, 1], [0, 1]])
-    with pytest.raises(TypeError, match="scores is a list: expected a tensor"):
-        PlackettLuce([0.0, 1.0], length=1)
+def test_policies_of_numbers_take_lists():
+    assert torch.equal(Table([[0, 1], [0, 1]]).actions, torch.tensor([[0, 1], [0, 1]]))
+    assert PlackettLuce([0.0, 1.0], length=1).scores.tolist() == [0.0, 1.0]
+    with pytest.raises(TypeError, match="actions of a Table is 'a': expected numbers"):
+        Table("a")
 
 
 def test_tables_that_were_written_to_are_refused_and_copies_are_not():

@@ -69,9 +69,7 @@ def test_what_is_no_setup_or_no_change_is_refused():
         ensemble(WORLD, outcome=mean_return, seeds=range(2))
     with pytest.raises(TypeError, match="expected a list of Do"):
         contrast(SETUP, WEAKER, outcome=mean_return, seeds=range(2))
-    with pytest.raises(
-        TypeError, match=r"instead is a Fixed: expected a list of Do, such as .*, or another Setup"
-    ):
+    with pytest.raises(TypeError, match=r"instead is a Fixed: expected a list of Do, such as .*, or another Setup"):
         contrast(SETUP, Fixed([3, 4]), outcome=mean_return, seeds=range(2))
     for scenarios in ({}, [(), [WEAKER]]):
         with pytest.raises(TypeError, match="expected a dict of names"):
