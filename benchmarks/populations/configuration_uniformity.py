@@ -41,11 +41,11 @@ def pairs_of(contacts: Contacts) -> Pairs:
 @numba.njit
 def trades(knows: Array, count: int, seed: int) -> None:
     """Curveball: two random people deal out anew, at random, whom only one of them knows; knows: (n, n) 0 or 1."""
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
     n = len(knows)
     pool = np.empty(n, np.int64)
     for _ in range(count):
-        i, j = np.random.randint(n), np.random.randint(n - 1)
+        i, j = np.random.randint(n), np.random.randint(n - 1)  # noqa: NPY002
         j += j >= i
         size = own = 0
         for x in range(n):
@@ -54,7 +54,7 @@ def trades(knows: Array, count: int, seed: int) -> None:
                 size += 1
                 own += knows[i, x]
         for p in range(size):
-            q = np.random.randint(p, size)
+            q = np.random.randint(p, size)  # noqa: NPY002
             pool[p], pool[q] = pool[q], pool[p]
             knows[i, pool[p]] = knows[pool[p], i] = p < own
             knows[j, pool[p]] = knows[pool[p], j] = p >= own
