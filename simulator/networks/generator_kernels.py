@@ -14,7 +14,6 @@ from ..kernels import INCREMENT, Array, compiled, mix
 from .kernels import prefetch
 
 _INCREMENT = np.uint64(INCREMENT)
-_EMPTY = np.int64(-1)
 PATIENCE = 1000
 
 
@@ -89,53 +88,66 @@ def preferential(first: int, last: int, draw: int, links: int, key: np.uint64, p
     return draw
 
 
+_MIX = np.uint64(0xD1342543DE82EF95)  # odd, and another than _INCREMENT
+
+
 @numba.njit(inline="always")
-def _code(i: Any, j: Any) -> np.int64:
-    """A pair without direction, as one number."""
-    return (np.int64(min(i, j)) << np.int64(32)) | np.int64(max(i, j))
+def _place(head: Array, i: Any, j: Any) -> np.uint64:
+    """The chain in which a pair without direction stands, if it does: head, (a power of two,), begins each."""
+    mixed = np.uint64(min(i, j)) * _MIX + np.uint64(max(i, j)) * _INCREMENT
+    return (mixed >> np.uint64(32)) & np.uint64(head.shape[0] - 1)
+
+
+@numba.njit(inline="always")
+def _known(head: Array, pairs: Array, i: Any, j: Any) -> bool:
+    """Whether two people are in contact."""
+    at = head[_place(head, i, j)]
+    while at >= 0:
+        e = np.uint64(at)
+        if (pairs[e, 0] == i and pairs[e, 1] == j) or (pairs[e, 0] == j and pairs[e, 1] == i):
+            return True
+        at = pairs[e, 2]
+    return False
+
+
+@numba.njit(inline="always")
+def _enter(head: Array, pairs: Array, e: np.uint64, i: Any, j: Any) -> None:
+    """Make contact ``e`` one of i and j."""
+    place = _place(head, i, j)
+    pairs[e, 0], pairs[e, 1], pairs[e, 2] = i, j, head[place]
+    head[place] = e
+
+
+@numba.njit(inline="always")
+def _remove(head: Array, pairs: Array, e: np.uint64) -> None:
+    """Take a contact out of its chain."""
+    place = _place(head, pairs[e, 0], pairs[e, 1])
+    at = head[place]
+    if at == np.int64(e):
+        head[place] = pairs[e, 2]
+        return
+    while pairs[np.uint64(at), 2] != np.int64(e):
+        at = pairs[np.uint64(at), 2]
+    pairs[np.uint64(at), 2] = pairs[e, 2]
 
 
 @compiled
-def _place(table: Array, code: np.int64) -> Any:
-    """The place of a pair in a hash table whose size is a power of two, or the empty place that ends the search."""
-    mask = np.uint64(table.shape[0] - 1)
-    at = mix(np.uint64(code) * _INCREMENT) & mask
-    while table[at] != code and table[at] != _EMPTY:
-        at = (at + np.uint64(1)) & mask
-    return np.int64(at)
+def enter(pairs: Array, head: Array) -> None:
+    """Put pairs (E, 4) into chains by a hash of their ends: those, the next of the chain or -1, and nothing, for room.
 
-
-@compiled
-def _remove(table: Array, code: np.int64) -> None:
-    """Take a pair out; those that stand behind it because its place was taken move up."""
-    mask = table.shape[0] - 1
-    hole = _place(table, code)
-    at = (hole + 1) & mask
-    while table[at] != _EMPTY:
-        home = np.int64(mix(np.uint64(table[at]) * _INCREMENT) & np.uint64(mask))
-        if (at - home) & mask >= (at - hole) & mask:
-            table[hole] = table[at]
-            hole = at
-        at = (at + 1) & mask
-    table[hole] = _EMPTY
-
-
-@compiled
-def enter(pairs: Array, table: Array) -> None:
-    """Put pairs (E, 2) into a hash table: all -1, longer than there are pairs, a power of two."""
+    head: all -1, a power of two of them; four for each pair leave most chains empty or of one.
+    """
     for e in range(pairs.shape[0]):
-        code = _code(pairs[e, 0], pairs[e, 1])
-        table[_place(table, code)] = code
+        _enter(head, pairs, np.uint64(e), pairs[e, 0], pairs[e, 1])
 
 
 @compiled
 def rewire(
-    first: int, last: int, draw: int, rewired: float, key: np.uint64, table: Array, degree: Array, pairs: Array
+    first: int, last: int, draw: int, rewired: float, key: np.uint64, head: Array, degree: Array, pairs: Array
 ) -> int:
     """Watts & Strogatz: each contact of a ring moves its far end, with a probability, to somebody not yet known.
 
-    Contacts of those who know everybody stay. table: the pairs (E, 2), by ``enter``; degree: (n,). Returns the number
-    of draws.
+    Contacts of those who know everybody stay. head, pairs: by ``enter``; degree: (n,). Returns the number of draws.
     """
     num_people, moves, targets = degree.shape[0], mix(key), mix(key + np.uint64(1))
     for e in range(first, last):
@@ -147,20 +159,19 @@ def rewire(
         while other < 0 and refused < PATIENCE:
             other = np.int64(_chance(targets, draw) * num_people)
             draw += 1
-            if other == i or table[_place(table, _code(i, other))] != _EMPTY:
+            if other == i or _known(head, pairs, i, other):
                 other, refused = -1, refused + 1
         if other < 0:
             left = np.int64(_chance(targets, draw) * (num_people - 1 - degree[i]))
             draw += 1
             for j in range(num_people):
-                if j != i and table[_place(table, _code(i, j))] == _EMPTY:
+                if j != i and not _known(head, pairs, i, j):
                     other = j
                     if left == 0:
                         break
                     left -= 1
-        _remove(table, _code(i, before))
-        table[_place(table, _code(i, other))] = _code(i, other)
-        pairs[e, 1] = other
+        _remove(head, pairs, np.uint64(e))
+        _enter(head, pairs, np.uint64(e), i, other)
         degree[before] -= 1
         degree[other] += 1
     return draw
@@ -197,7 +208,7 @@ def havel_hakimi(degree: Array, order: Array, pairs: Array) -> None:
             degree[j] -= 1
 
 
-_BLOCK = 64  # attempts for which memory is asked together: one by one, each would be waited for
+_BLOCK = 32  # attempts for which memory is asked together: one by one, each would be waited for
 
 
 @numba.njit(inline="always")
@@ -208,42 +219,45 @@ def _ends(pairs: Array, e: Any, f: Any, turned: bool) -> tuple[Any, Any, Any, An
 
 
 @numba.njit(inline="always")
-def _ask_ahead(begin: int, key: np.uint64, table: Array, pairs: Array, chosen: Array, turned: Array) -> None:
-    """Draw what the attempts of a block would swap, and ask memory for it and for its places in the table."""
-    scale, mask = pairs.shape[0] * 2.0**-53, np.uint64(table.shape[0] - 1)
+def _ask_ahead(begin: int, key: np.uint64, head: Array, pairs: Array, chosen: Array, turned: Array) -> None:
+    """Draw what the attempts of a block would swap, and ask memory for it, for its chains, and for what they hold."""
+    count, places, at = np.uint64(pairs.shape[0]), np.empty(4 * _BLOCK, np.uint64), 0
     for k in range(_BLOCK):
-        for side in range(2):
-            bits = mix(key + np.uint64(2 * (begin + k) + side) * _INCREMENT)
-            chosen[k, side] = np.int64(np.float64(np.int64(bits >> np.uint64(11))) * scale)
-            turned[k] = bits & np.uint64(1)
-            prefetch(pairs, 2 * chosen[k, side])  # type: ignore[call-arg]
+        bits = mix(key + np.uint64(begin + k) * _INCREMENT)
+        chosen[k, 0] = (bits >> np.uint64(32)) * count >> np.uint64(32)
+        chosen[k, 1] = (bits & np.uint64(0xFFFFFFFE)) * count >> np.uint64(32)
+        turned[k] = bits & np.uint64(1)
+        prefetch(pairs, np.uint64(4) * chosen[k, 0])  # type: ignore[call-arg]
+        prefetch(pairs, np.uint64(4) * chosen[k, 1])  # type: ignore[call-arg]
     for k in range(_BLOCK):
         a, b, c, d = _ends(pairs, chosen[k, 0], chosen[k, 1], turned[k])
-        for code in (_code(a, b), _code(c, d), _code(a, d), _code(c, b)):
-            prefetch(table, mix(np.uint64(code) * _INCREMENT) & mask)  # type: ignore[call-arg]
+        for place in (_place(head, a, b), _place(head, c, d), _place(head, a, d), _place(head, c, b)):
+            prefetch(head, place)  # type: ignore[call-arg]
+            places[at] = place
+            at += 1
+    for place in places:
+        prefetch(pairs, 4 * np.int64(head[place]))  # type: ignore[call-arg]
 
 
 @compiled
-def swap(first: int, last: int, done: int, key: np.uint64, table: Array, pairs: Array) -> int:
+def swap(first: int, last: int, done: int, key: np.uint64, head: Array, pairs: Array) -> int:
     """Swap the ends of two random contacts, where that leaves no loop and no repeat; returns how many are done.
 
-    A random walk over the networks of the same degrees, whose limit is uniform: each attempt is as likely as the one
-    that undoes it, and one that fails counts as a step. table: the pairs (E, 2), by ``enter``.
+    A random walk over the networks of the same degrees, whose limit is uniform: which contacts and ends are tried does
+    not depend on the network, so that each attempt is as likely as the one that undoes it, and one that fails counts
+    as a step. (In turn instead of at random it takes longer: contacts begin in an order.) head, pairs: by ``enter``.
     """
     chosen, turned = np.empty((_BLOCK, 2), np.uint64), np.empty(_BLOCK, np.bool_)
     for begin in range(first, last, _BLOCK):
-        _ask_ahead(begin, key, table, pairs, chosen, turned)
+        _ask_ahead(begin, key, head, pairs, chosen, turned)
         for k in range(min(_BLOCK, last - begin)):
             e, f = chosen[k, 0], chosen[k, 1]
             a, b, c, d = _ends(pairs, e, f, turned[k])
-            if a == d or c == b:
+            if a == d or c == b or _known(head, pairs, a, d) or _known(head, pairs, c, b):
                 continue
-            if table[_place(table, _code(a, d))] != _EMPTY or table[_place(table, _code(c, b))] != _EMPTY:
-                continue
-            _remove(table, _code(a, b))
-            _remove(table, _code(c, d))
-            table[_place(table, _code(a, d))] = _code(a, d)
-            table[_place(table, _code(c, b))] = _code(c, b)
-            pairs[e, 0], pairs[e, 1], pairs[f, 0], pairs[f, 1] = a, d, c, b
+            _remove(head, pairs, e)
+            _remove(head, pairs, f)
+            _enter(head, pairs, e, a, d)
+            _enter(head, pairs, f, c, b)
             done += 1
     return done

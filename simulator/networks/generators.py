@@ -71,9 +71,10 @@ def small_world(num_people: int, degree: int, rewired: float, *, seed: int = 0) 
     check_number("rewired", rewired, 0, 1)
     source = np.repeat(np.arange(people, dtype=np.int32), degree // 2)
     target = (source + np.tile(np.arange(1, degree // 2 + 1, dtype=np.int32), people)) % np.int32(people)
-    pairs, degrees = np.stack([source, target], 1), np.full(people, degree, np.int32)
+    pairs, degrees = _room(len(source)), np.full(people, degree, np.int32)
+    pairs[:, 0], pairs[:, 1] = source, target
     key = _key("small_world", seed)
-    _by_parts(kernels.rewire, len(pairs), 1 << 16, rewired, key, _table(pairs), degrees, pairs)
+    _by_parts(kernels.rewire, len(pairs), 1 << 16, rewired, key, _chains(pairs), degrees, pairs)
     return _of(pairs, people)
 
 
@@ -94,16 +95,16 @@ def scale_free(num_people: int, links: int, *, seed: int = 0) -> Contacts:
     return _of(pairs, people)
 
 
-def configuration(degree: Tensor, *, swaps: int = 10, seed: int = 0) -> Contacts:
+def configuration(degree: Tensor, *, swaps: int = 6, seed: int = 0) -> Contacts:
     """A random network in which everybody has just the degree given: the configuration model without loops or repeats.
 
     degree: (n,) int64; there must be a network with these degrees (Erdős & Gallai, Matematikai Lapok 1960). One is
     made (Havel, Časopis pro pěstování matematiky 1955; Hakimi, SIAM Journal 1962) and its contacts swap ends at
     random, ``swaps`` attempts for each and 1,000 more: a random walk that, left to run, finds each simple network of
     these degrees equally often. Where more than half of all pairs are in contact, those that are not are swapped.
-    How near to uniform 10 attempts come is measured in docs/networks.md.
+    How near to uniform 6 attempts come is measured in docs/networks.md.
 
-    Raises ValueError where no simple network has these degrees, saying whose are too large.
+    Raises ValueError where no simple network has these degrees, saying whose are too large; and for 2^31 contacts.
     """
     degree = as_column("degree", degree)
     if degree.dtype != torch.int64 or degree.dim() != 1 or not len(degree) or int(degree.min()) < 0:
@@ -113,15 +114,19 @@ def configuration(degree: Tensor, *, swaps: int = 10, seed: int = 0) -> Contacts
     _check_graphical(np.sort(degrees)[::-1])
     if dense := 4 * contacts > people * (people - 1):
         degrees = people - 1 - degrees
+    if contacts >= 2**31:
+        raise ValueError(
+            f"degree sums to {2 * contacts}: expected less than 2^32, since contacts are numbered by int32"
+        )
     order = np.argsort(-degrees, kind="stable")
-    pairs = np.empty((int(degrees.sum()) // 2, 2), np.int32)
+    pairs = _room(int(degrees.sum()) // 2)
     kernels.havel_hakimi(degrees.copy(), order, pairs)
     if len(pairs) > 1:
         attempts = checked_int("swaps", swaps, 0) * len(pairs) + 1000
-        _by_parts(kernels.swap, attempts, 1 << 20, key, _table(pairs), pairs)
+        _by_parts(kernels.swap, attempts, 1 << 20, key, _chains(pairs), pairs)
     if dense:
         absent = np.tri(people, k=-1, dtype=bool)
-        absent[pairs.max(1), pairs.min(1)] = False
+        absent[pairs[:, :2].max(1), pairs[:, :2].min(1)] = False
         pairs = np.argwhere(absent).astype(np.int32)
     return _of(pairs, people)
 
@@ -166,8 +171,13 @@ def _key(name: str, seed: int) -> np.uint64:
     return np.uint64(Draws(seed, torch.zeros(0, dtype=torch.int64), scope="network").key(name))
 
 
-def _table(pairs: Array) -> Array:
-    """A hash table of pairs, at most a third full, so that few stand behind one another."""
-    table = np.full(1 << max(4, (3 * len(pairs)).bit_length()), -1, np.int64)
-    kernels.enter(pairs, table)
-    return table
+def _room(contacts: int) -> Array:
+    """For pairs that chains hold: two ends, the next, and nothing, so that one lies in one line of the cache."""
+    return np.empty((contacts, 4), np.int32)
+
+
+def _chains(pairs: Array) -> Array:
+    """Where the chains of pairs begin, most of them empty or of one."""
+    head = np.full(1 << (4 * len(pairs)).bit_length(), -1, np.int32)
+    kernels.enter(pairs, head)
+    return head

@@ -162,8 +162,10 @@ class ContactSum(NamedTuple):
     def next(self, contacts: Network, sent: Tensor, resolution: float = RESOLUTION) -> "ContactSum":
         """The sum when people send ``sent``, over the same contacts (where they differ, begin anew with ``of``)."""
         check_resolution(resolution)
-        check_sent(contacts, sent)
-        if not len(self.sent) == len(self.total) == len(sent):
+        if not isinstance(sent, Tensor) or not self.sent.shape == self.total.shape == sent.shape == (
+            contacts.num_people,
+        ):
+            check_sent(contacts, sent)
             raise ValueError(
                 f"a sum of {len(self.sent)} people goes on with {len(sent)}: begin anew with ContactSum.of"
             )
@@ -172,7 +174,7 @@ class ContactSum(NamedTuple):
         alike = message.dtype == self.sent.dtype and (count or torch.float64) == self.total.dtype
         if not message.is_cpu or not isinstance(contacts, Contacts) or not alike:
             return ContactSum.of(contacts, sent, resolution)
-        sent_now, before, total = message.numpy(), self.sent.contiguous().numpy(), self.total.numpy()
+        sent_now, before, total = message.numpy(), self.sent.numpy(), self.total.numpy()
         if count is None:
             total = total.copy()
             kernels.push(*contacts._arrays(), sent_now, before, resolution, total)
