@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -109,12 +109,6 @@ class History:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    @overload
-    def __getitem__(self, key: str) -> Any: ...
-
-    @overload
-    def __getitem__(self, key: Any) -> "History": ...
 
     def __getitem__(self, key: Any) -> Any:
         """Some rows, or ``history[rows, :t]`` for their first t steps; or what is recorded under a name."""
@@ -228,9 +222,8 @@ class History:
 
     def with_site(self, name: str, column: Column) -> "History":
         """The history with one more column, rows first, (n, T, …); ValueError for another shape."""
-        check_fit(
-            {check_is("name", name, str, "the name of a site") or name: column}, None, None, len(self), self.num_steps
-        )
+        check_is("name", name, str, "the name of a site")
+        check_fit({name: column}, None, None, len(self), self.num_steps)
         return replace(self, _by_time={**self._by_time, name: _swap(column)})
 
     def save(self, path: "str | Path") -> None:
