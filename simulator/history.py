@@ -222,9 +222,8 @@ class History:
 
     def with_site(self, name: str, column: Column) -> "History":
         """The history with one more column, rows first, (n, T, …); ValueError for another shape."""
-        check_fit(
-            {check_is("name", name, str, "the name of a site") or name: column}, None, None, len(self), self.num_steps
-        )
+        check_is("name", name, str, "the name of a site")
+        check_fit({name: column}, None, None, len(self), self.num_steps)
         return replace(self, _by_time={**self._by_time, name: _swap(column)})
 
     def save(self, path: "str | Path") -> None:
