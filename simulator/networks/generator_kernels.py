@@ -228,7 +228,7 @@ def _ask_ahead(begin: int, key: np.uint64, head: Array, pairs: Array, chosen: Ar
         chosen[k, 1] = (bits & np.uint64(0xFFFFFFFE)) * count >> np.uint64(32)
         turned[k] = bits & np.uint64(1)
         prefetch(pairs, np.uint64(4) * chosen[k, 0])  # type: ignore[call-arg]
-        prefetch(pairs, np.uint64(4) * chosen[k, 1])  # type: ignore[call-arg]
+        prefetch(pairs, np.uint64(4) * chosen[k, 1])
     for k in range(_BLOCK):
         a, b, c, d = _ends(pairs, chosen[k, 0], chosen[k, 1], turned[k])
         for place in (_place(head, a, b), _place(head, c, d), _place(head, a, d), _place(head, c, b)):
