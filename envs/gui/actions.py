@@ -87,7 +87,8 @@ class GuiAction:
     type: one of TYPES.
     point, point2: (x, y) fractions of the screen, 0 to 1 from the top left; the finger's path for scroll and drag.
     element: the number of an element on the screen, from 1; 0 for none.
-    direction: where the view goes when scrolling: one of DIRECTIONS. Left out, it follows from the finger's path.
+    direction: where the view goes when scrolling: one of DIRECTIONS. Left out, it follows from the finger's path;
+        without a path either, it is not known.
     text: typed, selected, an app or URL to open, or the answer given with "done".
     key: one of KEYS, such as "Enter" or "Control+a". ms: how long to press or wait, 0 to 60,000.
     status: how the task ended, one of STATUSES. clear, submit: empty the field first, press Enter last.
@@ -139,7 +140,7 @@ class GuiAction:
             return "has neither point nor element: expected one"
         if kind == "drag" and (self.point is None or self.point2 is None):
             return "lacks point or point2: expected where the finger goes down and up"
-        if kind == "scroll" and self.direction == "none":
+        if kind == "scroll" and self.point2 is not None and self.point in (None, self.point2):
             return "goes nowhere: expected a direction, or a point and another point2"
         if kind == "press" and self.key == "none":
             return "has no key: expected one of KEYS"
@@ -250,7 +251,8 @@ class GuiActions(NamedTuple):
         first, last = (tuple(points[at].tolist()) for points in (self.point, self.point2))
         optional = kind in ("type", "select") or element > 0
         if kind == "scroll":
-            here, there = (first, last) if first != last else (None, None)
+            here = first if any(first) or any(last) else None
+            there = last if any(last) and last != first else None
         else:
             here = None if kind not in _PLACE_ALLOWED or (optional and first == (0, 0)) else first
             there = last if kind == "drag" else None

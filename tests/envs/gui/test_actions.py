@@ -99,7 +99,7 @@ def test_a_scroll_knows_the_finger_and_the_view():
         ({"type": "tap", "point": (540, 1200)}, "give pixels to a codec"),
         ({"type": "tap", "point": (0.5, float("nan"))}, "fractions"),
         ({"type": "drag", "point": (0, 0)}, "lacks point or point2"),
-        ({"type": "scroll"}, "goes nowhere"),
+        ({"type": "scroll", "point2": (0.5, 0.5)}, "goes nowhere"),
         ({"type": "scroll", "point": (0.5, 0.5), "point2": (0.5, 0.5)}, "goes nowhere"),
         ({"type": "press"}, "has no key"),
         ({"type": "press", "key": "Return"}, "key is 'Return'"),
