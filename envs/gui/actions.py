@@ -1,4 +1,4 @@
-"""What is done on a screen: sixteen action types with parameters, one by one and batched.
+"""Actions on a screen: sixteen action types with parameters, one by one and batched.
 
 Points are fractions of the observed screen, x first, from the top left corner. A scroll says where the finger goes
 (``point`` to ``point2``) and where the view goes (``direction``), which is the other way: a finger that moves up brings
@@ -134,7 +134,7 @@ class GuiAction:
             raise ValueError(f"a {self.type} {problem}")
 
     def _misfit(self) -> str:
-        """What its parameters lack, or have too much; "" for an action that is well formed."""
+        """Say what its parameters lack, or have too much; "" for an action that is well formed."""
         kind, placed = self.type, self.point is not None or self.element > 0
         if kind in _AT_A_PLACE and not placed:
             return "has neither point nor element: expected one"

@@ -10,7 +10,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
 
 
 class Scanner:
-    """What is left of a text from a position on."""
+    """The rest of a text, from a position on."""
 
     def __init__(self, text: str, at: int = 0, end: int | None = None) -> None:
         self.text, self.at, self.end = text, at, len(text) if end is None else end

@@ -27,7 +27,7 @@ class ParseError(ValueError):
 
 @dataclass(frozen=True)
 class Units:
-    """What a source counts its coordinates in: ``width`` and ``height`` are the screen's, x first.
+    """Units of a source's coordinates: ``width`` and ``height`` are the screen's, x first.
 
     whole: coordinates are written as ints, rounded to the nearest; a point that was read comes back exactly.
     """

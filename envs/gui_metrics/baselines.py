@@ -25,7 +25,7 @@ def _moved(action: GuiAction, x: float, y: float) -> GuiAction:
 
 
 def reference(recording: Sequence[RecordedEpisode]) -> Predictions:
-    """What was recorded."""
+    """The recorded actions themselves."""
     return _each(recording, lambda action: action)
 
 

@@ -15,7 +15,7 @@ Point = tuple[float, float]
 
 
 class Verdict(NamedTuple):
-    """What a rule says of one prediction."""
+    """A rule's judgement of one prediction."""
 
     type: bool  # the type is right
     step: float  # the whole action is right: 1 or 0; Mind2Web's op_f1 says how right
@@ -35,7 +35,7 @@ def _reference(step: RecordedStep) -> GuiAction:
 
 
 def _kind(action: GuiAction) -> tuple[str, str, str]:
-    """What most formats have as a type of its own: Enter is not Tab, complete is not impossible."""
+    """The type as most formats have it: Enter is not Tab, complete is not impossible."""
     return action.type, action.key, action.status
 
 
@@ -95,7 +95,7 @@ def os_atlas(step: RecordedStep, predicted: GuiAction, brackets: bool = True) ->
 
 
 def _said(action: GuiAction) -> str:
-    """What GUI-R1 keeps as input_text."""
+    """The text that GUI-R1 keeps as input_text."""
     return action.direction if action.type == "scroll" else action.text
 
 
@@ -117,7 +117,7 @@ def gui_r1(step: RecordedStep, predicted: GuiAction) -> Verdict:
 
 
 def _quoted(text: str) -> str:
-    """What HiconAgent's ``content='(.*?)'`` finds: up to the first apostrophe, nothing where a line ends before it."""
+    """The text that HiconAgent's ``content='(.*?)'`` finds: up to an apostrophe; none where a line ends before one."""
     found = text.split("'")[0]
     return "" if "\n" in found else found
 

@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom: fractions o
 
 @dataclass(frozen=True)
 class RecordedStep:
-    """What was done at a step, and what else would have been right.
+    """One step: what was done, and what else would have been right.
 
     reference: the action taken; None where Mind2Web records a click on an element that is no longer on the page.
     boxes: every element that holds the reference's point; for "open", the app's icon; of Mind2Web, the positives.

@@ -34,7 +34,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Score:
-    """What one metric says of all predictions. Shares are 0 to 1.
+    """One metric's view of all predictions. Shares are 0 to 1.
 
     step: the mean over the steps that count. success: episodes with every counted step right. progress: the share of an
     episode's steps before the first wrong one, on average. type, grounding: steps of the right type, and of these with
@@ -197,8 +197,9 @@ class Scores:
 
     def plot(self, path: str | Path) -> Path:
         """Write the step scores beside their baselines as a PNG; returns the path."""
-        from ethogram.simulator.report import plots
+        from ethogram.simulator import report
 
+        plots = report.plots
         ax = plots.axes(
             "One set of predictions, by each metric", "", "steps right (share)", size=(1.2 * len(self.rows) + 2, 4.2)
         )
