@@ -37,9 +37,10 @@ class Score:
     """One metric's view of all predictions. Shares are 0 to 1.
 
     step: the mean over the steps that count. success: episodes with every counted step right. progress: the share of an
-    episode's steps before the first wrong one, on average. type, grounding: steps of the right type, and of these with
-    the right point, where the metric asks. by_episode, by_group: means of episodes' and of groups' means.
-    chance, random_taps, wrong_neighbour: the step score of these baselines. counted, left_out: numbers of steps.
+    episode's steps before the first wrong one, on average. type: steps of the right type, of all with a reference.
+    grounding: of these the ones with the right point, where the metric asks. by_episode, by_group: means of episodes'
+    and of groups' means. chance, random_taps, wrong_neighbour: the step score of these baselines. counted, left_out:
+    numbers of steps.
     """
 
     metric: str
@@ -62,27 +63,28 @@ class _Judged(NamedTuple):
 
     episode: np.ndarray[Any, Any]
     step: np.ndarray[Any, Any]
-    type: np.ndarray[Any, Any]
+    type: float  # share of the right type, of all steps with a reference
     grounding: np.ndarray[Any, Any]  # NaN where it was not asked
     left_out: Mapping[str, int]
 
 
 def _judge(rule: Rule, recording: Sequence[RecordedEpisode], predictions: Predictions, pointless: bool) -> _Judged:
     """pointless: the rule can do without a reference."""
-    rows, left_out = [], Counter[str]()
+    rows, types, left_out = [], list[bool](), Counter[str]()
     for number, (episode, predicted) in enumerate(zip(recording, predictions, strict=True)):
         for step, action in zip(episode.steps, predicted, strict=True):
             if step.reference is None and not pointless:
                 left_out["without a reference"] += 1
                 continue
             verdict = rule(step, action or _NOTHING)
+            types.append(verdict.type)
             if not verdict.counted:
                 left_out["of a type that the metric does not count"] += 1
                 continue
             asked = math.nan if verdict.grounding is None or not verdict.type else float(verdict.grounding)
-            rows.append((number, float(verdict.step), float(verdict.type), asked))
-    columns = np.array(rows, dtype=np.float64).reshape(-1, 4).T
-    return _Judged(columns[0].astype(np.int64), columns[1], columns[2], columns[3], dict(left_out))
+            rows.append((number, float(verdict.step), asked))
+    columns = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    return _Judged(columns[0].astype(np.int64), columns[1], _mean(np.array(types)), columns[2], dict(left_out))
 
 
 def _by_episode(judged: _Judged, count: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -111,7 +113,7 @@ def _interval(top: np.ndarray[Any, Any], bottom: np.ndarray[Any, Any], weights: 
 
 
 def _mean(values: np.ndarray[Any, Any]) -> float:
-    values = values[~np.isnan(values)]
+    values = values[~np.isnan(values.astype(np.float64))]
     return float(values.mean()) if len(values) else math.nan
 
 
@@ -135,7 +137,7 @@ def _scored(
         step=_interval(sums, steps, weights),
         success=_interval((has & (reached == steps)).astype(float), has.astype(float), weights),
         progress=_interval(np.where(has, reached / np.maximum(steps, 1), 0.0), has.astype(float), weights),
-        type=_mean(judged.type),
+        type=judged.type,
         grounding=_mean(judged.grounding),
         by_episode=_mean(share),
         by_group=_mean(np.array(by_group)),

@@ -54,6 +54,7 @@ def test_a_small_file_by_hand(tmp_path):
     assert (row.type, row.grounding, row.counted, scores.missing) == (0.5, 1, 4, 1)
     assert row.by_episode == row.by_group == pytest.approx((1 / 3 + 1) / 2)
     assert row.step.low <= 0.5 <= row.step.high
+    assert scores["match/gui_r1"].type == 0.5  # of all four steps, though two count
     assert dict(scores["match/gui_r1"].left_out) == {"of a type that the metric does not count": 2}
     assert [r.metric for r in scores.rows] == list(RULES)
     assert "match/strict" in str(scores)
