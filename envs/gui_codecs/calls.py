@@ -122,10 +122,13 @@ class Calls:
 
     def _scroll(self, scan: Scanner, values: dict[str, tuple[str, int]]) -> GuiAction:
         first, last = (self._point(scan, values[k]) if k in values else None for k in ("start_box", "end_box"))
+        if last is not None and first in (None, last):
+            scan.at = values["end_box"][1]
+            scan.fail("another point than start_box")
         if "direction" not in values:
-            if first is None or last is None or first == last:
+            if last is None:
                 scan.at -= 1
-                scan.fail("a direction, or start_box and another end_box")
+                scan.fail("a direction, or start_box and end_box")
             return GuiAction("scroll", first, last)
         direction, scan.at = values["direction"]
         if direction not in DIRECTIONS[1:]:

@@ -44,7 +44,7 @@ class Mind2Web:
         return GuiAction(kind, point, text=text_of(record, "value") if kind == "select" else "")
 
     def _middle(self, record: Mapping[str, Any], box: Any) -> tuple[float, float]:
-        if not isinstance(box, Sequence) or len(box) != 4:
+        if not isinstance(box, Sequence) or [type(part) in (int, float) for part in box] != [True] * 4:
             raise ParseError(record, "bbox_xywh", "boxes of four numbers, [x, y, width, height]")
         x, y, w, h = box
         return point_of({"bbox_xywh": [x + w / 2, y + h / 2]}, self.units, "bbox_xywh")
@@ -203,22 +203,24 @@ class BrowserGym:
             kind: Any = _CALLS[name]
             if name.startswith("mouse"):
                 return GuiAction(kind, self._point(text, need(number, number)))
-            return GuiAction(kind, element=self._element(text, need(str)[0]))
+            return GuiAction(kind, element=self._element(text, need(str)[0], values))
         if name == "mouse_drag_and_drop":
             ends = need(number, number, number, number)
             return GuiAction("drag", self._point(text, ends[:2]), self._point(text, ends[2:], 2))
         if name in ("fill", "select_option"):
             bid, words = need(str, str)
             kind = "type" if name == "fill" else "select"
-            return GuiAction(kind, element=self._element(text, bid), text=words, clear=name == "fill")
+            return GuiAction(kind, element=self._element(text, bid, values), text=words, clear=name == "fill")
         if name == "scroll":
             return self._scroll(text, need(number, number))
         if name in ("keyboard_type", "keyboard_insert_text", "goto"):
             return GuiAction("open" if name == "goto" else "type", text=need(str)[0])
         if name == "keyboard_press":
-            return GuiAction("press", key=self._key(text, need(str)[0]))
+            return GuiAction("press", key=self._key(text, need(str)[0], values))
         if name == "noop":
             ms = need(number)[0] if values else 1000  # BrowserGym's own default
+            if not 0 <= ms <= 60_000:
+                raise ParseError(text, values[0][1], "milliseconds, 0 to 60000")
             return GuiAction("wait", ms=round(ms)) if ms else GuiAction("noop")
         if name == "go_back":
             need()
@@ -253,10 +255,10 @@ class BrowserGym:
         except ValueError as error:
             raise ParseError(text, text.find("(") + 1, str(error)) from None
 
-    def _element(self, text: str, bid: str) -> int:
+    def _element(self, text: str, bid: str, values: list[tuple[Any, int]]) -> int:
         if not bid.isdecimal():
             raise ParseError(
-                text, text.find(bid), "a bid that is a number; bids of frames, such as 'a51', have no number"
+                text, values[0][1], "a bid that is a number; bids of frames, such as 'a51', have no number"
             )
         return int(bid) + 1
 
@@ -266,9 +268,9 @@ class BrowserGym:
             raise ParseError(text, text.find("(") + 1, "pixels along one axis, 0 along the other")
         return GuiAction("scroll", direction=("right" if x > 0 else "left") if x else ("down" if y > 0 else "up"))
 
-    def _key(self, text: str, key: str) -> str:
+    def _key(self, text: str, key: str, values: list[tuple[Any, int]]) -> str:
         if key not in KEYS:
-            raise ParseError(text, text.find(key), "a key of the schema, such as 'Enter' or 'Control+a'")
+            raise ParseError(text, values[0][1], "a key of the schema, such as 'Enter' or 'Control+a'")
         return key
 
     def encode(self, action: GuiAction, pixels: float = 100) -> str:

@@ -209,7 +209,7 @@ TEXTS = [  # codec, text, where it is wrong (the part that begins there), what i
     (Calls(PHONE), "click(start_box='(1,2)') or so", "or so", "the end"),
     (Calls(PHONE), "type(content='it's')", "s')", "','"),
     (Calls(PHONE), "scroll(direction='downwards')", "downwards", "one of"),
-    (Calls(PHONE), "scroll()", ")", "a direction, or start_box"),
+    (Calls(PHONE), "scroll()", ")", "a direction, or start_box and end_box"),
     (Calls(PHONE), "hotkey(key='hyper x')", "hyper", "a key"),
     (Calls(PHONE), "wait(time='soon')", "soon", "a number"),
     (OSAtlas(), "CLICK [[1,2]]", " [[1", "'<point>[['"),
@@ -219,7 +219,9 @@ TEXTS = [  # codec, text, where it is wrong (the part that begins there), what i
     (OSAtlas(), "click <point>[[1,2]]</point>", "click", "one of"),
     (HAR(PHONE), "<answer>CLICK:(1,2</answer>", "</answer>", "')'"),
     (HAR(PHONE), "SELECT:(1,2", "", "','"),
-    (BrowserGym(page), "click('a51')", "a51", "a bid that is a number"),
+    (BrowserGym(page), "click('a51')", "'a51'", "a bid that is a number"),
+    (BrowserGym(page), "noop(1e9)", "1e9", "0 to 60000"),
+    (Calls(PHONE), "scroll(start_box='(1,1)', end_box='(1,1)', direction='up')", "(1,1)', direction", "another point"),
     (BrowserGym(page), "mouse_click(1, )", "1, )", "2 arguments"),
     (BrowserGym(page), "mouse_click(1, 'x')", "'x'", "a number"),
     (BrowserGym(page), "mouse_click(1, 2", "(1, 2", "one call in Python"),
@@ -292,3 +294,67 @@ def test_what_a_dialect_cannot_say_is_refused(codec, action, said):
 def test_units_without_a_screen_are_refused():
     with pytest.raises(ValueError, match="0 x 10"):
         Units(0, 10)
+
+
+SEEDS = [
+    (Calls(PHONE), "scroll(start_box='(1,1)', end_box='(2,2)', direction='up')"),
+    (Calls(PHONE), "long_press(start_box='<point>1 2</point>', time='1')"),
+    (Calls(PHONE), "click(start_box='[1,2,3,4]')"),
+    (OSAtlas(), "CLICK <point>[[1,2]]</point>"),
+    (OSAtlas(), "SCROLL [UP]"),
+    (HAR(PHONE), "SELECT:(1,2,x)"),
+    (BrowserGym(page), "mouse_drag_and_drop(1, 2, 3, 4)"),
+    (BrowserGym(page), "noop(1000)"),
+    (BrowserGym(page), "fill('12', 'x')"),
+    (MobileUse(PHONE), '<tool_call>{"name": "mobile_use", "arguments": {"action": "wait", "time": 2}}</tool_call>'),
+    (MobileUse(PHONE), '{"action": "swipe", "coordinate": [1, 2], "coordinate2": [3, 4]}'),
+]
+
+
+@given(st.sampled_from(SEEDS), st.data())
+def test_text_with_errors_is_an_action_or_a_parse_error(seed, data):
+    """Cut, doubled and changed anywhere: nothing else comes of it."""
+    codec, text = seed
+    for _ in range(data.draw(st.integers(1, 3))):
+        at, end = sorted(data.draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+        new = data.draw(
+            st.sampled_from(["", text[at:end] * 2, "9", "-", "e9", "'", "(", "]", ",", "\n", "\\", "{", "null"])
+        )
+        text = text[:at] + new + text[end:]
+    at: int | str = 0
+    try:
+        assert isinstance(codec.decode(text), GuiAction)
+    except ParseError as error:
+        at = error.at
+    assert isinstance(at, str) or 0 <= at <= len(text)
+
+
+RECORDS = [
+    (AITW(), {"result_action_type": 4, "result_touch_yx": [0.5, 0.5], "result_lift_yx": [0.1, 0.5]}),
+    (AITW(), {"result_action_type": 3, "result_action_text": "x"}),
+    (AndroidJSON(PHONE), {"action_type": "input_text", "x": 1, "y": 2, "text": "x", "index": None}),
+    (AndroidJSON(PHONE), {"action_type": "status", "goal_status": "complete"}),
+    (Odyssey(), {"action": "SCROLL", "info": [[1, 2], [3, 4]]}),
+    (Odyssey(), {"action": "CLICK", "info": "KEY_BACK"}),
+    (Mind2Web(page), {"operation": "SELECT", "value": "x", "bbox_xywh": [[1, 2, 3, 4]]}),
+    (MiniWoB(), {"action_type": "FOCUS_ELEMENT_AND_TYPE_TEXT", "ref": 1, "text": "x"}),
+    (MiniWoB(), {"action_type": "PRESS_KEY", "key": "C-a"}),
+    (MiniWoBDemo(), {"type": "drag", "x": 1, "y": 2, "x2": 3, "y2": 4}),
+    (MobileUse(PHONE), {"action": "long_press", "coordinate": [1, 2], "time": 2}),
+]
+odd = st.sampled_from(
+    [None, True, -1, 0, 1e9, float("nan"), "", "x", [], [1], [[1, 2]], [["a", "b"]], {}, [None, None]]
+)
+
+
+@given(st.sampled_from(RECORDS), st.data())
+def test_a_record_with_errors_is_an_action_or_a_parse_error(seed, data):
+    codec, record = seed
+    changed = {**record, data.draw(st.sampled_from(list(record))): data.draw(odd)}
+    changed.pop(data.draw(st.sampled_from([*record, "none"])), None)
+    at: int | str = next(iter(record))
+    try:
+        assert isinstance(codec.decode(changed), GuiAction)
+    except ParseError as error:
+        at = error.at
+    assert at in {*record, "direction", "coords", "result_action_text", "button", "text", "x", "y"}
