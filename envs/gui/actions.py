@@ -8,12 +8,15 @@ what stands further down into view.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
+
+from ethogram.simulator import check_is, checked_int
 
 Type = Literal[
     "noop",
@@ -119,14 +122,17 @@ class GuiAction:
                 shown = "one of KEYS, such as 'Enter' or 'Control+a'" if name == "key" else f"one of {list(names)}"
                 raise ValueError(f"{name} is {value!r:.60}: expected {shown}")
         for name, point in (("point", self.point), ("point2", self.point2)):
-            if point is not None and not all(0 <= part <= 1 for part in point):
+            if point is not None and (
+                not isinstance(point, tuple)
+                or len(point) != 2
+                or not all(isinstance(part, Real) and 0 <= part <= 1 for part in point)
+            ):
                 raise ValueError(
                     f"{name} is {point}: expected fractions of the screen, (x, y) from 0 to 1; give pixels to a codec"
                 )
-        if not 0 <= self.ms <= MOST_MS:
-            raise ValueError(f"ms is {self.ms}: expected 0 to {MOST_MS}")
-        if self.element < 0:
-            raise ValueError(f"element is {self.element}: expected 1 or more, or 0 for none")
+        checked_int("ms", self.ms, 0, MOST_MS)
+        checked_int("element", self.element, 0)  # 0: none
+        check_is("text", self.text, str, "text")
         if self.type == "scroll" and self.direction == "none" and self.point and self.point2:
             moved = along(self.point, self.point2)
             object.__setattr__(self, "direction", _OPPOSITE.get(moved, "none"))
@@ -278,6 +284,7 @@ def action_space(most_elements: int, *, texts: int | None = None, characters: st
     texts: where free text is chosen from so many strings (of the screen, of the goal), for policies over arrays; None:
         text as such, up to 256 of the characters.
     """
+    checked_int("most_elements", most_elements, 0)
     text: spaces.Space[Any] = spaces.Text(LONGEST_TEXT, min_length=0, charset=characters)
     return spaces.Dict(
         {

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ethogram.simulator import check_callable, check_is, checked_int, checked_seed
+
 from ..gui import GuiAction
 from ..gui_codecs import ParseError
 from .baselines import Predictions, chance, random_taps, reference, wrong_neighbour
@@ -242,6 +244,9 @@ def score(
 
     Raises ValueError, with the line, for a file that is no JSON Lines, a step that was not recorded or comes twice.
     """
+    check_callable("decode", decode, "a function from an action as it was written to a GuiAction")
+    resamples, seed = checked_int("resamples", resamples, 1), checked_seed(seed)
+    check_is("recording", recording, list | tuple, "a list of RecordedEpisode, as load_android_control gives")  # type: ignore[arg-type]
     if not recording:
         raise ValueError("the recording is empty: expected one RecordedEpisode or more")
     if metrics is None:
@@ -255,6 +260,7 @@ def score(
         _check_shape(given, recording)
         read = given
     else:
+        check_is("predictions", given, (Path, Iterable), "a path, or objects with episode_id, step and action")
         lines = _lines(given) if isinstance(given, str | Path) else enumerate(given, 1)
         read, unparsed = _aligned(lines, recording, decode)
     weights = np.random.default_rng(seed).multinomial(len(recording), [1 / len(recording)] * len(recording), resamples)

@@ -108,6 +108,8 @@ def test_a_scroll_knows_the_finger_and_the_view():
         ({"type": "open", "text": "x", "submit": True}, "clear or submit"),
         ({"type": "wait", "ms": 60_001}, "ms is 60001"),
         ({"type": "tap", "element": -1}, "element is -1"),
+        ({"type": "tap", "point": "ab"}, "point is ab"),
+        ({"type": "tap", "point": (0.5,)}, "expected fractions"),
     ],
 )
 def test_what_is_no_action_is_refused(parameters, said):

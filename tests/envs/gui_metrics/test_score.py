@@ -98,6 +98,15 @@ def test_a_bad_file_says_which_line(tmp_path, lines, said):
         score(path, SMALL)
 
 
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("predictions", 3), ("recording", "abc"), ("decode", 3), ("resamples", 0), ("resamples", 2.5), ("seed", True)],
+)
+def test_arguments_are_refused_by_name(argument, value):
+    with pytest.raises((TypeError, ValueError), match=f"^{argument} is .*expected"):
+        score(**{"predictions": [], "recording": SMALL, argument: value})
+
+
 def test_other_bad_arguments():
     with pytest.raises(ValueError, match="recording is empty"):
         score([], [])
