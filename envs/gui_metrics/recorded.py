@@ -22,7 +22,7 @@ class RecordedStep:
     reference: the action taken; None where Mind2Web records a click on an element that is no longer on the page.
     boxes: every element that holds the reference's point; for "open", the app's icon; of Mind2Web, the positives.
     texts: the boxes' labels, where they were recorded; () where not.
-    screen: width and height in pixels: rules that round or compare pixels need it.
+    screen: width and height in pixels, which codecs that write pixels need.
     """
 
     reference: GuiAction | None
