@@ -1,0 +1,25 @@
+"""GUI navigation: tasks on the screens of apps."""
+
+from .apps import ELEMENTS, FLAGS, KINDS, App, Element, Variable, made, shown
+from .families import carry, checklist, form, reactive, search, undo
+from .symbolic import SymbolicGui
+from .words import VOCABULARY
+
+__all__ = [
+    "ELEMENTS",
+    "FLAGS",
+    "KINDS",
+    "VOCABULARY",
+    "App",
+    "Element",
+    "SymbolicGui",
+    "Variable",
+    "carry",
+    "checklist",
+    "form",
+    "made",
+    "reactive",
+    "search",
+    "shown",
+    "undo",
+]

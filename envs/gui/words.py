@@ -1,0 +1,14 @@
+"""The words of the symbolic screens and goals, and the few numbers by which everybody knows them."""
+
+UI = ("", *map(str, range(10)), "Next", "Page", "Type", "Undo", "Find", "Open each", "Tap", "plain", "nothing")
+LABELS = tuple("code room floor guest gate bus shelf drawer badge order ticket parcel desk lamp card plan".split())
+APPS = tuple("Mail Notes Maps Clock Files Photos Music Shop".split())
+VALUES = tuple(a + b for a in "ba de fi go ku la me no".split() for b in "ra si ta ve wo xu yi zo".split())
+
+VOCABULARY = UI + LABELS + APPS + VALUES  # what a text id names; 0 is no text
+
+ZERO = 1  # "0", where counts begin
+NEXT, PAGE, TYPE, UNDO, FIND, OPEN_EACH, TAP, PLAIN, NOTHING = range(11, 20)
+FIRST_LABEL = len(UI)
+FIRST_APP = FIRST_LABEL + len(LABELS)
+FIRST_VALUE = FIRST_APP + len(APPS)
