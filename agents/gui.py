@@ -14,7 +14,7 @@ TAP, SCROLL, TYPE, HOME, DONE, DOWN = 1, 6, 7, 11, 15, 2  # of the action schema
 
 @dataclass(frozen=True)
 class Scripted:
-    """What solves every family, by rules that read the goal, the screen, and the last ``memory`` screens before it.
+    """Solves every family, by rules that read the goal, the screen, and the last ``memory`` screens before it.
 
     memory: steps that it looks back. With enough of them it is the oracle, which always succeeds. With 0 its actions
     depend on the present screen alone, and it is the best of those policies, as ``App.memoryless`` says: where the
@@ -84,7 +84,7 @@ def _value_of(name: Tensor, seen: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def _unopened(text: Tensor, goal: Tensor, seen: tuple[Tensor, Tensor]) -> Tensor:
-    """(n, 8) whether an icon is to be opened: the goal asks for it, no count says and no screen seen shows that it was."""
+    """(n, 8) whether an icon is to be opened: the goal asks for it, and no count or screen seen says that it was."""
     kind, before = seen
     asked = (text[..., :1] == goal[:, None, 1:]).any(2) | (goal[:, :1] == FIND)
     inside = before[..., 0].where(kind == TEXT, -1).flatten(1)  # headings of apps and folders

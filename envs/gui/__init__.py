@@ -3,6 +3,7 @@
 from .apps import ELEMENTS, FLAGS, KINDS, App, Element, Variable, made, shown
 from .families import carry, checklist, form, reactive, search, undo
 from .symbolic import SymbolicGui
+from .view import GuiView
 from .words import VOCABULARY
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "VOCABULARY",
     "App",
     "Element",
+    "GuiView",
     "SymbolicGui",
     "Variable",
     "carry",

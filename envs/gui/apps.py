@@ -29,14 +29,14 @@ class Element(NamedTuple):
 
 
 class Variable(NamedTuple):
-    """A word that differs from episode to episode: ``base + (d + shift) % count``, d being the draw of its group.
+    """A word that differs from episode to episode: ``base + (d + shift) % choices``, d being the draw of its group.
 
-    Variables of one group and count share their luck: of one shift they are equal, of others they differ. With
-    ``hides``, the variable is what that earlier one is where (d + shift) % count is 0, and ``base`` elsewhere.
+    Variables of one group and as many choices share their luck: of one shift they are equal, of others they differ.
+    With ``hides``, the variable is what that earlier one is where (d + shift) % choices is 0, and ``base`` elsewhere.
     """
 
     base: int
-    count: int = 1
+    choices: int = 1
     group: int = 0
     shift: int = 0
     hides: int = -1

@@ -102,23 +102,21 @@ def undo(distance: int = 2) -> App:
     Nowhere in the app does the old value stand any more. A policy without memory succeeds in 1 of 64 episodes.
     """
     distance = checked_int("distance", distance, 0, FARTHEST)
-    old, setting = Variable(FIRST_VALUE, len(VALUES), _GROUP), Variable(FIRST_VALUE, len(VALUES), _GROUP)
-    row = Element(ITEM, FIRST_LABEL, shown(1))
-    place = Element(INPUT, FIRST_LABEL, shown(1), fills=1)
+    old, setting, field = 0, 1, 2
+    place = Element(INPUT, FIRST_LABEL, shown(field), fills=field)
     if distance:
-        screens = [*_line([[row]], distance), [place]]
-        going = screens[0][-1]
-        screens[0][-1] = going._replace(content=PLAIN, sets=1, gives=PLAIN)
+        screens = [*_line([[Element(ITEM, FIRST_LABEL, shown(setting))]], distance), [place]]
+        screens[0][-1] = screens[0][-1]._replace(content=PLAIN, sets=setting, gives=PLAIN)
     else:
-        setting = Variable(PLAIN)
-        screens = [[Element(ITEM, FIRST_LABEL, shown(0)), place]]
+        screens = [[Element(ITEM, FIRST_LABEL, shown(old)), place]]
+    value = Variable(FIRST_VALUE, len(VALUES), _GROUP)
     return made(
         f"undo, distance {distance}",
         screens,
-        [old, setting],
+        [value, value, Variable(PLAIN)],
         goal=[UNDO, FIRST_LABEL],
-        wanted=[(1, 0)],
-        needed=[(len(screens) - 1, 0)],
+        wanted=[(field, old)],
+        needed=[(len(screens) - 1, variable) for variable in (old, setting)[: 1 + bool(distance)]],
         horizon=2 * (distance + 2),
         memoryless=1 / len(VALUES) if distance else 1.0,
     )
@@ -135,7 +133,9 @@ def search(distance: int = 1, folders: int = 4) -> App:
     variables = [Variable(FIRST_VALUE, len(VALUES), _GROUP), Variable(0)]
     variables += [Variable(NOTHING, folders, 0, i, hides=target) for i in range(folders)]
     variables += [Variable(ZERO)] * folders
-    items = [Element(ITEM, shown(first + i), shown(chosen), sets=chosen, gives=shown(first + i)) for i in range(folders)]
+    items = [
+        Element(ITEM, shown(first + i), shown(chosen), sets=chosen, gives=shown(first + i)) for i in range(folders)
+    ]
     screens: Screens = [items] if not distance else [[]]
     for i in range(folders if distance else 0):
         counter = first + folders + i

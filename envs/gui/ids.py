@@ -1,4 +1,4 @@
-"""The makers of the ids ``ethogram/GuiCarry-v0``, ``GuiForm``, ``GuiUndo``, ``GuiSearch``, ``GuiChecklist``, ``GuiReactive``."""
+"""The makers of the ids ``ethogram/GuiCarry-v0`` and so on, one a family."""
 
 from . import families
 from .apps import App

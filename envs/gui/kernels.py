@@ -28,9 +28,9 @@ def begin(
         state[i, _SKIN] = np.int64(draw * np.float32(skins))
         row = mix(task_key + np.uint64(task_ids[i]) * _INCREMENT)
         for v in range(variables.shape[0]):
-            base, count, group, shift, hides = variables[v]
+            base, choices, group, shift, hides = variables[v]
             draw = unit(mix(row + np.uint64(group + 1) * _INCREMENT))
-            turn = (np.int64(draw * np.float32(count)) + shift) % count
+            turn = (np.int64(draw * np.float32(choices)) + shift) % choices
             state[i, _VALUES + v] = base + turn
             if hides >= 0:
                 state[i, _VALUES + v] = base if turn else state[i, _VALUES + hides]
@@ -73,7 +73,7 @@ def move(
             after[i, c] = state[i, c]
         reward[i], done[i] = 0, kind[i] == _DONE
         act = kind[i]
-        if act == _TAP or act == _TYPE:
+        if act in (_TAP, _TYPE):
             slot = element[i] - 1
             if slot < 0:
                 slot = _hit(elements[screen], order[skin], boxes[skin], point[i, 0], point[i, 1])
@@ -140,8 +140,11 @@ def show(
     text: Array,
     wants: Array,
 ) -> None:
-    """What is seen in (n, 11 + V) states: at (n,) int64, the screen, box (n, 8, 4) float32, kind (n, 8) int64, flags (n, 8, 3) int8,
-    text (n, 8, 2) int64, wants (n, 4) int64, the goal."""
+    """The observations of (n, 11 + V) states.
+
+    at (n,) int64 is the screen; box (n, 8, 4) float32; kind (n, 8) int64; flags (n, 8, 3) int8; text (n, 8, 2) int64;
+    wants (n, 4) int64 is the goal.
+    """
     for i in range(state.shape[0]):
         screen, skin = state[i, _SCREEN], state[i, _SKIN]
         at[i], scrolling = screen, scrolls[screen, 1] != screen

@@ -22,6 +22,8 @@ def skins() -> tuple[Tensor, Tensor]:
     place = torch.arange(ELEMENTS)[None]
     width, height = 1 / columns, 0.92 / (ELEMENTS / columns)  # of a cell, below a bar with the goal
     left, top = (place % columns) * width, 0.08 + (place // columns) * height
-    margin = [edge * (0.05 + 0.2 * draws.uniform(f"margin {k}", ELEMENTS)) for k, edge in enumerate([width, height] * 2)]
+    margin = [
+        edge * (0.05 + 0.2 * draws.uniform(f"margin {k}", ELEMENTS)) for k, edge in enumerate([width, height] * 2)
+    ]
     boxes = [left + margin[0], top + margin[1], left + width - margin[2], top + height - margin[3]]
     return order, torch.stack(boxes, 2).to(torch.float32)

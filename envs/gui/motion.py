@@ -1,4 +1,6 @@
-"""What actions do to states, and what is seen of them: in torch, for any device; ``kernels.py`` gives the same bits."""
+"""Actions on states, and looks at them, in torch, for any device; ``kernels.py`` gives the same bits."""
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,9 +17,9 @@ UP, DOWN = 1, 2  # where the view goes
 
 def begin(app: App, draws: Draws) -> Tensor:
     """First states, (n, 11 + V) int64."""
-    base, count, group, shift, hides = app.variables.T
+    base, choices, group, shift, hides = app.variables.T
     luck = draws.uniform("task", int(group.max()) + 1)[:, group]  # (n, V)
-    turn = ((luck * count).long() + shift) % count
+    turn = ((luck * choices).long() + shift) % choices
     values = base + turn
     hidden = values.gather(1, hides.clamp(min=0).expand(len(values), -1))
     values = torch.where(hides < 0, values, torch.where(turn == 0, hidden, base))
@@ -64,8 +66,8 @@ def move(
     return after, (done & right).to(torch.float32), done
 
 
-def show(app: App, order: Tensor, boxes: Tensor, state: Tensor) -> dict[str, Tensor]:
-    """What is seen in states, (n, 11 + V)."""
+def show(app: App, order: Tensor, boxes: Tensor, state: Tensor) -> dict[str, Any]:
+    """The observations of states, (n, 11 + V)."""
     screen, skin = state[:, SCREEN], state[:, SKIN]
     what = app.elements[screen[:, None], order[skin]]  # (n, 8, 8)
     here = what[..., 0] != EMPTY

@@ -12,7 +12,7 @@ from torch import Tensor
 from ethogram.simulator import Draws, Sites, Transition, check_is
 
 from . import kernels, motion
-from .apps import ELEMENTS, FLAGS, KINDS, STACK, WORDS, App
+from .apps import ELEMENTS, FLAGS, KINDS, WORDS, App
 from .layouts import SKINS, skins
 from .motion import VALUES
 from .words import VOCABULARY
@@ -25,10 +25,9 @@ class SymbolicGui:
     Observation: a dict of "screen", the number of the screen; "box" (8, 4) float32, left, top, right and bottom of
     each element as fractions of the screen, 0 where there is none; "kind" (8,), of ``KINDS``; "flags" (8, 3), of
     ``FLAGS``; "text" (8, 2), two words an element; "goal" (4,) words. Words are ids of ``VOCABULARY``, 0 for none.
-    Action: a dict of "type", one of the sixteen of the action schema, of which noop 0, tap 1, scroll 6, type 7, back 10,
-    home 11 and done 15 do something here; "element", 1 to 8, or 0 for the one at "point" (x, y); "direction" of a
-    scroll, where the view goes, up 1 or down 2; "text", the word typed. What there is nothing to tap or fill in does
-    nothing.
+    Action: a dict of "type", of which tap 1, scroll 6, type 7, back 10, home 11 and done 15 do something, the other
+    types of 0 to 15 nothing; "element", 1 to 8, or 0 for the one at "point" (x, y); "direction" of a scroll, where the
+    view goes, up 1 or down 2; "text", the word typed. A tap or a word where there is nothing for it does nothing.
     Reward: 1 for done when the task is done, else 0. Done terminates.
 
     Sites: "screen" (n,) int64, where the row is after the action; "values" (n, V) int64, words of the app's variables.
@@ -42,7 +41,7 @@ class SymbolicGui:
 
     @property
     def observation_space(self) -> spaces.Dict:
-        """What is seen."""
+        """The screen and the goal."""
         words = len(VOCABULARY)
         return spaces.Dict(
             {
@@ -57,7 +56,7 @@ class SymbolicGui:
 
     @property
     def action_space(self) -> spaces.Dict:
-        """What can be done."""
+        """Taps, typing and the like."""
         return spaces.Dict(
             {
                 "type": spaces.Discrete(motion.NUM_TYPES),
@@ -74,19 +73,24 @@ class SymbolicGui:
         return order.to(self.app.elements.device), boxes.to(self.app.elements.device)
 
     @cached_property
+    def _columns(self) -> int:
+        """Of a state."""
+        return VALUES + self.app.num_variables
+
+    @cached_property
     def _arrays(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """What the kernels ``move`` and ``show`` need of the app and its layouts."""
+        """Arrays of the app and its layouts, for the kernels ``move`` and ``show``."""
         app, (order, boxes) = self.app, self._skins
         for_move = (app.elements, app.scrolls, app.wanted, order, boxes)
         for_show = (app.elements, app.scrolls, app.goal, order, boxes)
         return tuple(part.numpy() for part in for_move), tuple(part.numpy() for part in for_show)
 
-    def reset(self, draws: Draws, site: Sites) -> tuple[Tensor, dict[str, Tensor]]:
+    def reset(self, draws: Draws, site: Sites) -> tuple[Tensor, dict[str, Any]]:
         """Every row on the first screen of an episode of its own."""
         if type(draws) is not Draws or not draws.ids.is_cpu:
             state = motion.begin(self.app, draws)
             return state, self._seen(state)
-        start = np.empty((draws.ids.shape[0], VALUES + self.app.num_variables), np.int64)
+        start = np.empty((draws.ids.shape[0], self._columns), np.int64)
         kernels.begin(*draws.keyed("task"), *draws.keyed("skin"), self.app.variables.numpy(), SKINS, start)
         state = torch.from_numpy(start)
         return state, self._seen(state)
@@ -105,10 +109,11 @@ class SymbolicGui:
 
     def _moved(self, state: Tensor, action: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """``motion.move``, compiled."""
-        rows, columns = state.shape[0], VALUES + self.app.num_variables
+        rows, columns = state.shape[0], self._columns
         if state.dtype is not torch.int64 or state.shape != (rows, columns):
             raise ValueError(
-                f"state is {state.dtype} {tuple(state.shape)}: expected int64 ({rows}, {columns}), as this world makes it"
+                f"state is {state.dtype} {tuple(state.shape)}: expected int64 ({rows}, {columns}), as this world "
+                "makes it"
             )
         parts = [action[name].numpy() for name in ("type", "point", "element", "direction", "text")]
         after, reward, done = np.empty((rows, columns), np.int64), np.empty(rows, np.float32), np.empty(rows, np.bool_)
@@ -123,7 +128,7 @@ class SymbolicGui:
             )
         return torch.from_numpy(after), torch.from_numpy(reward), torch.from_numpy(done)
 
-    def _seen(self, state: Tensor) -> dict[str, Tensor]:
+    def _seen(self, state: Tensor) -> dict[str, Any]:
         """The observation of a state."""
         if not state.is_cpu:
             return motion.show(self.app, *self._skins, state)

@@ -1,9 +1,14 @@
 """The words of the symbolic screens and goals, and the few numbers by which everybody knows them."""
 
 UI = ("", *map(str, range(10)), "Next", "Page", "Type", "Undo", "Find", "Open each", "Tap", "plain", "nothing")
-LABELS = tuple("code room floor guest gate bus shelf drawer badge order ticket parcel desk lamp card plan".split())
-APPS = tuple("Mail Notes Maps Clock Files Photos Music Shop".split())
-VALUES = tuple(a + b for a in "ba de fi go ku la me no".split() for b in "ra si ta ve wo xu yi zo".split())
+LABELS = (
+    *("code", "room", "floor", "guest", "gate", "bus", "shelf", "drawer"),
+    *("badge", "order", "ticket", "parcel", "desk", "lamp", "card", "plan"),
+)
+APPS = ("Mail", "Notes", "Maps", "Clock", "Files", "Photos", "Music", "Shop")
+_FIRST = ("ba", "de", "fi", "go", "ku", "la", "me", "no")
+_SECOND = ("ra", "si", "ta", "ve", "wo", "xu", "yi", "zo")
+VALUES = tuple(first + second for first in _FIRST for second in _SECOND)
 
 VOCABULARY = UI + LABELS + APPS + VALUES  # what a text id names; 0 is no text
 

@@ -42,10 +42,12 @@ def _shown(column: Tensor) -> Array:
 
 def first_row(column: Any) -> Any:
     """Row 0 as an element of the single space."""
-    if isinstance(column, Tensor):
-        value = _shown(column)[0]
-        return value.copy() if isinstance(value, np.ndarray) else value
-    return {key: first_row(value) for key, value in column.items()} if isinstance(column, dict) else column[0]
+    if isinstance(column, dict):
+        return {key: first_row(value) for key, value in column.items()}
+    if not isinstance(column, Tensor):
+        return column[0]
+    value = _shown(column)[0]
+    return value.copy() if value.ndim else value
 
 
 def rows_of(space: spaces.Space[Any], column: Any, rows: Array) -> list[Any]:

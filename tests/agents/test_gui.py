@@ -41,6 +41,21 @@ def test_without_memory_success_is_the_closed_form(maker, distance):
     assert success(app, Scripted(memory=0), rows, seed=1) == pytest.approx(p, abs=4.5 * (p * (1 - p) / rows) ** 0.5)
 
 
+@in_every_family
+@at_every_distance
+def test_nothing_is_done_at_the_start(maker, distance):
+    done = {"type": 15, "point": torch.zeros(2), "element": 0, "direction": 0, "text": 0}
+
+    class Lazy:
+        def act(self, observation, history, draws):
+            return {
+                name: torch.as_tensor(part).expand(len(draws.ids), *torch.as_tensor(part).shape)
+                for name, part in done.items()
+            }
+
+    assert success(maker(distance), Lazy(), rows=100) == 0
+
+
 def test_closed_forms():
     assert [carry(2, facts).memoryless for facts in (1, 2, 3)] == [1 / 64, 1 / 64**2, 1 / 64**3]
     assert search(1, 2).memoryless == 3 / 4

@@ -8,12 +8,12 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from bits_of_screens import Monkey
 from gymnasium.utils.env_checker import check_env
 
 import ethogram.envs  # noqa: F401  registers the ids
 from ethogram.agents.gui import Scripted
 from ethogram.envs.gui import (
-    ELEMENTS,
     VOCABULARY,
     App,
     Element,
@@ -23,12 +23,12 @@ from ethogram.envs.gui import (
     checklist,
     form,
     made,
+    motion,
     reactive,
     search,
     shown,
     undo,
 )
-from ethogram.envs.gui import motion
 from ethogram.simulator import Do, Draws, Sites, check_world, rollout
 
 FAMILIES = {"Carry": carry, "Form": form, "Undo": undo, "Search": search, "Checklist": checklist, "Reactive": reactive}
@@ -36,33 +36,15 @@ APPS = [*(maker(d) for maker in (carry, form, undo, search, checklist) for d in 
 every_app = pytest.mark.parametrize("app", APPS, ids=lambda app: f"{app.name}, {app.num_variables} variables")
 
 
-class Monkey:
-    """Mostly does what could do something."""
-
-    def __init__(self, app):
-        self.space = SymbolicGui(app).action_space
-
-    def act(self, observation, history, draws):
-        luck = {name: draws.uniform(name) for name in ("type", "element", "direction", "text")}
-        types = torch.tensor([1, 1, 1, 1, 6, 7, 7, 10, 11, 15, 3, 0])
-        return {
-            "type": types[(luck["type"] * len(types)).long()],
-            "point": draws.uniform("point", 2),
-            "element": ((luck["element"] * 2 * ELEMENTS).long() - ELEMENTS + 1).clamp(min=0),  # half of them by a point
-            "direction": (luck["direction"] * 5).long(),
-            "text": (luck["text"] * len(VOCABULARY)).long(),
-        }
-
-
 @every_app
 def test_world_keeps_the_contract(app):
-    check_world(SymbolicGui(app), Monkey(app))
+    check_world(SymbolicGui(app), Monkey())
     check_world(SymbolicGui(app), Scripted(), horizon=app.horizon, intervene=())
 
 
 @every_app
 def test_the_compiled_side_gives_the_bits_of_torch(app):
-    world, policy = SymbolicGui(app), Monkey(app)
+    world, policy = SymbolicGui(app), Monkey()
     order, boxes = world._skins
     draws = Draws(3, torch.arange(300))
     state, _ = world.reset(draws, Sites())
@@ -104,7 +86,7 @@ def test_vector_shell_equals_single_shells(name):
     """Rows end at different times, so that they are at different steps."""
     many, rows = gymnasium.make_vec(f"ethogram/Gui{name}-v0", 5, autoreset_mode="SameStep"), range(5)
     singles = [gymnasium.make(f"ethogram/Gui{name}-v0") for _ in rows]
-    monkey = Monkey(FAMILIES[name]())
+    monkey = Monkey()
     seen = many.reset(seed=7)[0]
     alone = [env.reset(seed=7 + i)[0] for i, env in enumerate(singles)]
     ends = 0
