@@ -74,7 +74,7 @@ class SymbolicGui:
 
     @cached_property
     def _columns(self) -> int:
-        """Of a state."""
+        """Numbers in a state of a row."""
         return VALUES + self.app.num_variables
 
     @cached_property
