@@ -24,7 +24,7 @@ class Element(NamedTuple):
     leads: int = -1  # the screen that a tap opens; -1 for none
     sets: int = -1  # the variable that a tap changes
     gives: int = 0  # to this word
-    adds: int = 0  # or, if 1, to the next word: it counts
+    adds: int = 0  # or, if 1, to the next word: it counts, from "0" to "9"
     fills: int = -1  # the variable that typed text goes to
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from ethogram.simulator.kernels import INCREMENT, Array, compiled, mix, unit
 
 from .apps import EMPTY, STACK
+from .words import NINE
 
 _INCREMENT = np.uint64(INCREMENT)
 _SCREEN, _SKIN, _DEPTH, _STACK, _VALUES = 0, 1, 2, 3, 3 + STACK  # columns of a state
@@ -87,7 +88,7 @@ def move(
                 continue
             if sets >= 0:
                 place = _VALUES + sets
-                after[i, place] = state[i, place] + 1 if what[6] else _word(state[i], what[5])
+                after[i, place] = min(state[i, place] + 1, NINE) if what[6] else _word(state[i], what[5])
             if leads >= 0:
                 if depth == STACK:
                     for k in range(STACK - 1):

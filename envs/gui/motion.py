@@ -9,6 +9,7 @@ from ethogram.simulator import Draws
 
 from .apps import EMPTY, STACK, App
 from .layouts import SKINS
+from .words import NINE
 
 SCREEN, SKIN, DEPTH, OPENED, VALUES = 0, 1, 2, 3, 3 + STACK  # columns of a state: where a part begins
 NUM_TYPES, TAP, SCROLL, TYPE, BACK, HOME, DONE = 16, 1, 6, 7, 10, 11, 15  # types of action
@@ -40,7 +41,7 @@ def move(
     tapped, typed = at & (kind == TAP), at & (kind == TYPE)
 
     fills, sets = what[:, 7], what[:, 4]
-    counted = torch.where(what[:, 6] > 0, _value(state, sets) + 1, _words(state, what[:, 5:6])[:, 0])
+    counted = torch.where(what[:, 6] > 0, (_value(state, sets) + 1).clamp(max=NINE), _words(state, what[:, 5:6])[:, 0])
     after = _put(state, VALUES + fills, action["text"], typed & (fills >= 0))
     after = _put(after, VALUES + sets, counted, tapped & (sets >= 0))
 

@@ -12,7 +12,7 @@ VALUES = tuple(first + second for first in _FIRST for second in _SECOND)
 
 VOCABULARY = UI + LABELS + APPS + VALUES  # what a text id names; 0 is no text
 
-ZERO = 1  # "0", where counts begin
+ZERO, NINE = 1, 10  # "0", where counts begin, and "9", where they stay
 NEXT, PAGE, TYPE, UNDO, FIND, OPEN_EACH, TAP, PLAIN, NOTHING = range(11, 20)
 FIRST_LABEL = len(UI)
 FIRST_APP = FIRST_LABEL + len(LABELS)

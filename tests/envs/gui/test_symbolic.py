@@ -227,3 +227,6 @@ def test_an_app_of_ones_own():
         rewards.append(act(world, state, type=15).reward.item())
         state = act(world, state, type=1, element=place_of(seen, "Next")).state
     assert rewards == [0, 0, 1, 0]
+    for _ in range(200):
+        state = act(world, state, type=1, element=place_of(seen, "Next")).state
+    assert VOCABULARY[state[0, -2]] == "9"
