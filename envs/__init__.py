@@ -8,6 +8,12 @@ for _id, _maker in (
     ("Adoption-v0", "adoption.ids:adoption"),
     ("Epidemic-v0", "epidemics.ids:epidemic"),
     ("EpidemicPlanner-v0", "epidemics.ids:epidemic_planner"),
+    ("GuiCarry-v0", "gui.ids:carry"),
+    ("GuiForm-v0", "gui.ids:form"),
+    ("GuiUndo-v0", "gui.ids:undo"),
+    ("GuiSearch-v0", "gui.ids:search"),
+    ("GuiChecklist-v0", "gui.ids:checklist"),
+    ("GuiReactive-v0", "gui.ids:reactive"),
 ):
     gymnasium.register(
         id=f"ethogram/{_id}",

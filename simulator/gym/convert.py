@@ -45,10 +45,12 @@ def _shown(column: Tensor) -> Array:
 
 def first_row(column: Any) -> Any:
     """Row 0 as an element of the single space."""
-    if isinstance(column, Tensor):
-        value = _shown(column)[0]
-        return value.copy() if isinstance(value, np.ndarray) else value
-    return {key: first_row(value) for key, value in column.items()} if isinstance(column, dict) else column[0]
+    if isinstance(column, dict):
+        return {key: first_row(value) for key, value in column.items()}
+    if not isinstance(column, Tensor):
+        return column[0]
+    value = _shown(column)[0]
+    return value.copy() if value.ndim else value
 
 
 def rows_of(space: spaces.Space[Any], column: Any, rows: Array) -> list[Any]:
@@ -73,6 +75,7 @@ class Actions:
         self.shape, self.dtype = tuple(space.shape or ()), space.dtype
         self.text, self.bounds = is_text(space), None if self.parts else _bounds(space)
         self.binary = isinstance(space, spaces.MultiBinary)
+        self.whole = range(space.start, space.start + space.n) if isinstance(space, spaces.Discrete) else None
         self.asked = self.bounds is None and not getattr(space, "judged_by_world", False)
 
     def __call__(self, value: Any, batch: tuple[int, ...], rows: Array | None = None) -> Any:
@@ -87,6 +90,9 @@ class Actions:
         if self.text:
             text = np.array(value if batch else [value], dtype=object)
             return self._contained(text if rows is None else text[rows], rows)
+        if type(value) is np.int64 and not batch and self.whole is not None and int(value) in self.whole:
+            array = np.array([value], self.dtype)  # as samples are, and most are good: half the time of the long way
+            return torch.from_numpy(array) if self.device is None else torch.from_numpy(array).to(self.device)
         array, dtype = np.asarray(value), self.dtype
         if self.binary and array.dtype.kind == "f":  # as learners give them, and Gymnasium takes them
             array = array.astype(dtype) if ((array == 0) | (array == 1)).all() else array

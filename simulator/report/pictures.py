@@ -1,4 +1,4 @@
-"""Areas as tiles, networks, lists shown and clicked."""
+"""Areas as tiles, networks, lists shown and clicked, screens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -104,6 +104,28 @@ def lists(ax: Axes, shown: Any, clicked: Any, labels: Sequence[str]) -> Axes:
     ax.grid(visible=True, which="minor", color="white", linewidth=3)
     ax.tick_params(which="both", length=0)
     ax.spines[:].set_visible(False)
+    return ax
+
+
+_FACES = {"button": COLOURS[5], "input": "white", "icon": "#f3e6c0", "item": "0.95"}  # of elements, by kind
+
+
+def screen(ax: Axes, boxes: Any, kinds: Sequence[str], texts: Sequence[str]) -> Axes:
+    """A screen of a user interface, drawn from its elements.
+
+    boxes: (E, 4) left, top, right, bottom, as fractions of the screen. kinds: such as "button", "input", "item", "icon"
+    and "text", which are told apart; others look like text. texts: what stands in each.
+    """
+    boxes = to_numpy(boxes).reshape(-1, 4)
+    if not len(boxes) == len(kinds) == len(texts):
+        raise ValueError(f"{len(boxes)} boxes, {len(kinds)} kinds and {len(texts)} texts: expected as many of each")
+    for (left, top, right, bottom), kind, text in zip(boxes, kinds, texts, strict=True):
+        across, down = [left, right, right, left], [top, top, bottom, bottom]
+        ax.fill(across, down, facecolor=_FACES.get(kind, "none"), edgecolor="none" if kind == "text" else "0.4")
+        ax.text((left + right) / 2, (top + bottom) / 2, text, ha="center", va="center", fontsize=8, parse_math=False)
+    ax.set(xlim=(0, 1), ylim=(1, 0), xticks=[], yticks=[], xlabel="", ylabel="")
+    ax.spines[:].set_visible(True)
+    ax.grid(visible=False)
     return ax
 
 

@@ -214,3 +214,12 @@ def test_reports_say_in_words_what_is_no_number(tmp_path):
     page = write_report(tmp_path / "report.html", "", {"": [history, plots.panels(3, columns=3)[0]]}).read_text()
     assert "(no interval from one row)" in page
     assert 'width="1498"' in page  # 15.6 inches, so that letters are as large as the text's
+
+
+def test_a_screen_needs_a_kind_and_a_text_for_each_box():
+    boxes, kinds = [[0.1, 0.1, 0.9, 0.2], [0.1, 0.3, 0.9, 0.4]], ["text", "button"]
+    ax = pictures.screen(plots.axes("", "", ""), boxes, kinds, ["$5", "Pay"])
+    assert [text.get_text() for text in ax.texts] == ["$5", "Pay"]
+    assert ax.get_ylim() == (1, 0)  # the origin is top left
+    with pytest.raises(ValueError, match="2 boxes, 2 kinds and 1 texts"):
+        pictures.screen(ax, boxes, kinds, ["Pay"])

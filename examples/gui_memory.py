@@ -1,0 +1,121 @@
+"""Where does a policy that forgets fail on the screens of an app?
+
+Run: python examples/gui_memory.py        (under a minute; --help for options)
+
+A list shows values, such as "gate: kuta". Some screens later a field asks for one of them, and no screen says it any
+more. The memory distance is how many steps lie between seeing a value and needing it; at distance 0 both are on one
+screen. Three policies meet the same episodes: one that remembers all it has seen, the best of those that see nothing
+but the present screen, and one that does anything. For the second there is a closed form, which is printed beside it.
+
+Then every family of tasks at one distance, and one episode drawn, screen by screen.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ethogram.agents.gui import Scripted
+from ethogram.envs.gui import ELEMENTS, VOCABULARY, App, GuiView, SymbolicGui, carry, checklist, form, search, undo
+from ethogram.simulator import Draws, History, Policy, rollout
+from ethogram.simulator.report import plots
+from ethogram.simulator.whatif import standard_error
+
+FAMILIES: dict[str, Callable[[int], App]] = {
+    "carry a value": carry,
+    "carry three values to a form": form,
+    "undo a change": undo,
+    "search folders": search,
+    "open apps, each once": checklist,
+}
+ORACLE, FORGETS, RANDOM = "remembers", "forgets (best possible)", "at random"
+DISTANCES = range(7)
+SHOWN = 2  # the memory distance of the table and of the picture
+
+
+class Anything:
+    """Taps, types, goes back and says done as it comes."""
+
+    def act(self, observation: dict[str, Tensor], history: History, draws: Draws) -> dict[str, Tensor]:
+        """An action a row."""
+        kinds = torch.tensor([1, 1, 1, 7, 7, 10, 15])  # tap, type, back, done
+        return {
+            "type": kinds[(draws.uniform("type") * len(kinds)).long()],
+            "point": torch.zeros(len(draws.ids), 2),
+            "element": 1 + (draws.uniform("element") * ELEMENTS).long(),
+            "direction": torch.zeros_like(draws.ids),
+            "text": (draws.uniform("text") * len(VOCABULARY)).long(),
+        }
+
+
+POLICIES: dict[str, Policy] = {ORACLE: Scripted(), FORGETS: Scripted(memory=0), RANDOM: Anything()}
+
+
+def successes(app: App, policy: Policy, episodes: int) -> Tensor:
+    """(episodes,) 1 where the task was done."""
+    history = rollout(SymbolicGui(app), policy, rows=episodes, horizon=app.horizon, seed=0)
+    return history.reward.sum(1)
+
+
+def percent(success: Tensor) -> str:
+    """A share of episodes and its standard error."""
+    return f"{100 * success.mean():5.1f} ± {100 * standard_error(success):3.1f}"
+
+
+def table(title: str, apps: dict[str, App], episodes: int) -> dict[str, list[float]]:
+    """Print success by app and policy, in per cent; and give it, by policy."""
+    found: dict[str, list[float]] = {name: [] for name in POLICIES}
+    print(f"\n{title:30}{ORACLE:>14}{FORGETS:>26}{'closed form':>13}{RANDOM:>14}")
+    for name, app in apps.items():
+        success = {policy: successes(app, POLICIES[policy], episodes) for policy in POLICIES}
+        for policy, values in success.items():
+            found[policy].append(100 * values.mean().item())
+        oracle, forgets, luck = (percent(success[policy]) for policy in (ORACLE, FORGETS, RANDOM))
+        print(f"{name:30}{oracle:>14}{forgets:>26}{100 * app.memoryless:13.1f}{luck:>14}")
+    return found
+
+
+def draw_episode(folder: Path) -> list[Path]:
+    """One picture a screen of an episode of ``carry``, as the one who remembers plays it."""
+    app, view, files = carry(SHOWN), GuiView(), []
+    history = rollout(SymbolicGui(app), Scripted(), rows=1, horizon=app.horizon, seed=3)
+    seen = [{name: part[0, t].numpy() for name, part in history.observation.items()} for t in range(history.length + 1)]
+    notes = [view.note(seen[0], None, 0.0, {})]
+    for t in range(int(history.length)):
+        files.append(plots.save(view.picture(notes), folder / f"gui_memory_screen_{t}.png"))
+        action = {name: part[0, t].numpy() for name, part in history.action.items()}
+        notes.append(view.note(seen[t + 1], action, history.reward[0, t].item(), {}))
+    return files
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--episodes", type=int, default=4000, help="of each policy in each task (default 4000)")
+    parser.add_argument("--quick", action="store_true", help="few episodes and distances, in seconds")
+    parser.add_argument("--out", type=Path, default=Path("outputs"), help="folder for the pictures (default outputs)")
+    given = parser.parse_args()
+    episodes, distances = (1000, DISTANCES[:4]) if given.quick else (given.episodes, DISTANCES)
+    torch.set_num_threads(1)
+
+    by_distance = {f"carry a value, distance {d}": carry(d) for d in distances}
+    success = table(f"success in % of {episodes:,} episodes", by_distance, episodes)
+    by_family = {name: make(SHOWN) for name, make in FAMILIES.items()}
+    table(f"at memory distance {SHOWN}", by_family, episodes)
+
+    given.out.mkdir(parents=True, exist_ok=True)
+    ax = plots.axes("Carrying a value from screen to screen", "steps between seeing and needing", "success (%)")
+    files = [plots.save(plots.curves(ax, success, list(distances)), given.out / "gui_memory.png")]
+    files += draw_episode(given.out)
+    print(f"\nPictures: {', '.join(map(str, files))}")
+    one = carry(1)
+    forgets = successes(one, POLICIES[FORGETS], episodes)
+    print(
+        f"One step between seeing and needing takes who forgets from 100 % to {percent(forgets).strip()} % "
+        f"(closed form 1/64 = {100 * one.memoryless:.1f} %); who remembers stays at 100 %."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Scripted in every family: the oracle always succeeds, the one that forgets as often as the closed form says."""
+
+import pytest
+import torch
+
+from ethogram.agents.gui import Scripted
+from ethogram.envs.gui import SymbolicGui, carry, checklist, form, reactive, search, undo
+from ethogram.envs.gui.words import FIRST_VALUE
+from ethogram.simulator import Do, check_policy, rollout
+
+FAMILIES = {"carry": carry, "form": form, "undo": undo, "search": search, "checklist": checklist}
+DISTANCES = range(10)
+at_every_distance = pytest.mark.parametrize("distance", DISTANCES)
+in_every_family = pytest.mark.parametrize("maker", FAMILIES.values(), ids=FAMILIES)
+MORE = [carry(1, 1, 14), carry(4, 3, 12), carry(9, 2, 0), form(3, 1), form(9, 6), search(2, 2), search(9, 7)]
+MORE += [checklist(3, 2), reactive(), reactive(0), reactive(7)]
+
+
+def success(app, policy, rows, seed=0, **more):
+    history = rollout(SymbolicGui(app), policy, rows=rows, horizon=app.horizon, seed=seed, **more)
+    return history.reward.sum(1).mean().item()
+
+
+@in_every_family
+@at_every_distance
+def test_oracle_always_succeeds(maker, distance):
+    assert success(maker(distance), Scripted(), rows=300) == 1
+
+
+@pytest.mark.parametrize("app", MORE, ids=lambda app: f"{app.name}, {app.num_variables}")
+def test_oracle_always_succeeds_however_many_facts(app):
+    assert success(app, Scripted(), rows=300) == 1
+
+
+@in_every_family
+@at_every_distance
+def test_without_memory_success_is_the_closed_form(maker, distance):
+    """The 4.5-sigma band fails by chance once in 147,000 seeds."""
+    app, rows = maker(distance, 1) if maker is form else maker(distance), 4000
+    p = app.memoryless
+    assert success(app, Scripted(memory=0), rows, seed=1) == pytest.approx(p, abs=4.5 * (p * (1 - p) / rows) ** 0.5)
+
+
+@in_every_family
+@at_every_distance
+def test_nothing_is_done_at_the_start(maker, distance):
+    done = {"type": 15, "point": torch.zeros(2), "element": 0, "direction": 0, "text": 0}
+
+    class Lazy:
+        def act(self, observation, history, draws):
+            return {
+                name: torch.as_tensor(part).expand(len(draws.ids), *torch.as_tensor(part).shape)
+                for name, part in done.items()
+            }
+
+    assert success(maker(distance), Lazy(), rows=100) == 0
+
+
+def test_closed_forms():
+    assert [carry(2, facts).memoryless for facts in (1, 2, 3)] == [1 / 64, 1 / 64**2, 1 / 64**3]
+    assert search(1, 2).memoryless == 3 / 4
+    assert checklist(1, 3).memoryless == 2 / 27
+    assert {maker(0).memoryless for maker in FAMILIES.values()} == {1.0}
+
+
+@pytest.mark.parametrize("distance", range(1, 10))
+def test_as_many_steps_must_be_remembered_as_the_distance_says(distance):
+    for maker in (carry, undo):
+        assert success(maker(distance), Scripted(memory=distance), rows=200) == 1
+        assert success(maker(distance), Scripted(memory=distance - 1), rows=200) < 0.1
+
+
+@in_every_family
+@at_every_distance
+def test_audit_what_a_decision_needs_is_never_on_its_screen(maker, distance):
+    """Of the apps, and of what was seen: in how many episodes the value typed stands elsewhere on the screen."""
+    app = maker(distance)
+    assert app.visible.all() if distance == 0 else not app.visible.any()
+    if maker in (carry, form, undo):
+        history = rollout(SymbolicGui(app), Scripted(), rows=500, horizon=app.horizon, seed=2)
+        typing = history.action["type"] == 7
+        before = history.observation["text"][:, :-1]
+        shown = (before == history.action["text"][..., None, None]).flatten(2).any(2)
+        share = shown[typing].float().mean().item()
+        assert share == 1 if distance == 0 else share == 0
+
+
+def test_a_corrupted_past_is_believed():
+    """Where the list says the next of all values, this is what is typed."""
+    app = carry(3)
+
+    def corrupted(seen):
+        text = seen["text"]
+        value = torch.where(text >= FIRST_VALUE, FIRST_VALUE + (text - FIRST_VALUE + 1) % 64, text)
+        return {**seen, "text": value}
+
+    assert success(app, Scripted(), rows=500, interventions=[Do("observation", corrupted, stop=1)]) == 0
+
+
+@in_every_family
+def test_policy_keeps_the_contract(maker):
+    for memory in (0, 3, 100):
+        check_policy(Scripted(memory), SymbolicGui(maker()))
+
+
+def test_memory_is_a_number_of_steps():
+    with pytest.raises(ValueError, match="memory is -1"):
+        Scripted(-1)
+    assert torch.is_tensor(carry().elements)

@@ -1,0 +1,232 @@
+"""The symbolic screens: the contract of worlds, both sides of the kernels, shells, what taps and keys do."""
+
+import warnings
+from dataclasses import replace
+from functools import partial
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from bits_of_screens import Monkey
+from gymnasium.utils.env_checker import check_env
+
+import ethogram.envs  # noqa: F401  registers the ids
+from ethogram.agents.gui import Scripted
+from ethogram.envs.gui import (
+    VOCABULARY,
+    App,
+    Element,
+    SymbolicGui,
+    Variable,
+    carry,
+    checklist,
+    form,
+    made,
+    motion,
+    reactive,
+    search,
+    shown,
+    undo,
+)
+from ethogram.simulator import Do, Draws, Sites, check_world, rollout
+
+FAMILIES = {"Carry": carry, "Form": form, "Undo": undo, "Search": search, "Checklist": checklist, "Reactive": reactive}
+APPS = [*(maker(d) for maker in (carry, form, undo, search, checklist) for d in (0, 1, 3)), carry(2, 3, 9), reactive()]
+every_app = pytest.mark.parametrize("app", APPS, ids=lambda app: f"{app.name}, {app.num_variables} variables")
+
+
+@every_app
+def test_world_keeps_the_contract(app):
+    check_world(SymbolicGui(app), Monkey())
+    check_world(SymbolicGui(app), Scripted(), horizon=app.horizon, intervene=())
+
+
+@every_app
+def test_the_compiled_side_gives_the_bits_of_torch(app):
+    world, policy = SymbolicGui(app), Monkey()
+    order, boxes = world._skins
+    draws = Draws(3, torch.arange(300))
+    state, _ = world.reset(draws, Sites())
+    assert torch.equal(state, motion.begin(app, draws))
+    visited = set()
+    for step in range(25):
+        draws = draws.at(step)
+        action = policy.act(None, None, draws.scoped("policy"))
+        after, reward, done = motion.move(app, order, boxes, state, action)
+        step = world.step(state, action, draws, Sites())
+        assert torch.equal(step.state, after)
+        assert torch.equal(step.reward, reward)
+        assert torch.equal(step.terminated, done)
+        here = motion.show(app, order, boxes, after)
+        assert list(here) == list(step.observation)
+        for name, column in here.items():
+            assert column.dtype == step.observation[name].dtype
+            assert torch.equal(column, step.observation[name]), name
+        state = step.state
+        visited |= set(after[:, 0].tolist())
+    assert len(visited) > app.num_screens // 2
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_shell_passes_gymnasiums_checker_and_draws(name):
+    env = gymnasium.make(f"ethogram/Gui{name}-v0", render_mode="rgb_array")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(env.unwrapped)
+    env.reset(seed=1)
+    env.step({**env.action_space.sample(), "type": 1})
+    picture = env.render()
+    assert picture.dtype == np.uint8
+    assert picture.std() > 5
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_vector_shell_equals_single_shells(name):
+    """Rows end at different times, so that they are at different steps."""
+    many, rows = gymnasium.make_vec(f"ethogram/Gui{name}-v0", 5, autoreset_mode="SameStep"), range(5)
+    singles = [gymnasium.make(f"ethogram/Gui{name}-v0") for _ in rows]
+    monkey = Monkey()
+    seen = many.reset(seed=7)[0]
+    alone = [env.reset(seed=7 + i)[0] for i, env in enumerate(singles)]
+    ends = 0
+    for t in range(40):
+        action = {k: v.numpy() for k, v in monkey.act(None, None, Draws(1, torch.arange(5), t)).items()}
+        for i in rows:
+            assert all(np.array_equal(seen[k][i], alone[i][k]) for k in alone[i])
+        seen, reward, over, late, _ = many.step(action)
+        for i, env in enumerate(singles):
+            alone[i], r, o, c, _ = env.step({k: v[i] for k, v in action.items()})
+            assert (r, o, c) == (reward[i], over[i], late[i])
+            if o or c:
+                ends += 1
+                alone[i] = env.reset()[0]
+    assert ends > 5
+
+
+def test_time_limit_of_make_vec_is_taken():
+    envs = gymnasium.make_vec("ethogram/GuiCarry-v0", 2, max_episode_steps=3)
+    envs.reset(seed=0)
+    idle = {name: np.zeros((2, *(space.shape or ())), space.dtype) for name, space in envs.single_action_space.items()}
+    late = [envs.step(idle)[3].tolist() for _ in range(3)]
+    assert late == [[False, False], [False, False], [True, True]]
+
+
+def act(world, state, **parts):
+    """One row does something."""
+    action = {"type": 0, "element": 0, "direction": 0, "text": 0} | parts
+    point = torch.tensor([action.pop("point", (0.0, 0.0))])
+    columns = {name: torch.tensor([value]) for name, value in action.items()} | {"point": point}
+    return world.step(state, columns, Draws(0, torch.arange(1)), Sites())
+
+
+def begun(app):
+    world = SymbolicGui(app)
+    return world, *world.reset(Draws(0, torch.arange(1)), Sites())
+
+
+def place_of(seen, word):
+    """The number, from 1, of the element with a word."""
+    return 1 + int((seen["text"][0] == VOCABULARY.index(word)).any(1).long().argmax())
+
+
+def line(screens):
+    """Screens that lead on from one to the next."""
+    on = [[Element(2, VOCABULARY.index("Next"), leads=s + 1)] for s in range(screens - 1)]
+    return made("a line", [*on, []], [Variable(0)], [], [(0, 0)], [], horizon=99, memoryless=1.0)
+
+
+def test_back_returns_the_way_one_came_as_far_as_is_remembered():
+    world, state, seen = begun(line(12))
+    for _ in range(11):
+        step = act(world, state, type=1, element=place_of(seen, "Next"))
+        state, seen = step.state, step.observation
+    came = []
+    for _ in range(10):
+        state = act(world, state, type=10).state
+        came.append(int(state[0, 0]))
+    assert came == [10, 9, 8, 7, 6, 5, 4, 3, 3, 3]
+    assert act(world, state, type=11).observation["screen"].tolist() == [0]
+
+
+def test_a_tap_at_a_point_is_one_on_the_element_there():
+    world, state, seen = begun(line(3))
+    where = place_of(seen, "Next")
+    left, top, right, bottom = seen["box"][0, where - 1].tolist()
+    inside = act(world, state, type=1, point=((left + right) / 2, (top + bottom) / 2))
+    outside = act(world, state, type=1, point=((left + right) / 2, bottom + 0.01))
+    assert (inside.observation["screen"].item(), outside.observation["screen"].item()) == (1, 0)
+
+
+def test_long_lists_scroll():
+    world, state, seen = begun(carry(1, 3, 9))
+    assert (seen["flags"][0, :, 2] == 1).all()
+    assert act(world, state, type=6, direction=1).observation["screen"].item() == 0
+    below = act(world, state, type=6, direction=2)
+    assert below.observation["screen"].item() == 1
+    assert (below.observation["kind"] > 0).sum() == 5  # four more rows, and the button
+    assert act(world, below.state, type=6, direction=1).observation["screen"].item() == 0
+
+
+def test_what_is_typed_is_seen_and_done_is_judged():
+    world, state, seen = begun(carry(0))
+    field = 1 + int(seen["flags"][0, :, 1].argmax())
+    name = seen["text"][0, field - 1, 0]
+    row = (seen["text"][0, :, 0] == name) & (seen["text"][0, :, 1] > 0)
+    right = int(seen["text"][0, row, 1])
+    for word, reward in ((right, 1.0), (right - 1, 0.0), (0, 0.0)):
+        step = act(world, state, type=7, element=field, text=word)
+        assert step.observation["text"][0, field - 1, 1] == word
+        assert not step.terminated.item()
+        end = act(world, step.state, type=15)
+        assert (end.reward.item(), end.terminated.item()) == (reward, True)
+
+
+def test_interventions_act_on_the_screen_the_values_and_what_is_seen():
+    app = carry(2)
+    play = partial(rollout, SymbolicGui(app), rows=50, horizon=app.horizon, seed=0)
+    assert play(Scripted()).reward.sum() == 50
+
+    def forgotten(seen):
+        return {**seen, "text": torch.where(seen["kind"][..., None] == 4, 0, seen["text"])}
+
+    assert play(Scripted(), interventions=[Do("observation", forgotten)]).reward.sum() < 10
+    assert play(Scripted(), interventions=[Do("values", 0, start=1)]).reward.sum() == 0
+    assert (play(Scripted(), interventions=[Do("screen", 0)]).observation["screen"] == 0).all()
+
+
+def test_bad_input_is_refused_by_name():
+    world, state, _ = begun(carry())
+    for wrong in ({"type": 16}, {"element": 9}, {"direction": -1}, {"text": len(VOCABULARY)}):
+        with pytest.raises(ValueError, match=f"action of row 0 is .*{next(iter(wrong))}"):
+            act(world, state, **wrong)
+    with pytest.raises(ValueError, match="state is"):
+        act(world, state[:, 1:], type=1)
+    with pytest.raises(TypeError, match="app is a str"):
+        SymbolicGui("carry")
+    with pytest.raises(ValueError, match="site 'screen' of row 0"):
+        rollout(world, Scripted(), rows=2, horizon=2, interventions=[Do("screen", 99)])
+    with pytest.raises(ValueError, match="distance is 10"):
+        carry(10)
+    with pytest.raises(ValueError, match="distractors is 6"):
+        carry(0, 2, 6)
+    with pytest.raises(TypeError, match="unknown keyword 'distanse'"):
+        gymnasium.make("ethogram/GuiCarry-v0", distanse=3)
+
+
+def test_an_app_of_ones_own():
+    """A counter: tapping twice and saying done is right."""
+    plus = Element(2, VOCABULARY.index("Next"), shown(0), sets=0, adds=1)
+    app = made("a counter", [[plus]], [Variable(1), Variable(3)], [], [(0, 1)], [(0, 0)], horizon=5, memoryless=1.0)
+    assert isinstance(app, App)
+    assert app.visible.all()
+    assert not replace(app, elements=app.elements * 0).visible.any()
+    world, state, seen = begun(app)
+    rewards = []
+    for _ in range(4):
+        rewards.append(act(world, state, type=15).reward.item())
+        state = act(world, state, type=1, element=place_of(seen, "Next")).state
+    assert rewards == [0, 0, 1, 0]
+    for _ in range(200):
+        state = act(world, state, type=1, element=place_of(seen, "Next")).state
+    assert VOCABULARY[state[0, -2]] == "9"
