@@ -7,12 +7,14 @@ from torch import Tensor
 
 from ethogram.simulator import Draws
 
+from .actions import TYPES
 from .apps import EMPTY, STACK, App
 from .layouts import SKINS
 from .words import NINE
 
 SCREEN, SKIN, DEPTH, OPENED, VALUES = 0, 1, 2, 3, 3 + STACK  # columns of a state: where a part begins
-NUM_TYPES, TAP, SCROLL, TYPE, BACK, HOME, DONE = 16, 1, 6, 7, 10, 11, 15  # types of action
+NUM_TYPES = len(TYPES)
+TAP, SCROLL, TYPE, BACK, HOME, DONE = (TYPES.index(name) for name in ("tap", "scroll", "type", "back", "home", "done"))
 UP, DOWN = 1, 2  # where the view goes
 
 

@@ -5,6 +5,7 @@ them. Chance needs no saving: draws are functions of seed and step.
 """
 
 import hashlib
+import math
 import signal
 import threading
 import time
@@ -81,7 +82,8 @@ class Checkpoint:
         every: seconds between two saves, 0 to save each step. patient: False where Ctrl-C need not wait for a step.
         free: parts that may change, because nothing in the file hangs on it.
         """
-        check_number("checkpoint_every", every)
+        if every != math.inf:  # never but on Ctrl-C
+            check_number("checkpoint_every", every)
         self.path, self.run, self.every, self.patient, self.free = Path(path), run, every, patient, free
         self.prints = {name: fingerprint(part) for name, part in run.items()}
         self.saved_at = time.monotonic()

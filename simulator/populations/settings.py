@@ -74,7 +74,7 @@ def checked_column(name: str, value: Any, num_people: int, top: int) -> Tensor:
 def check_choices(action: Tensor, shape: tuple[int, ...], what: str) -> None:
     """Raise ValueError unless actions are of this shape, people first, and 0 or 1 each; what: what they say."""
     if action.shape != shape:
-        raise ValueError(f"action has shape {tuple(action.shape)}: expected {shape}, {what}")
+        raise ValueError(f"action has shape {tuple(action.shape)}: expected {tuple(shape)}, {what}")
     if action.is_cpu and not action.requires_grad:
         values = action.numpy()
         if values.strides[0] == 0:  # the same for all

@@ -59,7 +59,7 @@ def test_arrays_of_learners():
         (lambda: UniformSlates(2, 3), ValueError, "length is 3: expected an int from 1 to 2"),
         (lambda: UniformSlates(2.5, 1), TypeError, "num_items is 2.5: expected an int"),
         (lambda: PlackettLuce([float("nan"), 1], 1), ValueError, "scores have NaN"),
-        (lambda: ByRule(3), TypeError, "rule of ByRule is 3"),
+        (lambda: ByRule(3), TypeError, "rule of ByRule is a int"),
         (lambda: CTS("six", 2), TypeError, "num_items is 'six'"),
         (lambda: CascadingVI(MDP.reward, "two", 3, 5), TypeError, "length is 'two'"),
         (lambda: CascadingVI(MDP.reward, 2, 3, "many"), TypeError, "num_episodes is 'many'"),

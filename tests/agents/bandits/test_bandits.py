@@ -395,9 +395,9 @@ def test_bad_settings_are_refused():
     with pytest.raises(NotImplementedError, match="CascadeBandit has no index"):
         CascadeBandit(4, 2).act(None, None, ONE)
     bandit = two_level_bandit(4, 2, 0.1)
-    with pytest.raises(ValueError, match="play of a CascadeLinTS: expected one of"):
+    with pytest.raises(ValueError, match="agent is a CascadeLinTS: expected one of"):
         play(CascadeLinTS(2, FEATURES), bandit, 10)
-    with pytest.raises(ValueError, match="play in an MDP of 2 states and 6 steps"):
+    with pytest.raises(ValueError, match="bandit is an MDP of 2 states and 6 steps"):
         play(CTS(6, 2), trap(), 10)
     with pytest.raises(ValueError, match="play of lists of 2 out of 5 items: expected 2 out of 4"):
         play(CTS(5, 2), bandit, 10)

@@ -122,7 +122,7 @@ def test_states_have_the_same_bits_and_share_nothing_with_what_is_seen():
         state, _ = world.reset(draws, site)
         for day in range(15):
             site.step = day
-            state, seen, _, _ = world.step(state, action, draws.at(day), site)
+            state, seen, *_ = world.step(state, action, draws.at(day), site)
         after[kind] = state
         memory = {column.untyped_storage().data_ptr() for column in state[:6]}
         assert not memory & {seen[name].untyped_storage().data_ptr() for name in seen}

@@ -12,8 +12,11 @@ from bits_of_screens import Monkey
 from gymnasium.utils.env_checker import check_env
 
 import ethogram.envs  # noqa: F401  registers the ids
+from ethogram.agents import gui as gui_agent
 from ethogram.agents.gui import Scripted
 from ethogram.envs.gui import (
+    DIRECTIONS,
+    TYPES,
     VOCABULARY,
     App,
     Element,
@@ -22,6 +25,7 @@ from ethogram.envs.gui import (
     carry,
     checklist,
     form,
+    kernels,
     made,
     motion,
     reactive,
@@ -230,3 +234,12 @@ def test_an_app_of_ones_own():
     for _ in range(200):
         state = act(world, state, type=1, element=place_of(seen, "Next")).state
     assert VOCABULARY[state[0, -2]] == "9"
+
+
+def test_the_types_of_action_are_those_of_the_schema():
+    used = {"tap": motion.TAP, "scroll": motion.SCROLL, "type": motion.TYPE, "back": motion.BACK, "home": motion.HOME}
+    for name, number in {**used, "done": motion.DONE}.items():
+        assert TYPES[number] == name
+        assert getattr(kernels, f"_{name.upper()}") == number
+    assert all(TYPES[getattr(gui_agent, name)] == name.lower() for name in ("TAP", "SCROLL", "TYPE", "HOME", "DONE"))
+    assert DIRECTIONS[gui_agent.DOWN] == "down" == DIRECTIONS[motion.DOWN]

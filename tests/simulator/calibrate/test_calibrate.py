@@ -126,7 +126,7 @@ def test_a_fit_shows_its_intervals_and_draws_from_its_sample():
     assert repr(fit) == "Fit(a 1 [0, 2], b 6 [5, 7]; 90 %; 3 of 3 count)"
     with pytest.raises(LookupError, match="no parameter named 'c'"):
         fit["c"]
-    with pytest.raises(ValueError, match="level is 90: expected a probability"):
+    with pytest.raises(ValueError, match="level is 90: expected a number, 0 to 1"):
         fit.quantile("a", 90)
 
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_fitted_is_refused(fit, change, message):
     [
         ({"start": {"height": 1.0, "decay": 2.0}}, "inside its bounds"),
         ({"start": {"hight": 1.0}}, "inside its bounds"),
-        ({"steps": 0}, "expected 1 or more"),
+        ({"steps": 0}, "expected an int, 1 or more"),
         ({"seeds": [1, 1]}, "more than once"),
     ],
 )
@@ -195,8 +195,8 @@ def test_a_gradient_goes_on_with_as_many_threads_or_not_at_all(tmp_path, monkeyp
     path, checkpoint = tmp_path / "fit.pt", fit_by_search.__globals__["Checkpoint"]
     save = checkpoint.save
 
-    def dies(self, step, state, records):
-        save(self, step, state, records)
+    def dies(self, step, state, records, **more):
+        save(self, step, state, records, **more)
         raise Killed
 
     with monkeypatch.context() as patch:

@@ -353,7 +353,7 @@ def needs_solara():
 def test_the_dashboard_runs_as_a_script(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["mesa_dashboard.py", "--quick", "--out", str(tmp_path)])
     dashboard().main()
-    assert "with 20% of people nudged +" in capsys.readouterr().out
+    assert "with 20 % of people nudged +" in capsys.readouterr().out
     assert (tmp_path / "mesa_dashboard.png").stat().st_size > 10_000
 
 
