@@ -401,7 +401,7 @@ def test_bad_settings_are_refused():
         play(CTS(6, 2), trap(), 10)
     with pytest.raises(ValueError, match="play of lists of 2 out of 5 items: expected 2 out of 4"):
         play(CTS(5, 2), bandit, 10)
-    with pytest.raises(ValueError, match="play of 0 rounds"):
+    with pytest.raises(ValueError, match="num_rounds is 0"):
         play(CTS(4, 2), bandit, 0)
     with pytest.raises(ValueError, match=r"attraction has shape \(1, 3\): expected \(items,\)"):
         cascading_bandit(torch.zeros(1, 3, dtype=torch.float64), 2)
