@@ -45,12 +45,12 @@ CLICK = LOG.column("click")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"length": LOG.length + 1}, "'length' goes from 3 to 3: expected 0 to 2"),
-        ({"click": CLICK[:, :1]}, "'click' is torch.int64 .3, 1.: expected integers"),
-        ({"click": CLICK + 0.5}, "'click' is torch.float32"),
+        ({"length": LOG.length + 1}, "'length' of the history goes from 3 to 3: expected 0 to 2"),
+        ({"click": CLICK[:, :1]}, "'click' of the history is torch.int64 .3, 1.: expected integers"),
+        ({"click": CLICK + 0.5}, "'click' of the history is torch.float32"),
         ({"click": CLICK + 9}, "'click' of row 0"),
         ({"action": torch.full_like(LOG.action, -1), "click": CLICK * 0}, "expected the place of an item"),
-        ({"observation": LOG.observation[:, :2]}, "'observation' is torch.int64 .3, 2."),
+        ({"observation": LOG.observation[:, :2]}, "'observation' of the history is torch.int64 .3, 2."),
         ({"observation": LOG.observation + 99}, "'observation' of row 0"),
     ],
 )

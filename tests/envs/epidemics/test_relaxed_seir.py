@@ -216,8 +216,8 @@ def test_the_relaxed_world_keeps_the_contract():
     [
         (lambda: RelaxedDraws(0, torch.arange(3), temperature=-1.0), "temperature is -1.0"),
         (lambda: RelaxedDraws(0, torch.arange(3)).event("x", torch.tensor([0.1, -1, 0])), "all >= 0"),
-        (lambda: RelaxedSEIR(random_contacts(6, 3, 0), torch.tensor(-1.0)), r"transmission is tensor\(-1\.\): expected a number"),
-        (lambda: RelaxedSEIR(random_contacts(6, 3, 0), torch.ones(6)), "transmission is tensor.*: expected a number"),
+        (lambda: RelaxedSEIR(random_contacts(6, 3, 0), torch.tensor(-1.0)), "transmission is tensor.*: expected"),
+        (lambda: RelaxedSEIR(random_contacts(6, 3, 0), torch.ones(6)), "transmission is tensor.*: expected"),
         (lambda: RelaxedSEIR(random_contacts(6, 3, 0), initial=2.0), "initial is 2.0"),
     ],
 )

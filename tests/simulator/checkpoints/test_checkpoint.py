@@ -156,6 +156,7 @@ import ethogram.simulator.checkpoints.checkpoint as checkpoint
 from ethogram.agents import UniformSlates
 from ethogram.envs.sessions import CascadingSession, trap
 from ethogram.simulator import rollout
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever began this may ignore it
 class Slow(UniformSlates):
     def act(self, observation, history, draws):
         print(draws.step, flush=True)
@@ -214,12 +215,16 @@ def test_ctrl_c_in_an_ensemble_keeps_what_is_done(tmp_path):
         setup = Setup(WORLD, Linear(), rows=4, horizon=3)
         return ensemble(setup, outcome=outcome, seeds=range(6), checkpoint=checkpoint)
 
-    with pytest.raises(KeyboardInterrupt, match="make the same call to go on"):
-        go()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever began this may ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt, match="make the same call to go on"):
+            go()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     resumed = go()
     assert log.read_text().split() == ["0", "1", "2", "2", "3", "4", "5"]
     assert torch.equal(resumed.mean("factual"), go(None).mean("factual"))
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_contrast_goes_on_from_where_it_was(tmp_path):

@@ -423,7 +423,7 @@ EMPTY = torch.zeros(0)
         (lambda: prefix_propensity(torch.tensor([0, math.nan]), torch.tensor([0])), "expected finite scores"),
         (lambda: prefix_propensity(torch.zeros(2, 3), torch.zeros(3, 1, dtype=torch.int64)), "do not go together"),
         (lambda: prefix_propensity(torch.zeros(2), torch.tensor([0, 1, 2])), "slates have 3 positions"),
-        (lambda: PlackettLuce(torch.zeros(2), 3), r"\(2,\) for lists of 3"),
+        (lambda: PlackettLuce(torch.zeros(2), 3), "length is 3: expected an int from 1 to 2"),
     ],
 )
 def test_bad_logs_are_refused_at_the_door(call, message):

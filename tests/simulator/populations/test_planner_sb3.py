@@ -57,7 +57,7 @@ def test_a_trained_model_is_a_policy_for_the_planners_seat(world):
 
 
 def test_the_examples_planner_trains_and_acts_on_a_batch_as_on_its_rows(world):
-    planner = example.train(world, steps=208)
+    planner = example.train(world, weeks=208)
     assert planner.model.num_timesteps == 208
     together = rollout(world, planner, rows=2, horizon=3)
     for row in (0, 1):
