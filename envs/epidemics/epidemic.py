@@ -84,7 +84,7 @@ class Epidemic:
         object.__setattr__(self, "layers", checked_layers(self.layers, self.layer_weight))
         object.__setattr__(self, "initial", checked_initial(self.initial, self.num_people))
         for name, top in (("age", 120), ("area", MOST_AREAS - 1)):
-            object.__setattr__(self, name, checked_column(name, getattr(self, name), self.num_people, top))
+            object.__setattr__(self, name, checked_column(name, getattr(self, name), self.num_people, top, self.layers))
 
     @property
     def num_people(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,17 @@ def checked_layers(layers: Any, weights: Mapping[str, float]) -> dict[str, Netwo
     return checked
 
 
-def checked_column(name: str, value: Any, num_people: int, top: int) -> Tensor:
-    """(n,) int64 of a tensor, an array or a list of whole numbers from 0 to ``top``, one for each person."""
+def checked_column(
+    name: str, value: Any, num_people: int, top: int, layers: Mapping[str, Network] | None = None
+) -> Tensor:
+    """(n,) int64 of a tensor, an array or a list of whole numbers from 0 to ``top``, one for each person.
+
+    A pandas column whose index is not just 0, 1, … must call the people as the layers do.
+    """
+    index: Any = getattr(value, "index", None)  # a list has a method of this name
+    if layers and hasattr(index, "to_numpy") and not np.array_equal(index.to_numpy(), np.arange(len(index))):
+        named: dict[str, Any] = {f"layers['{layer}']": network for layer, network in layers.items()}
+        check_same_people({**named, name: SimpleNamespace(names=index.to_numpy())})
     column = as_tensor(name, value)
     whole = not (column.is_floating_point() or column.is_complex() or column.dtype == torch.bool)
     if not whole or tuple(column.shape) != (num_people,):

@@ -96,6 +96,11 @@ def test_a_million_people_keep_their_names_in_no_time():
             ValueError,
             r"layers\['a'\] has people 'napoleon', .* and layers\['b'\] has .*: expected the same in the same order",
         ),
+        (
+            lambda named, plain, net: Epidemic(net, pd.Series(named["age"].numpy(), index=named.names), named["area"]),
+            ValueError,
+            r"layers\['community'\] has people 'napoleon', .* and age has .*: expected the same in the same order",
+        ),
         (lambda named, plain, net: Timetable([net, net.along(named.names)]), ValueError, "network 0 has people"),
         (
             lambda named, plain, net: join_layers(plain, {"f": Timetable([net])}),
