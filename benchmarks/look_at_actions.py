@@ -2,8 +2,8 @@
 
 Run: python benchmarks/look_at_actions.py        (under a minute)
 
-The least CPU time of a whole step, of the look at its actions, and of copying them alone, which a step needs anyway; the
-share of the step is that of the look without the copy.
+The least CPU time of a whole step, of the look at its actions, and of copying them alone, which a step needs anyway;
+the share of the step is that of the look without the copy.
 """
 
 import argparse
