@@ -36,6 +36,8 @@ def fit_by_sbi(
     from machine to machine.
 
     Raises ImportError where sbi is missing: ``pip install 'ethogram[sbi]'``.
+
+    sbi writes the curves of its training to the folder sbi-logs where one works.
     """
     try:
         from sbi.inference import NPE
