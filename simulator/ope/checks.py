@@ -6,24 +6,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..arguments import as_tensor
+
 ONE = 1 + 1e-12  # a probability may be as much, by rounding
 
 
 def numbers(**arrays: Any) -> list[Tensor]:
     """Arrays as float64 tensors on the device of the first. TypeError, by name, for what is none."""
-    device = getattr(next(iter(arrays.values())), "device", None)
-    device = device if isinstance(device, torch.device) else None
-    return [as_tensor(name, array, torch.float64, device) for name, array in arrays.items()]
-
-
-def as_tensor(name: str, array: Any, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:
-    """A tensor, array or list of numbers as a tensor."""
-    try:
-        return torch.as_tensor(array, dtype=dtype, device=device)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(
-            f"{name} is a {type(array).__name__}: expected a tensor, an array or a list of numbers ({error})"
-        ) from None
+    first = next(iter(arrays.values()))
+    device = first.device if isinstance(first, Tensor) else None
+    found = [as_tensor(name, array, device, torch.float64) for name, array in arrays.items()]
+    return [tensor.to(device or tensor.device, torch.float64) for tensor in found]
 
 
 def check_rewards(reward: Tensor, axes: int) -> None:

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-from .checks import as_tensor
+from ..arguments import as_tensor
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -120,7 +120,7 @@ def estimate_of(
 ) -> Estimate:
     """The mean of the contributions; ``unit`` (rounds,) says which influences belong together (a user's, say)."""
     if unit is not None:
-        unit = as_tensor("unit", unit, device=influence.device)
+        unit = as_tensor("unit", unit, influence.device).to(influence.device)
         if unit.dtype != torch.int64 or unit.shape != influence.shape:
             raise ValueError(f"unit is {unit.dtype} {tuple(unit.shape)}: expected int64 {tuple(influence.shape)}")
         units, index = unit.unique(return_inverse=True)  # type: ignore[no-untyped-call]

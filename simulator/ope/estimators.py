@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from ..arguments import as_tensor
 from .checks import (
-    as_tensor,
     check_actions,
     check_distribution,
     check_finite,
@@ -186,7 +186,7 @@ def cascade_model(
     check_rewards(reward, 2)
     check_distribution("distribution", distribution, 3)
     num_items = distribution.shape[2]
-    context = as_tensor("context", context, device=reward.device)
+    context = as_tensor("context", context, reward.device).to(reward.device)
     if context.dtype != torch.int64 or context.shape != reward.shape[:1] or int(context.min()) < 0:
         raise ValueError(
             f"context is {context.dtype} {tuple(context.shape)}: expected int64 ({len(reward)},), numbers from 0"

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checks import as_tensor
+from ..arguments import as_tensor
 
 MAX_SPAN = 700.0  # exp(-700) is still a normal float64: no item's weight vanishes
 
@@ -119,8 +119,8 @@ def _position_by_integral(weight: Tensor, slate: Tensor) -> Tensor:
 
 def _weights(scores: Tensor, slate: Tensor) -> tuple[Tensor, Tensor, torch.Size]:
     """(n, N) exp(scores) up to a factor, (n, m) slates, and the shape that the result is to have."""
-    scores = as_tensor("scores", scores, torch.float64)
-    slate = as_tensor("slate", slate, device=scores.device)
+    scores = as_tensor("scores", scores, dtype=torch.float64).double()
+    slate = as_tensor("slate", slate, scores.device).to(scores.device)
     if slate.dtype != torch.int64 or slate.dim() < 1 or scores.dim() < 1:
         raise ValueError(
             f"slate is {slate.dtype} {tuple(slate.shape)} and scores {tuple(scores.shape)}: expected int64 (…, m) "

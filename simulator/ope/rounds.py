@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..arguments import check_is
+from ..arguments import as_tensor, check_is
 from ..history import History, map_column
-from .checks import as_tensor
 
 
 def session_prefix(propensity: Tensor) -> Tensor:
