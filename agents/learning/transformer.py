@@ -87,7 +87,7 @@ class Block(nn.Module):
     ) -> tuple[Tensor, Layer]:
         """(n, t, width) tokens, one layer on; and the layer's cache."""
         n, t, width = tokens.shape
-        mixed = self.mixed(self.before(tokens)).view(n, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = self.mixed(self.before(tokens)).view(n, t, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         query, key, value = rotated(mixed[0], angles), rotated(mixed[1], angles), mixed[2]
         if past is not None:
             key, value = torch.cat([past.key, key], 2), torch.cat([past.value, value], 2)
