@@ -26,8 +26,8 @@ class Record:
 
     site: the name; "observation", "action" and "reward" too, whose full columns are then not kept.
     every: keep steps 0, every, 2 every, …
-    reduce: None keeps rows; "mean" or "sum" is taken over rows, in float64; a function of (a copy of) the value, such as
-        one that counts how many people are in each stage, gives the tensor to keep.
+    reduce: None keeps rows; "mean" or "sum" is taken over rows, in float64; a function, such as one that
+        counts how many people are in each stage, is given a copy of the value and gives the tensor to keep.
     by: (n,) int64, the group of each row, from 0.
     """
 

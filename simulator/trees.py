@@ -143,8 +143,8 @@ def is_unwritten(lent: Iterable[tuple[Tensor, int]]) -> bool:
 
 def _written(policy: Any, what: str) -> RuntimeError:
     return RuntimeError(
-        f"act of {type(policy).__name__} wrote to {what} in place, which others hold too: expected it to be read only; compute on a copy, such "
-        "as x.clone(), or by what returns a new tensor, x.clamp(…) rather than x.clamp_(…)"
+        f"act of {type(policy).__name__} wrote to {what} in place, which others hold too: expected it to be read only; "
+        "compute on a copy, such as x.clone(), or by what returns a new tensor, x.clamp(…) rather than x.clamp_(…)"
     )
 
 
