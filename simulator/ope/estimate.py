@@ -12,6 +12,7 @@ from torch import Tensor
 from ..arguments import as_tensor
 
 CERTAIN = 0.9999  # level of the interval that must leave out full support before it is doubted
+FEWEST = 30  # units whose weights tell chance from a lack of support
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,7 +33,7 @@ class Estimate:
         where the logging policy shows all of it now and then; the least over positions. What it never shows counts as
         0; when self-normalised as what it does show, when doubly robust as the model expects.
     doubt: that support falls short of 1 by more than chance (an interval of 99.99 %, and a hundredth), in words,
-        which are a warning, too; "" where it does not.
+        which are a warning, too; "" where it does not, and for fewer than 30 units, which cannot tell.
     """
 
     value: float
@@ -161,8 +162,8 @@ def _support(weight: Tensor, unit: Tensor | None) -> tuple[float, str]:
     share, shown = float(means[position]), weight[:, position]
     away = _by_unit(shown - share, unit)
     found = Estimate(share, shown, away, 0.0, _skewness(away))  # of a reward of 1, which is 1 for any policy
-    highest = share if len(away) > 1 and not away.any() else found.interval(CERTAIN)[1]
-    if not highest < 0.99:
+    highest = found.interval(CERTAIN)[1] if away.any() else share
+    if len(away) < FEWEST or highest >= 0.99:
         return share, ""
     where = f" down to position {position}" if weight.shape[1] > 1 else ""
     return share, (

@@ -12,7 +12,6 @@ from ethogram.agents.simple import PlackettLuce
 from ethogram.simulator import ope
 from ethogram.simulator.ope import choice_distribution, position_propensity, prefix_propensity
 
-pytestmark = pytest.mark.filterwarnings("ignore:partial support")  # of logs of a few rounds, or of each slate once
 scores = st.sampled_from([-2.0, 0.0, 0.0, 0.5, 3.0])  # with ties
 rewards = st.sampled_from([0.0, 0.0, 1.0, 2.5, -1.0])
 
