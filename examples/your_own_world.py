@@ -32,7 +32,7 @@ parser.add_argument("--out", default="outputs", help="folder of the picture (def
 options = parser.parse_args()
 eg.check_world(Lake())
 envs = make_vec_env(eg.WorldEnv, 8, seed=0, env_kwargs={"world": Lake(), "horizon": 30})
-model = PPO("MlpPolicy", envs, n_steps=120, seed=0, device="cpu").learn(5_000 if options.quick else 40_000)
+model = PPO("MlpPolicy", envs, learning_rate=1e-3, n_steps=120, seed=0).learn(5_000 if options.quick else 40_000)
 policies = {"PPO": SB3Policy(model), "always a quarter": eg.Fixed(1), "everything at once": eg.Fixed(4)}
 runs = {name: eg.rollout(Lake(), policy, rows=1000, horizon=30) for name, policy in policies.items()}
 stocks = {f"{name}: {run.reward.sum(1).mean():.2f} caught": run.observation[..., 0] for name, run in runs.items()}
