@@ -285,7 +285,7 @@ HALF = torch.full((1, 2), 0.5).double()
     [
         (
             lambda: ClickLog(None, [[0]], [[True]]),
-            "state is a NoneType: expected a tensor, an array or a list of numbers",
+            "state is None: expected numbers: a tensor, an array or a list of them",
         ),
         (lambda: ClickLog([0], [["x"]], [[True]]), "slates is a list: expected"),
         (lambda: ClickLog([0, 0], [[0], [1, 2]], [[True]]), "slates is a list: expected"),
