@@ -1,4 +1,4 @@
-"""Does a learner leave fish in the lake, in a world of your own? (Under a minute; --quick for a shorter training.)"""
+"""Does a learner leave fish in the lake, in a world of your own? Run: python examples/your_own_world.py [--quick]"""
 
 import argparse
 

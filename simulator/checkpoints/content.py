@@ -196,7 +196,7 @@ def _read_by(code: CodeType, names: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _imported(name: str, level: Any, chosen: Any, package: Any) -> dict[str, Any]:
-    """What ``import name`` gives, or ``from name import chosen`` in a package, so many levels up."""
+    """Modules and names by ``import name``, or ``from name import chosen`` in a package, so many levels up."""
     try:
         name = resolve_name("." * level + name, package)
     except ImportError:
