@@ -29,9 +29,7 @@ from .proposals import begun, further, regression_leads, weight_of
 
 ENOUGH = 50  # simulations that should count in effect
 SHARP = 10, 1000.0  # how many of those, at which power of the distance, make the estimate of a model that errs
-ASTRAY = (
-    0.85  # regression is, where simulations by distance are this much nearer; where it is right they are not nearer
-)
+ASTRAY = 0.85  # distance over that of what regression says, below which regression is wrong; 0.9 up where it is right
 MOVED = 0.5  # standard deviations by which an estimate should not move in the last third of a search
 
 
@@ -72,8 +70,8 @@ def fit_by_search(
     simulate: given {name: float} and a seed, returns (K,). Each simulation has a seed of its own. observed: (K,).
     Entries are compared in standard deviations over the first population. simulations: all of them, at the most.
 
-    estimate: medians of the heaviest of the fit's ``modes()``; of a model that errs, of the nearest simulations. trace: by generation, "nearest" (how far off the
-    nearest is, root mean square), "tolerance" (how far off the farthest kept is, in standard deviations of what the
+    estimate: medians of the heaviest of the fit's ``modes()``; of a model that errs, of the nearest simulations.
+    nearest: of all simulations. trace: by generation, "nearest" (how far off the nearest is, root mean square), "tolerance" (how far off the farthest kept is, in standard deviations of what the
     regression leaves unexplained), "effective" (how many are kept in effect, by their weights) and each parameter's
     weighted mean by regression. checkpoint: a file to resume from, to the same bits; removed at the end. Ctrl-C saves
     to it first.
