@@ -71,7 +71,8 @@ def fit_by_search(
     Entries are compared in standard deviations over the first population. simulations: all of them, at the most.
 
     estimate: medians of the heaviest of the fit's ``modes()``; of a model that errs, of the nearest simulations.
-    nearest: of all simulations. trace: by generation, "nearest" (how far off the nearest is, root mean square), "tolerance" (how far off the farthest kept is, in standard deviations of what the
+    nearest: of all simulations, those that check the result too. trace: by generation, "nearest" (how far off the
+    nearest is, root mean square), "tolerance" (how far off the farthest kept is, in standard deviations of what the
     regression leaves unexplained), "effective" (how many are kept in effect, by their weights) and each parameter's
     weighted mean by regression. checkpoint: a file to resume from, to the same bits; removed at the end. Ctrl-C saves
     to it first.
