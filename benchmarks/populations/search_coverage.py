@@ -209,9 +209,7 @@ def main() -> None:
         if arguments.beside:
             line = coverage(by_networks(), *MODELS[name], arguments.fits, arguments.simulations)
             print(f"{name:<14} {'sbi':<7} {line}", flush=True)
-    print(
-        "\nTwo waves, a model of one: seeds at which the search is as near as random search (mean squares of both)"
-    )
+    print("\nTwo waves, a model of one: seeds at which the search is as near as random search (mean squares of both)")
     print(f"{'parameters':>10} {'nearest simulation':>24} {'at the estimate':>24}")
     for parameters in (2, 3, 4):
         print(beside_random(parameters, arguments.seeds, arguments.simulations), flush=True)
