@@ -16,8 +16,8 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator import Column, Draws, Sites, Transition, check_is, check_number
-from ethogram.simulator.calibrate import Parameter, RelaxedDraws
-from ethogram.simulator.networks import sum_over_contacts
+from ethogram.simulator.calibrate import Parameter, RelaxedDraws, once
+from ethogram.simulator.networks import Contacts, sum_over_contacts
 
 from .disease import EXPOSED, INFECTIOUS, NEVER, City
 from .epidemic import Epidemic
@@ -94,6 +94,24 @@ class RelaxedEpidemic:
         days = torch.arange(1, len(disease.exposed_days) + len(disease.infectious_days) + 1)
         by_day = disease.shedding.double().to(self.city.age.device)
         return by_day[:, days.clamp(max=by_day.shape[1] - 1)]
+
+    @cached_property
+    def _first(self) -> Tensor:
+        """(n,) the part of first infections, as ``once`` takes it."""
+        world = self.exact
+        course = world.disease.shed_by_case * world.susceptibility.double().mean()  # hazard, for a contact of weight 1
+        everybody = torch.zeros_like(world.susceptibility, dtype=torch.float64)
+        considered, first = everybody + 1e-30, everybody + 1e-30
+        stored = []
+        for name, layer in world.layers.items():
+            hazard = course * world.weight(name) * layer.strength.double()
+            considered, first = considered + hazard, first + hazard
+            if isinstance(layer, Contacts):
+                number = layer.start.diff().double()
+                stored.append((number, hazard.mean() / number.mean().clamp(min=1)))
+        for number, one in stored:
+            first = first - number * (one + torch.expm1(-one) * (1 - one / considered).clamp(min=0))
+        return first / considered
 
     def reset(self, draws: Draws, site: Sites) -> tuple[RelaxedCity, Column]:
         """The city's first day."""
@@ -172,8 +190,10 @@ class RelaxedEpidemic:
         sheds = (exposed * self._shedding[EXPOSED]).sum(1)
         sheds_ill = ill * self._shedding[INFECTIOUS]
         out, out_ill = 1 - isolates[0], 1 - isolates[1]
-        abroad = sheds * out + (sheds_ill * free).sum(1) * out_ill
         at_home = sheds + sheds_ill.sum(1)
+        happens = at_home > 0
+        abroad = once(sheds * out + (sheds_ill * free).sum(1) * out_ill, happens, self._first)
+        at_home = once(at_home, happens, self._first)
         everybody = torch.ones_like(city.employed)
         kept = world.attends(city, ~everybody, everybody, site)  # by those who do not stay away
         pressure = torch.zeros_like(sheds)

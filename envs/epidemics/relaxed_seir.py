@@ -18,6 +18,7 @@ depends on p. ``RelaxedDraws`` says how:
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator import Draws, Sites, Transition, check_number
-from ethogram.simulator.calibrate import Parameter, RelaxedDraws, balanced
+from ethogram.simulator.calibrate import Parameter, RelaxedDraws, balanced, once
 from ethogram.simulator.networks import Contacts, Network, check_rows, sum_over_contacts
 from ethogram.simulator.populations import InEach, checked_contacts, checked_initial, first_people
 
@@ -93,8 +94,8 @@ class RelaxedSEIR:
         infectious = state[:, INFECTIOUS]  # (n,) as all below
         if _straight_through(draws):
             self._warn_on(draws.step)
-            once = self._once(infectious) if draws.step else 1.0  # on the first day nobody has been considered yet
-            infectious = infectious.detach() + once * (infectious - infectious.detach())
+            if draws.step:  # on the first day nobody has been considered yet
+                infectious = once(infectious, infectious > 0, self._first)
         sheds = site("sheds", infectious * out[:, INFECTIOUS])
         pressure = sum_over_contacts(self.contacts.at(draws), sheds)
         hazard = site("hazard", self.transmission * pressure * out[:, SUSCEPTIBLE])  # a day, were all susceptible
@@ -105,21 +106,16 @@ class RelaxedSEIR:
         stage = state + torch.stack([-infected, infected - onset, onset - recovers, recovers], 1)
         return Transition(stage, stage, -infected.float(), torch.zeros_like(infected, dtype=torch.bool))
 
-    def _once(self, infectious: Tensor) -> Tensor | float:
-        """(n,) the part of what each would do to others, if infectious, that is not considered twice.
-
-        Somebody whose infection is only considered meets a contact day after day, who is considered to be infected on
-        each of them, and then infects back. On a tree, first infections of others are the share below of all. Half of
-        the derivative of an event (``balanced``) goes by what happened, and counts nobody twice.
-        """
+    @cached_property
+    def _first(self) -> Tensor | float:
+        """(n,) the part of first infections, as ``once`` takes it; on a tree."""
         if not isinstance(self.contacts, Contacts):
             return 1.0  # few meet the same people again
         number = self.contacts.start.diff().clamp(min=1).double()
         weight = self.contacts.strength.mean() / number.mean()
         infects = -torch.expm1(-torch.as_tensor(self.transmission).detach().double() * weight)
         recovers = _within_a_day(self.recovery_rate).detach()
-        first = (1 - 1 / number) * recovers / (recovers + (1 - recovers) * infects).clamp(min=1e-300)
-        return torch.where(infectious.detach() > 0, 1.0, (1 + first) / 2)
+        return (1 - 1 / number) * recovers / (recovers + (1 - recovers) * infects).clamp(min=1e-300)
 
     def _warn_on(self, day: int) -> None:
         """Warn on the day from which the gradient may be off by more than a tenth."""
