@@ -16,6 +16,7 @@ depends on p. ``RelaxedDraws`` says how:
 ("Differentiable agent-based epidemiology", AAMAS 2023) calibrate by such gradients.
 """
 
+import math
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,8 +33,8 @@ from ethogram.simulator.populations import InEach, checked_contacts, checked_ini
 
 from .seir import EXPOSED, INFECTIOUS, SUSCEPTIBLE
 
-REACH = 3  # generations, of the mean time from one infection to the end of it, within which the gradient holds anywhere
-FEW, FEW_FOR_INITIAL = 8, 30  # contacts a person, from which on it holds beyond them
+REACH, REACH_FOR_INITIAL = 3, 2  # generations, of the mean time from an infection to its end, that hold among few
+FEW = 8  # contacts a person, from which on the gradient holds beyond them; in ``initial`` for REACH
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +49,8 @@ class RelaxedSEIR:
     one number that follows from the stage, infecting others would depend on the stage's square, and the gradient be
     wrong. Reward: minus the infections of the day. Never terminates.
 
-    Where the gradient holds, within a tenth: for up to three generations anywhere from 4 contacts a person on; beyond
-    them from 8 contacts on, in ``initial`` from 30. Beyond that a UserWarning says so.
+    Where the gradient holds, within a tenth: from 8 contacts a person on, in ``initial`` for up to three generations;
+    from 4 contacts on, for up to three generations, in ``initial`` two. Beyond that a UserWarning says so.
 
     Sites, (n,) float64 each: "sheds", "hazard" a day, "infected", "onset", "recovers"; at the start "initial".
     """
@@ -120,18 +121,26 @@ class RelaxedSEIR:
     def _warn_on(self, day: int) -> None:
         """Warn on the day from which the gradient may be off by more than a tenth."""
         rates = torch.as_tensor(self.onset_rate).item(), torch.as_tensor(self.recovery_rate).item()
-        if not isinstance(self.contacts, Contacts) or min(rates) == 0 or day != int(REACH * sum(1 / r for r in rates)):
+        if min(rates) == 0:
             return
-        number = self.contacts.start.diff().double().mean().item()
-        of_initial = isinstance(self.initial, Tensor) and self.initial.requires_grad
-        if number < (FEW_FOR_INITIAL if of_initial else FEW):
-            what = "gradient in initial" if of_initial else "gradient"
-            warnings.warn(
-                f"RelaxedSEIR: with {number:.3g} contacts a person, the {what} of what happens after {REACH} "
-                f"generations (day {day}) may be off by more than 10 %: use fit_by_search, or a shorter horizon "
-                "(docs/calibration.md has the table)",
-                stacklevel=2,
-            )
+        generation = sum(1 / rate for rate in rates)
+        stored = isinstance(self.contacts, Contacts)
+        number = self.contacts.start.diff().double().mean().item() if stored else math.inf
+        if isinstance(self.initial, Tensor) and self.initial.requires_grad:
+            reach = REACH_FOR_INITIAL if number < FEW else REACH
+            warn_beyond("RelaxedSEIR: the gradient in initial", day, reach, generation)
+        elif number < FEW:
+            warn_beyond(f"RelaxedSEIR: with {number:.3g} contacts a person, the gradient", day, REACH, generation)
+
+
+def warn_beyond(what: str, day: int, reach: int, generation: float) -> None:
+    """Warn, on the day that is so many generations after the start, of what is beyond."""
+    if day == int(reach * generation):
+        warnings.warn(
+            f"{what} of what happens after {reach} generations (day {day}) may be off by more than 10 %: use "
+            "fit_by_search, or a shorter horizon (docs/calibration.md has the table)",
+            stacklevel=2,
+        )
 
 
 def _straight_through(draws: Draws) -> bool:
