@@ -6,7 +6,7 @@ depends on p. ``RelaxedDraws`` says how:
 * straight through (temperature 0): forward, the outcome is the exact one, 0 or 1; backward, its derivative in p is 1
   on average, as that of its expectation is. A day is linear in what each person is, so that what would have followed
   from the other outcome is followed person by person. A person whose infection is only considered may be considered
-  again, day by day and by way of those they would infect: ``_once`` takes the mean of that out. What is left is the
+  again, day by day and by way of those they would infect: ``once`` takes the mean of that out. What is left is the
   epidemic that a considered case would start where there is none: followed for many generations it grows without end,
   so that the derivative in ``initial`` is wrong over long horizons (a warning says so).
 * soft (temperature > 0): the outcome is sigmoid((logit p - logit u) / temperature), the binary concrete distribution
