@@ -133,11 +133,10 @@ def gradients(seeds: int, days: int = 50) -> None:
     random = {f"random, {d} a person": {"community": erdos_renyi(people, d, seed=1)} for d in (4, 8)}
     layers = {"in layers": city.layers, **random, "everybody": {"community": MeanField.well_mixed(people, 10.0)}}
     for name, contacts in layers.items():
+        world = replace(city, layers=contacts)
 
-        def totals(
-            p: Parameters, seed: int, at: float | None, city: Epidemic = replace(city, layers=contacts)
-        ) -> Tensor:
-            found = reported(city, p, days, seed, at)
+        def totals(p: Parameters, seed: int, at: float | None, world: Epidemic = world) -> Tensor:
+            found = reported(world, p, days, seed, at)
             return torch.stack([found[name][:until].sum() for name in names for until in (days // 2, days)])
 
         found = ratios(totals, {"R0": 2.6, "when ill": 0.5, "most": 0.5}, 0.0, 2 * seeds)

