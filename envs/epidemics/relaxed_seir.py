@@ -124,8 +124,9 @@ class RelaxedSEIR:
         if min(rates) == 0:
             return
         generation = sum(1 / rate for rate in rates)
-        stored = isinstance(self.contacts, Contacts)
-        number = self.contacts.start.diff().double().mean().item() if stored else math.inf
+        number = math.inf
+        if isinstance(self.contacts, Contacts):
+            number = self.contacts.start.diff().double().mean().item()
         if isinstance(self.initial, Tensor) and self.initial.requires_grad:
             reach = REACH_FOR_INITIAL if number < FEW else REACH
             warn_beyond("RelaxedSEIR: the gradient in initial", day, reach, generation)
