@@ -4,10 +4,11 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
 
 from ethogram.simulator import Draws, History, checked_int
 
-from ..learning import Cache, Transformer, repeated
+from ..learning import Cache, Transformer, compact, repeated
 from . import symbols
 from .answers import LENGTH, parsed
 from .prompts import Drop, Prompts, latest, place
@@ -77,9 +78,11 @@ class GuiPolicy(nn.Module):
 
     def read(self, prompts: Prompts, drop_at: int | None, drop: Drop = "screens") -> tuple[Tensor, Cache]:
         """(m, width) what the body makes of the last token, and the cache, of prompts."""
-        tokens = self.table(prompts.tokens).sum(2)
-        kept = {} if drop_at is None else {"keep": prompts.kept(drop), "drop_at": drop_at}
-        out, cache = self.body(tokens, prompts.positions, prompts.present, **kept)
+        columns = (prompts.tokens, prompts.positions, prompts.present, prompts.kept(drop))
+        symbol, positions, present, keep = compact(prompts.present, *columns)  # what is absent costs no time
+        tokens = embedding_bag(symbol.flatten(0, 1), self.table.weight, mode="sum", padding_idx=0).view(*symbol.shape[:2], -1)
+        kept = {} if drop_at is None else {"keep": keep, "drop_at": drop_at}
+        out, cache = self.body(tokens, positions, present, **kept)
         return out[:, -1], cache
 
     def logits(self, out: Tensor) -> Tensor:
