@@ -1,5 +1,6 @@
 """Prompts: the goal, the last screens and actions, and the present screen, as tokens of symbols."""
 
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, Self
 
 import torch
@@ -96,6 +97,21 @@ def joined(parts: list[tuple[Tensor, Tensor, int, int]]) -> Prompts:
     return Prompts(torch.cat(tokens, 1), torch.cat([part[1] for part in parts], 1), *labels)
 
 
+def joined_rows(parts: list[Any]) -> Any:
+    """Rows of several trees of one form, below each other; what has no rows, a layout, is the first one's."""
+    first = parts[0]
+    if isinstance(first, Prompts):
+        if any(not torch.equal(part.age, first.age) for part in parts):
+            raise ValueError("prompts have several layouts: expected the same memory everywhere")
+        tokens, present = (torch.cat([part[k] for part in parts]) for k in range(2))
+        return first._replace(tokens=tokens, present=present)
+    if isinstance(first, dict):
+        return {name: joined_rows([part[name] for part in parts]) for name in first}
+    if isinstance(first, Tensor):
+        return torch.cat(parts)
+    return type(first)(*(joined_rows(list(column)) for column in zip(*parts, strict=True)))
+
+
 def words(ids: Tensor) -> Tensor:
     """Symbols of word ids, 0 for 0; ValueError for ids beyond NUM_WORDS."""
     if int(ids.max()) >= symbols.NUM_WORDS:
@@ -147,6 +163,12 @@ class Steps(NamedTuple):
     truth: dict[str, Tensor]  # "type" (m,), "point" (m, 2), "text" (m,), "direction" (m,)
     row: Tensor  # (m,) int64, which episode
     step: Tensor  # (m,) int64, from 0
+
+    @classmethod
+    def mixed(cls, parts: Iterable[Self]) -> Self:
+        """The steps of several histories, such as of several tasks, read with the same memory."""
+        mixed: Self = joined_rows(list(parts))
+        return mixed
 
 
 def steps_of(history: History, memory: int) -> Steps:
