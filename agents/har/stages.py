@@ -117,9 +117,9 @@ def har(
     return Course(len(answer), *rounds)
 
 
-def _answers(policy: GuiPolicy, episodes: Episodes, sentences: Tensor) -> Tensor:
+def _answers(policy: GuiPolicy, episodes: Episodes, sentences: Tensor, temperature: float = 0) -> Tensor:
     prompts = asked(symbols.ANSWER, episodes.seen, sentences)
-    return policy.generate(prompts, Draws(0, torch.arange(len(sentences))), temperature=0)
+    return policy.generate(prompts, Draws(0, torch.arange(len(sentences))), temperature=temperature)
 
 
 def succeeds(policy: GuiPolicy, episodes: Episodes) -> Tensor:
@@ -135,9 +135,12 @@ def located(policy: GuiPolicy, episodes: Episodes) -> Tensor:
 
 
 def awareness(policy: GuiPolicy, episodes: Episodes) -> Tensor:
-    """(k,) float32, 1 where the likeliest answer's thought says something true of the past; of steps that have one."""
+    """(k,) float32, 1 where an answer's thought says something true of the past; of the steps that have one.
+
+    Answers are drawn at temperature 1: the likeliest thought would hide a habit of one in eight.
+    """
     past = episodes.rows((episodes.sentences[..., 1:] > 0).any(-1).any(1).nonzero()[:, 0])
-    return mentions(_answers(policy, past, past.sentences), past.sentences).float()
+    return mentions(_answers(policy, past, past.sentences, 1.0), past.sentences).float()
 
 
 def moved_by_history(policy: GuiPolicy, episodes: Episodes) -> Tensor:

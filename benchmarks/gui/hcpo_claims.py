@@ -156,11 +156,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--warm", type=int, default=600, help="updates of the warm start")
-    parser.add_argument("--updates", type=int, default=40, help="updates of each variant")
+    parser.add_argument("--updates", type=int, default=30, help="updates of each variant")
     parser.add_argument("--quick", action="store_true", help="two seeds and few updates: a check that it runs")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    seeds, sizes = range(given.seeds), (given.warm, given.updates, 2000, 100)
+    seeds, sizes = range(given.seeds), (given.warm, given.updates, 2000, 60)
     if given.quick:
         seeds, sizes = range(2), (20, 2, 100, 10)
     rows = []
