@@ -80,9 +80,9 @@ class GuiPolicy(nn.Module):
         """(m, width) what the body makes of the last token, and the cache, of prompts."""
         columns = (prompts.tokens, prompts.positions, prompts.present, prompts.kept(drop))
         symbol, positions, present, keep = compact(prompts.present, *columns)  # what is absent costs no time
-        tokens = embedding_bag(symbol.flatten(0, 1), self.table.weight, mode="sum", padding_idx=0).view(*symbol.shape[:2], -1)
+        tokens = embedding_bag(symbol.flatten(0, 1), self.table.weight, mode="sum", padding_idx=0)
         kept = {} if drop_at is None else {"keep": keep, "drop_at": drop_at}
-        out, cache = self.body(tokens, positions, present, **kept)
+        out, cache = self.body(tokens.view(*present.shape, -1), positions, present, **kept)
         return out[:, -1], cache
 
     def logits(self, out: Tensor) -> Tensor:

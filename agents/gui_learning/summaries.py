@@ -9,7 +9,21 @@ from torch import Tensor
 from ethogram.simulator import History
 
 from . import symbols
-from .prompts import AT_A_POINT, DID, GOAL, NOW, WITH_WORDS, Prompts, bins, joined, joined_rows, place, screen, spelt, words
+from .prompts import (
+    AT_A_POINT,
+    DID,
+    GOAL,
+    NOW,
+    WITH_WORDS,
+    Prompts,
+    bins,
+    joined,
+    joined_rows,
+    place,
+    screen,
+    spelt,
+    words,
+)
 
 PAST = 4  # sentences that a prompt has: the most recent ones, numbered from 1
 

@@ -1,4 +1,4 @@
-"""The stages of HAR: a warm-up in which the past is seldom thought of, and two rounds of practice on one's own errors."""
+"""The stages of HAR: a warm-up in which thoughts seldom look back, and two rounds of practice on one's own errors."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,7 +8,18 @@ from torch import Tensor, nn
 
 from ethogram.simulator import Draws, check_is, check_number, checked_int, checked_seed
 
-from ..gui_learning import Episodes, GuiPolicy, Prompts, asked, parsed, sentence, success, symbols, to_summarise, written
+from ..gui_learning import (
+    Episodes,
+    GuiPolicy,
+    Prompts,
+    asked,
+    parsed,
+    sentence,
+    success,
+    symbols,
+    to_summarise,
+    written,
+)
 from ..learning import GRPO, Measures, Training, masked_mean, rows_of, train
 from .guidance import error_of, mentions, thoughts
 from .practice import GAMMA, Practice, errors, grounding, inference, reflection, stated

@@ -92,7 +92,7 @@ def one_seed(seed: int, warm: int, updates: int, episodes: int, tested: int) -> 
 
 
 def verdict(more: torch.Tensor, less: torch.Tensor) -> str:
-    """The difference in points, its interval, and what follows."""
+    """The difference of shares, (seeds,) each, in points, its interval, and what follows."""
     effect = Effect(100 * less, 100 * more, tuple(range(len(more))))
     low, high = effect.interval()
     said = "holds" if low > 0 else "reversed" if high < 0 else "open"

@@ -30,7 +30,10 @@ def plain_answers(policy: GuiPolicy, prompts: Prompts, draws: Draws) -> Tensor:
     with torch.no_grad():
         for row in range(PROMPTS * GROUP):
             own = Draws(draws.seed, draws.ids[row : row + 1])
-            alone, answer = prompts.rows(slice(row // GROUP, row // GROUP + 1)), torch.zeros(1, LENGTH, dtype=torch.int64)
+            alone, answer = (
+                prompts.rows(slice(row // GROUP, row // GROUP + 1)),
+                torch.zeros(1, LENGTH, dtype=torch.int64),
+            )
             tokens = policy.table(alone.tokens[alone.present][None]).sum(2)
             for k in range(LENGTH):
                 there = torch.cat([tokens, policy.table(answer[:, :k])], 1)
@@ -94,16 +97,19 @@ def main() -> None:
         print(f"{name:16} {1000 * value:8.1f} ms")
     read = int(prompts.present.sum()) + int((answer > 0).sum())
     step, plain = took["rollout"] + took["learning"], took["plain rollout"] + took["plain learning"]
+    drawn, learned = read / took["rollout"], 2 * read / took["learning"]
     print(f"rollout: {took['plain rollout'] / took['rollout']:.1f}x as fast as plain; aim 3")
     print(f"optimiser step with its rollout: {plain / step:.1f}x as fast as plain; aim 3")
-    print(f"tokens a CPU second: {read / took['rollout']:,.0f} drawn or read, {2 * read / took['learning']:,.0f} learnt from")
+    print(f"tokens a CPU second: {drawn:,.0f} read or drawn, {learned:,.0f} learnt from")
     shape = Shape(LAYERS, policy.body.width, policy.body.width, 256, gated=False)
     long, short = (int(part.sum(1).max()) for part in (prompts.present, prompts.kept("screens")))
     less = prefill_flops(shape, dropped_at(DROP_AT, LAYERS, long, short)) / prefill_flops(shape, [long] * LAYERS)
+    time_share = took["compressed read"] / took["whole read"]
     print(
-        f"reading compressed ({long} to {short} tokens at layer {DROP_AT} of {LAYERS}): {took['compressed read'] / took['whole read']:.2f} "
-        f"of the time, {less:.2f} of the FLOPs"
+        f"reading, {long} tokens and from layer {DROP_AT} of {LAYERS} on {short}: {time_share:.2f} of the time, ",
+        end="",
     )
+    print(f"{less:.2f} of the FLOPs of reading all")
 
 
 if __name__ == "__main__":
