@@ -59,8 +59,8 @@ def episode_scores(
     Revisits are NaN where the observation has no number of a screen, (n, T + 1). A shortest way may revisit: home, say.
     """
     histories = listed("runs", runs)
-    ways = remaining if isinstance(remaining, list) else [remaining] * len(histories)
-    if len(ways) != len(histories) or (len(histories) > 1 and isinstance(remaining, Tensor)):
+    ways = [None] * len(histories) if remaining is None else remaining if isinstance(remaining, list) else [remaining]
+    if len(ways) != len(histories):
         raise ValueError(f"remaining is of {len(ways)} runs: expected a list of {len(histories)}, one for each run")
     judged = [_counts(history, verdict, lengths, way) for history, way in zip(histories, ways, strict=True)]
     top, bottom = (np.stack([pair[part] for pair in judged]) for part in (0, 1))
