@@ -41,6 +41,7 @@ def episode_scores(
     *,
     verdict: str | None = None,
     lengths: Tensor | None = None,
+    shortest: Tensor | None = None,
     remaining: Tensor | list[Tensor] | None = None,
     resamples: int = 1000,
     seed: int = 0,
@@ -52,9 +53,11 @@ def episode_scores(
         rewarded, as symbolic tasks are.
     lengths: (n,) int64, with verdict: the steps of each recorded episode, where a run may end before its end; None: all
         were done.
-    remaining: (n, T + 1), of each run: the steps that the shortest way on would take, from each screen seen, inf where
-        there is none. A step is wrong that does not bring one nearer. Without it, and without verdict, all but success
-        and revisits are NaN.
+    shortest: (n,) the steps that the shortest way takes; None: as ``remaining`` says. Without both, efficiency and spl
+        are NaN.
+    remaining: (n, T + 1), of each run: the steps that the shortest way on would take from each screen seen, inf where
+        there is none. A step is wrong that does not bring one nearer. Without it, and without verdict, progress is NaN,
+        and a step is wrong that neither changes the screen nor is rewarded: a miss, say.
 
     Revisits are NaN where the observation has no number of a screen, (n, T + 1). A shortest way may revisit: home, say.
     """
@@ -62,21 +65,25 @@ def episode_scores(
     ways = [None] * len(histories) if remaining is None else remaining if isinstance(remaining, list) else [remaining]
     if len(ways) != len(histories):
         raise ValueError(f"remaining is of {len(ways)} runs: expected a list of {len(histories)}, one for each run")
-    judged = [_counts(history, verdict, lengths, way) for history, way in zip(histories, ways, strict=True)]
+    judged = [_counts(history, verdict, lengths, shortest, way) for history, way in zip(histories, ways, strict=True)]
     top, bottom = (np.stack([pair[part] for pair in judged]) for part in (0, 1))
     return EpisodeScores(*measures(top, bottom, resamples, seed))
 
 
-def _counts(history: History, verdict: str | None, lengths: Tensor | None, way: Tensor | None) -> tuple[Array, Array]:
+def _counts(
+    history: History, verdict: str | None, lengths: Tensor | None, shortest: Tensor | None, way: Tensor | None
+) -> tuple[Array, Array]:
     """Tops and bottoms of the seven ratios, (n, 7) each, in the order of ``EpisodeScores``."""
     n, none = len(history), torch.zeros(len(history), dtype=torch.float64)
     one, length = torch.ones_like(none), history.length.double()
     top, bottom = dict.fromkeys(range(7), none), dict.fromkeys(range(7), none)
     if way is not None:
         way = _checked("remaining", way, (n, history.num_steps + 1)).double()
+        shortest = way[:, 0] if shortest is None else shortest
     if verdict is None:
         success = (history.reward.where(history.valid, 0).sum(1) > 0).double()
-        right = None if way is None else ((way[:, 1:] < way[:, :-1]) | (history.reward > 0))
+        moved = _changed(history) if way is None else way[:, 1:] < way[:, :-1]
+        right = None if moved is None else moved | (history.reward > 0)
         if way is not None:
             steps = torch.arange(history.num_steps + 1, device=way.device) <= history.length[:, None]
             nearest = way.where(steps, torch.inf).amin(1)
@@ -90,8 +97,9 @@ def _counts(history: History, verdict: str | None, lengths: Tensor | None, way: 
         top[1], bottom[1] = before / whole.clamp(min=1), one
         success = (before == whole).double()
     top[0], bottom[0] = success, one
-    if way is not None:
-        share = (way[:, 0] / torch.maximum(length, way[:, 0])).nan_to_num(nan=0.0) * success
+    if shortest is not None:
+        least = _checked("shortest", shortest, (n,)).double()
+        share = (least / torch.maximum(length, least)).nan_to_num(nan=0.0) * success
         top[2], bottom[2], top[3], bottom[3] = share, success, share, one
     top[4], bottom[4] = _revisits(history)
     if right is not None:
@@ -112,6 +120,17 @@ def _revisits(history: History) -> tuple[Tensor, Tensor]:
     come = (screen[:, 1:] != screen[:, :-1]) & history.valid  # (n, T)
     seen = torch.stack([(screen[:, : t + 1] == screen[:, t + 1 : t + 2]).any(1) for t in range(history.num_steps)], 1)
     return (come & seen).sum(1), come.sum(1)
+
+
+def _changed(history: History) -> Tensor | None:
+    """(n, T) whether a step changed anything of what is seen; None where not all of that is numbers."""
+    seen: Any = history.columns.get("observation")
+    parts = list(seen.values()) if isinstance(seen, dict) else [seen]
+    if not all(isinstance(part, Tensor) for part in parts):
+        return None
+    return torch.stack([(part[:, 1:] != part[:, :-1]).flatten(2).any(2) for part in (p[..., None] for p in parts)]).any(
+        0
+    )
 
 
 def _checked(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:

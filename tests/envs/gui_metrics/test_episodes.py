@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from ethogram.agents.gui import Again, Altered, Chance, Human, Scripted, WrongNeighbour, clone
+from ethogram.agents.gui import Again, Altered, Chance, Human, HumanTiming, Scripted, WrongNeighbour, clone
 from ethogram.envs.gui import SymbolicGui, carry, form, reactive, search
 from ethogram.envs.gui.words import FIRST_VALUE
 from ethogram.envs.gui_metrics import (
@@ -121,6 +121,24 @@ def test_the_oracle_goes_the_shortest_way():
         scores = episode_scores(history, remaining=steps_to_go(app, history))
         assert scores.efficiency.value == scores.spl.value == scores.success.value == 1
         assert math.isnan(scores.recovery.value)
+
+
+def test_without_ways_an_error_is_a_step_that_changes_nothing():
+    """People miss as often as their taps land beside the box, and mostly hit the next time."""
+    app = carry(2)
+    history = played(app, Human(Scripted(), HumanTiming(aim=4.0)), rows=200, horizon=3 * app.horizon)
+    scores = episode_scores(history, shortest=torch.full((200,), 4))
+    text, idle, right = history.observation["text"], 0, 0
+    for i in range(200):
+        steps, screens = int(history.length[i]), history.observation["screen"][i]
+        bad = [bool(screens[t] == screens[t + 1] and (text[i, t] == text[i, t + 1]).all()) for t in range(steps - 1)]
+        idle += sum(bad)
+        right += sum(a and not b for a, b in pairwise([*bad, False]))
+    assert idle > 20
+    assert scores.recovery.value == pytest.approx(right / idle)
+    assert scores.rescued.value == scores.success.value == 1
+    assert scores.efficiency.value == pytest.approx((4 / history.length).mean().item())
+    assert math.isnan(scores.progress.value)
 
 
 def test_verdicts_of_a_replay_by_hand():
@@ -251,6 +269,8 @@ def test_wrong_arguments_are_named():
         episode_scores(history, remaining=torch.zeros(3))
     with pytest.raises(ValueError, match="remaining is of 1 runs"):
         episode_scores([history, history], remaining=torch.zeros(3, 5))
+    with pytest.raises(TypeError, match="shortest"):
+        episode_scores(history, shortest=4)
     with pytest.raises(LookupError, match="match/strict"):
         episode_scores(history, verdict="match/strict")
     with pytest.raises(ValueError, match="lengths"):
