@@ -27,15 +27,19 @@ class Human:
     What needs no place takes as long as a click where the pointer is; a wait's own duration is not added. A point that
     the policy chose itself is aimed at as the element that it lies in, or as a spot where it lies in none.
 
+    misses: False for the what-if of a hand that never misses: what would have landed outside lands at the edge instead.
+
     Draws, of the scope "human": "aim" (n, 2), "pace", "slip", "keys".
     """
 
     policy: Policy
     timing: HumanTiming = field(default_factory=HumanTiming)
+    misses: bool = True
 
     def __post_init__(self) -> None:
         check_has("policy", self.policy, "a policy with act(observation, history, draws)", "act")
         check_is("timing", self.timing, HumanTiming, "HumanTiming, as fit_human_timing gives")
+        check_is("misses", self.misses, bool, "True or False")
 
     def act(self, observation: dict[str, Tensor], history: History, draws: Draws) -> dict[str, Tensor]:
         """The action a row, as carried out, from the screen, (n, 8, …)."""
@@ -45,7 +49,8 @@ class Human:
         points = (meant["type"] == TAP) | (meant["type"] == TYPE)
         middle, size = _target(observation, meant)
         middle, size = middle * page, size * page
-        landed = middle + timing.spread(size) * torch.special.ndtri(own.uniform("aim", 2).double())
+        off = timing.spread(size) * torch.special.ndtri(own.uniform("aim", 2).double())
+        landed = middle + (off if self.misses else off.clamp(-0.499 * size, 0.499 * size))
         there, before = _pointer(history, meant["point"])
         width = size.amin(1).clamp(min=4.133 * timing.aim)  # as wide as a spot seems that is hit in 96 of 100 times
         bits = ((landed - there * page).norm(dim=1) / width + 1).log2()

@@ -126,10 +126,16 @@ def test_people_succeed_with_time_to_try_again(app):
 def test_misses_cost_steps_where_time_is_short():
     """Search has just enough steps to look into each folder, so that a miss costs the episodes that need them all."""
     app = search(2)
-    counted = rollout(SymbolicGui(app), Human(Scripted()), rows=2000, horizon=app.horizon, seed=0).reward.sum(1).mean()
-    steady = Human(Scripted(), HumanTiming(aim=1e-3, share=0))
-    assert counted < 1
-    assert (rollout(SymbolicGui(app), steady, rows=2000, horizon=app.horizon, seed=0).reward.sum(1) == 1).all()
+    did, sure = (
+        rollout(SymbolicGui(app), Human(Scripted(), misses=misses), rows=2000, horizon=app.horizon, seed=0)
+        for misses in (True, False)
+    )
+    assert did.reward.sum(1).mean() < 1
+    assert (sure.reward.sum(1) == 1).all()
+    hit = (did.length == sure.length) & (did.reward.sum(1) == 1)  # a miss takes a step more, which some have not
+    assert 0.5 < hit.float().mean() < 1
+    times = [history.action["time_ms"].where(history.valid, 0)[hit] for history in (did, sure)]
+    assert torch.allclose(*times, atol=5)  # at the very edge the hand is moved a little
 
 
 def test_the_policy_keeps_its_own_luck_so_that_pairs_share_it():
@@ -186,6 +192,8 @@ def test_wrong_arguments_are_named(tmp_path):
         Human(3)
     with pytest.raises(TypeError, match="timing"):
         Human(Scripted(), 460)
+    with pytest.raises(TypeError, match="misses"):
+        Human(Scripted(), misses=0)
     path = tmp_path / "bad.jsonl"
     path.write_text("{}\n{")
     with pytest.raises(ValueError, match="line 2"):
