@@ -29,7 +29,7 @@ class Human:
 
     misses: False for the what-if of a hand that never misses: what would have landed outside lands at the edge instead.
 
-    Draws, of the scope "human": "aim" (n, 2), "pace", "slip", "keys".
+    Draws, of the policy's scope with ", human" behind it: "aim" (n, 2), "pace", "slip", "keys".
     """
 
     policy: Policy
@@ -44,7 +44,7 @@ class Human:
     def act(self, observation: dict[str, Tensor], history: History, draws: Draws) -> dict[str, Tensor]:
         """The action a row, as carried out, from the screen, (n, 8, …)."""
         meant = self.policy.act(observation, history, draws)
-        timing, own = self.timing, draws.scoped("human")
+        timing, own = self.timing, draws.scoped(f"{draws.scope}, human")
         page = torch.tensor(PAGE, dtype=torch.float64, device=own.ids.device)
         points = (meant["type"] == TAP) | (meant["type"] == TYPE)
         middle, size = _target(observation, meant)

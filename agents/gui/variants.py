@@ -28,7 +28,7 @@ class Again:
 
     def act(self, observation: Any, history: History, draws: Draws) -> Any:
         """As the policy acts."""
-        return self.policy.act(observation, history, draws.scoped(f"again {self.number}"))
+        return self.policy.act(observation, history, draws.scoped(f"{draws.scope}, again {self.number}"))
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Altered:
     """A policy whose past is changed before it sees it; the present screen stays.
 
     past: "none": every earlier screen is empty; "dropped": each with probability ``share``; "shuffled": they come in
-    any order; "corrupted": with probability ``share`` each value that stood on one is another, any one.
-    Each step changes the past anew. Draws, of the scope "past": "past" (n, t), of "corrupted" for each element of each
-    of t screens two.
+    any order; "corrupted": with probability ``share`` each value that stood on one is another, any one. Each step
+    changes the past anew.
+
+    Draws, of the policy's scope with ", past" behind it: "past", (n, t) for t screens, (n, 16 t) to corrupt them.
     """
 
     policy: Policy
@@ -56,7 +57,7 @@ class Altered:
         if not history.num_steps:
             return self.policy.act(observation, history, draws)
         before = {name: part[:, :-1] for name, part in history.observation.items()}
-        changed = self._changed(before, draws.scoped("past"))
+        changed = self._changed(before, draws.scoped(f"{draws.scope}, past"))
         seen: Any = {name: torch.cat([part, history.observation[name][:, -1:]], 1) for name, part in changed.items()}
         length = torch.full_like(history.length, history.num_steps)
         other = History.of(

@@ -206,6 +206,19 @@ def test_repeats_of_a_policy_that_guesses_have_closed_forms():
     assert (sure.success.spread, sure.flipped.value, sure.all_of[2].value) == (0, 0, 1)
 
 
+def test_repeats_differ_in_whatever_is_left_to_luck():
+    """A value is dropped in half of the tries: then one in 64 is right, always the same. So it is for all that is luck."""
+    app, world = carry(3), SymbolicGui(carry(3))
+    scores = repeat_scores([played(app, Again(Altered(Scripted(), "dropped"), i), rows=1000) for i in range(4)])
+    assert scores.success.spread > 0
+    for k, share in scores.all_of.items():
+        assert share.value == pytest.approx(1 / 64 + 63 / 64 * 0.5**k, abs=4.5 * 0.5 / 1000**0.5)
+    one, two = (rollout(world, Again(Human(Scripted()), i), rows=20, horizon=12).action["time_ms"] for i in range(2))
+    assert not torch.equal(one[:, 0], two[:, 0])
+    one, two = (played(search(1), Again(Again(Scripted(0), 0), i), rows=50).action["element"] for i in range(2))
+    assert not torch.equal(one[:, 0], two[:, 0])
+
+
 @pytest.mark.parametrize("past", ["none", "dropped", "shuffled", "corrupted"])
 def test_sensitivity_to_a_changed_past_is_its_closed_form(past):
     """The value stands on one of three earlier screens: lost with probability 0.4, then guessed, right once in 64.
