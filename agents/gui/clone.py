@@ -8,12 +8,16 @@ import torch
 from torch import Tensor
 
 from ethogram.envs.gui.apps import EMPTY, INPUT, TEXT
-from ethogram.envs.gui.words import FIRST_APP, FIRST_LABEL, FIRST_VALUE
+from ethogram.envs.gui.words import FIRST_APP, FIRST_LABEL, FIRST_VALUE, VALUES, VOCABULARY
 from ethogram.simulator import Draws, History, check_is, checked_int
 
-TYPE, SCROLL = 7, 6  # of the action schema
+SCROLL, TYPE, DONE = 6, 7, 15  # of the action schema
 _NAMELESS, _BESIDE, _GOAL, _LITERAL = 0, 1, 2, 6  # where a typed word is from; _GOAL + j: the goal's word j
 _SEEN = ("kind", "flags", "text", "goal", "box")
+_AFTER_VALUES = FIRST_VALUE + len(VALUES)
+_SORTS = torch.arange(len(VOCABULARY))  # interface words are themselves; names, apps and values are three sorts
+_SORTS[FIRST_LABEL:FIRST_APP], _SORTS[FIRST_APP:FIRST_VALUE] = FIRST_LABEL, FIRST_LABEL + 1
+_SORTS[FIRST_VALUE:_AFTER_VALUES] = FIRST_LABEL + 2
 _MULTIPLIER = 6364136223846793005  # of Knuth's generator: spreads numbers over 64 bits
 
 
@@ -133,13 +137,12 @@ def clone(history: History, memory: int = 0) -> Clone:
 def _screens(seen: Mapping[str, Any], recent: Mapping[str, Any]) -> _Screens:
     """The present screens (m, 8, …), with the last ones (m, k + 1, 8, …), the present one among them."""
     kind, text, goal, flags = seen["kind"], seen["text"], seen["goal"], seen["flags"].long()
-    word = torch.where(text < FIRST_LABEL, text, FIRST_LABEL)  # interface words are themselves
-    word = word + (text >= FIRST_APP).long() + (text >= FIRST_VALUE).long()
+    word = _SORTS.to(text.device)[text]
     named = ((text[..., None] == goal[:, None, None]) & (text[..., None] > 0)).any(3).long()  # (m, 8, 2)
     plain = kind
     for part, most in (
-        (word[..., 0], FIRST_LABEL + 3),
-        (word[..., 1], FIRST_LABEL + 3),
+        (word[..., 0], len(VOCABULARY)),
+        (word[..., 1], len(VOCABULARY)),
         (named[..., 0], 2),
         (named[..., 1], 2),
         ((text[..., 0] == text[..., 1]).long(), 2),
@@ -151,8 +154,9 @@ def _screens(seen: Mapping[str, Any], recent: Mapping[str, Any]) -> _Screens:
     plain = plain.where(kind != EMPTY, 0)
     kinds, texts = recent["kind"].flatten(1), recent["text"].flatten(1, 2)  # (m, L) and (m, L, 2)
     same = text[:, :, :1] == texts[:, None, :, 0]  # (m, 8, L)
-    opened = (same & (kinds == TEXT)[:, None]).any(2) & (kind != TEXT) & (text[..., 0] >= FIRST_APP)
-    told = same & ((kinds != INPUT) & (texts[..., 1] >= FIRST_VALUE))[:, None]
+    opened = (same & (kinds == TEXT)[:, None]).any(2) & (kind != TEXT) & (word[..., 0] > FIRST_LABEL)
+    value = (texts[..., 1] >= FIRST_VALUE) & (texts[..., 1] < _AFTER_VALUES)
+    told = same & (value & (kinds != INPUT))[:, None]
     latest = told.shape[2] - 1 - told.flip(2).long().argmax(2)
     beside = texts[..., 1].gather(1, latest).where(told.any(2) & (kind != EMPTY), 0)
     known = (beside > 0) & (kind == INPUT)
@@ -177,10 +181,11 @@ def _done(action: Mapping[str, Any], seen: Mapping[str, Any], screens: _Screens,
     slot = torch.where(element > 0, element - 1, inside.long().argmax(1))
     placed = ((element > 0) | inside.any(1)) & ((kind == TYPE) | (kind < SCROLL))  # taps and the like
     code = codes.gather(1, slot[:, None])[:, 0].where(placed, -1)
-    text, typed = action["text"], kind == TYPE
+    text, typed = action["text"], (kind == TYPE) | (kind == DONE)  # done may have an answer
     beside = screens.beside.gather(1, slot[:, None])[:, 0]
     in_goal = (seen["goal"] == text[:, None]) & (text > 0)[:, None]
     source = torch.where(in_goal.any(1), _GOAL + in_goal.long().argmax(1), _LITERAL)
-    source = torch.where((beside > 0) & (beside == text), _BESIDE, source).where(typed, _NAMELESS)
+    source = torch.where(placed & (beside > 0) & (beside == text), _BESIDE, source)
+    source = source.where(typed & (text > 0), _NAMELESS)
     direction = torch.where(kind == SCROLL, action["direction"], 0)
     return torch.stack([kind, code, direction, source, text.where(source == _LITERAL, 0)], 1)

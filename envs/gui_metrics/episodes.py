@@ -1,6 +1,7 @@
 """How whole episodes on screens went: success, progress, the way taken, and what came after an error."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from ethogram.simulator import History, check_is
 
-from .measures import Array, Measure, Runs, listed, measures
+from .measures import Array, Measure, Runs, listed, measures, told
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class EpisodeScores:
     shortest way over steps taken, of successful episodes. spl: the same with 0 for those that failed (success weighted
     by path length, Anderson et al. 2018). revisits: of the changes of screen, those to a screen of the same episode.
     recovery: of wrong steps with another after them, those with a right one next. rescued: of the episodes with a wrong
-    step, those that succeeded.
+    step, those that succeeded. baselines: the same of chance, of the wrong neighbour, and of whatever else was given.
     """
 
     success: Measure
@@ -31,9 +32,14 @@ class EpisodeScores:
     revisits: Measure
     recovery: Measure
     rescued: Measure
+    baselines: Mapping[str, "EpisodeScores"] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return "\n".join(f"{field.name:12}{getattr(self, field.name)}" for field in fields(self))
+        lines = []
+        for name in (part.name for part in fields(self) if part.name != "baselines"):
+            beside = [f"{other} {told(getattr(scores, name).value)}" for other, scores in self.baselines.items()]
+            lines.append("; ".join([f"{name:12}{getattr(self, name)}", *beside]))
+        return "\n".join(lines)
 
 
 def episode_scores(
@@ -43,6 +49,7 @@ def episode_scores(
     lengths: Tensor | None = None,
     shortest: Tensor | None = None,
     remaining: Tensor | list[Tensor] | None = None,
+    baselines: Mapping[str, Runs] | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> EpisodeScores:
@@ -58,6 +65,8 @@ def episode_scores(
     remaining: (n, T + 1), of each run: the steps that the shortest way on would take from each screen seen, inf where
         there is none. A step is wrong that does not bring one nearer. Without it, and without verdict, progress is NaN,
         and a step is wrong that neither changes the screen nor is rewarded: a miss, say.
+    baselines: runs of other policies to stand beside, such as ``{"chance": …, "wrong neighbour": …}``, scored in the
+        same way but without ``remaining``.
 
     Revisits are NaN where the observation has no number of a screen, (n, T + 1). A shortest way may revisit: home, say.
     """
@@ -67,7 +76,13 @@ def episode_scores(
         raise ValueError(f"remaining is of {len(ways)} runs: expected a list of {len(histories)}, one for each run")
     judged = [_counts(history, verdict, lengths, shortest, way) for history, way in zip(histories, ways, strict=True)]
     top, bottom = (np.stack([pair[part] for pair in judged]) for part in (0, 1))
-    return EpisodeScores(*measures(top, bottom, resamples, seed))
+    found = measures(top, bottom, resamples, seed)
+    check_is("baselines", {} if baselines is None else baselines, Mapping, "a dict of names to histories")
+    if shortest is None and ways[0] is not None:
+        shortest = ways[0][:, 0]
+    options: Any = {"verdict": verdict, "lengths": lengths, "shortest": shortest, "resamples": resamples, "seed": seed}
+    beside = {name: episode_scores(other, **options) for name, other in (baselines or {}).items()}
+    return EpisodeScores(*found, baselines=beside)
 
 
 def _counts(

@@ -26,7 +26,12 @@ class Measure(NamedTuple):
     spread: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f}), run to run ± {self.spread:.3f}"
+        return f"{told(self.value)} ({told(self.low)} to {told(self.high)}), run to run ± {told(self.spread)}"
+
+
+def told(number: float) -> str:
+    """A number in a table; a dash for NaN."""
+    return "–" if math.isnan(number) else f"{number:.3f}"
 
 
 def listed(name: str, runs: Runs) -> list[History]:

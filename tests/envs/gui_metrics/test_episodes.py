@@ -207,7 +207,7 @@ def test_repeats_of_a_policy_that_guesses_have_closed_forms():
 
 
 def test_repeats_differ_in_whatever_is_left_to_luck():
-    """A value is dropped in half of the tries: then one in 64 is right, always the same. So it is for all that is luck."""
+    """A value is dropped in half of the tries: then one in 64 is right, always the same. All luck differs so."""
     app, world = carry(3), SymbolicGui(carry(3))
     scores = repeat_scores([played(app, Again(Altered(Scripted(), "dropped"), i), rows=1000) for i in range(4)])
     assert scores.success.spread > 0
@@ -268,6 +268,21 @@ def test_the_wrong_neighbour_and_chance_are_what_they_say():
     assert 0 < episode_scores(played(reactive(0), Chance(), rows=300)).success.value < 0.5
     for policy in (Chance(), WrongNeighbour(Scripted()), Again(Scripted(), 1), Altered(Scripted(), "shuffled")):
         check_policy(policy, SymbolicGui(carry(2)))
+
+
+def test_baselines_stand_beside():
+    app = search(1, 2)
+    others = {
+        "chance": played(app, Chance(), rows=200),
+        "wrong neighbour": played(app, WrongNeighbour(Scripted()), rows=200),
+    }
+    scores = episode_scores(played(app, Scripted(), rows=200), shortest=torch.full((200,), 4), baselines=others)
+    assert scores.baselines["chance"].success[:3] == episode_scores(others["chance"]).success[:3]
+    assert scores.baselines["wrong neighbour"].spl.value <= scores.spl.value
+    assert "; chance 0." in str(scores)
+    assert "; wrong neighbour 0." in str(scores)
+    with pytest.raises(TypeError, match="baselines"):
+        episode_scores(others["chance"], baselines=[others["chance"]])
 
 
 def test_wrong_arguments_are_named():
