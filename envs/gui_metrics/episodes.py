@@ -36,10 +36,13 @@ class EpisodeScores:
 
     def __str__(self) -> str:
         lines = []
-        for name in (part.name for part in fields(self) if part.name != "baselines"):
+        for name in _NAMES:
             beside = [f"{other} {told(getattr(scores, name).value)}" for other, scores in self.baselines.items()]
             lines.append("; ".join([f"{name:12}{getattr(self, name)}", *beside]))
         return "\n".join(lines)
+
+
+_NAMES = [part.name for part in fields(EpisodeScores) if part.name != "baselines"]
 
 
 def episode_scores(
@@ -82,7 +85,8 @@ def episode_scores(
         shortest = ways[0][:, 0]
     options: Any = {"verdict": verdict, "lengths": lengths, "shortest": shortest, "resamples": resamples, "seed": seed}
     beside = {name: episode_scores(other, **options) for name, other in (baselines or {}).items()}
-    return EpisodeScores(*found, baselines=beside)
+    named: Any = dict(zip(_NAMES, found, strict=True))
+    return EpisodeScores(**named, baselines=beside)
 
 
 def _counts(
