@@ -20,9 +20,10 @@ _LETTERS = torch.tensor([len(word) for word in VOCABULARY])
 class Human:
     """A policy's intentions with human pace and aim, after ``HumanTiming``; chance that is the policy's stays as it is.
 
-    A tap, and a word that is typed into an element, become a point: where the hand lands, in or beside the element's
-    box, so that a miss hits what is there, or nothing. Actions get one more part, "time_ms" (n,) float32: when the
-    action was complete, in ms since the row's first screen. The pointer starts in the middle of the screen.
+    A tap, and a word that is typed into an element, go where the hand lands, in or beside the element's box, and within
+    the screen: "point" is that place, "element" what stands there, 0 for nothing, which is a miss. Actions get one more
+    part, "time_ms" (n,) float32: when the action was complete, in ms since the row's first screen. The pointer starts
+    in the middle of the screen.
 
     What needs no place takes as long as a click where the pointer is; a wait's own duration is not added. A point that
     the policy chose itself is aimed at as the element that it lies in, or as a spot where it lies in none.
@@ -51,29 +52,37 @@ class Human:
         middle, size = middle * page, size * page
         off = timing.spread(size) * torch.special.ndtri(own.uniform("aim", 2).double())
         landed = middle + (off if self.misses else off.clamp(-0.499 * size, 0.499 * size))
-        there, before = _pointer(history, meant["point"])
+        at, before = _pointer(history, meant["point"])
         width = size.amin(1).clamp(min=4.133 * timing.aim)  # as wide as a spot seems that is hit in 96 of 100 times
-        bits = ((landed - there * page).norm(dim=1) / width + 1).log2()
+        bits = ((landed - at * page).norm(dim=1) / width + 1).log2()
         first = history.num_steps == 0
         pace = timing.mean(bits.where(points, 0)) if not first else torch.full_like(bits, timing.first)
         took = pace * timing.luck(own, "pace")
         keys = _LETTERS.to(meant["text"].device)[meant["text"]]
         took = took + timing.typing(keys, own).where(meant["type"] == TYPE, 0)
         point = (landed / page).clamp(0, 1).to(meant["point"].dtype)
+        point = point.where(points[:, None], meant["point"])
+        hit, there = _at(observation, point)
         return {
             **meant,
-            "point": point.where(points[:, None], meant["point"]),
-            "element": torch.where(points, 0, meant["element"]),
+            "point": point,
+            "element": torch.where(points, (hit + 1) * there, meant["element"]),
             "time_ms": (before + took).to(torch.float32),
         }
 
 
+def _at(observation: dict[str, Tensor], point: Tensor) -> tuple[Tensor, Tensor]:
+    """(n,) int64 the first place whose element has the point in its box, and (n,) bool whether there is one."""
+    box, corner = observation["box"], point[:, None]
+    inside = (box[..., :2] <= corner).all(2) & (corner <= box[..., 2:]).all(2) & (observation["kind"] != EMPTY)
+    return inside.long().argmax(1), inside.any(1)
+
+
 def _target(observation: dict[str, Tensor], meant: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """(n, 2) float64 each, fractions of the screen: the middle and size of what is to be hit."""
-    box, point = observation["box"], meant["point"][:, None]
-    inside = (box[..., :2] <= point).all(2) & (point <= box[..., 2:]).all(2) & (observation["kind"] != EMPTY)
-    element = torch.where(meant["element"] > 0, meant["element"] - 1, inside.long().argmax(1))
-    found = (meant["element"] > 0) | inside.any(1)
+    box, (hit, there) = observation["box"], _at(observation, meant["point"])
+    element = torch.where(meant["element"] > 0, meant["element"] - 1, hit)
+    found = (meant["element"] > 0) | there
     chosen = box[torch.arange(len(box), device=box.device), element].double()
     spot = meant["point"].double()
     middle = ((chosen[:, :2] + chosen[:, 2:]) / 2).where(found[:, None], spot)

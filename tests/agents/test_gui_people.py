@@ -115,6 +115,29 @@ def test_people_hit_as_often_as_the_closed_form_says():
     )
 
 
+def test_the_record_says_what_was_hit():
+    """Elements and points agree: by points alone the world goes the same way, to the bit."""
+    app, timing = search(2), HumanTiming(aim=5.0)
+    history = rollout(SymbolicGui(app), Human(Scripted(), timing), rows=200, horizon=app.horizon, seed=0)
+    action = history.action
+    pointed = ((action["type"] == 1) | (action["type"] == 7)) & history.valid
+    assert 0 < (action["element"][pointed] == 0).float().mean() < 0.5
+    by_point = {**action, "element": torch.where(pointed, 0, action["element"])}
+    again = rollout(SymbolicGui(app), Again(by_point), rows=200, horizon=app.horizon, seed=0)
+    assert torch.equal(again.observation["screen"], history.observation["screen"])
+    assert torch.equal(again.reward, history.reward)
+
+
+class Again:
+    """Does what was done, at each step."""
+
+    def __init__(self, action):
+        self.action = action
+
+    def act(self, observation, history, draws):
+        return {name: part[:, draws.step] for name, part in self.action.items()}
+
+
 @pytest.mark.parametrize("app", [carry(3), form(2), search(2), checklist(2)], ids=lambda app: app.name)
 def test_people_succeed_with_time_to_try_again(app):
     history = rollout(SymbolicGui(app), Human(Scripted()), rows=300, horizon=3 * app.horizon, seed=0)
