@@ -1,4 +1,4 @@
-"""What the past is worth to a policy on screens, how well facts are kept, and how far repeats agree."""
+"""The worth of the past to a policy on screens, how well facts are kept, and how far repeats agree."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ def success_by_distance(
     """Success by memory distance, or by whatever the keys are: the length of the history that was seen, say.
 
     runs: for each distance a history, or those of several runs. verdict: of recorded episodes, a column in which every
-        step must be 1 or NaN; None: an episode succeeds if it is rewarded.
+        step must be 1 or NaN; of runs that stop at a miss, the metric that stops them. None: an episode succeeds if it
+        is rewarded.
     """
     check_is("runs", runs, Mapping, "a dict of distances to histories")
     found = {}
@@ -91,7 +92,7 @@ class RepeatScores:
     """How far repeats of the same tasks agree; printing gives the table.
 
     success: of one try. all_of: pass^k, the chance that k tries all succeed (Yao et al., tau-bench, 2024), by k.
-    any_of: pass@k, that one of k does (Chen et al. 2021). flipped: tasks that neither always nor never succeed.
+    any_of: pass@k, that one of k does at least (Chen et al. 2021). flipped: tasks that neither always nor never succeed.
     flip_rate: the chance that two tries of a task differ.
     """
 

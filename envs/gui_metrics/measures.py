@@ -59,7 +59,7 @@ def measures(top: Array, bottom: Array, resamples: int = 1000, seed: int = 0) ->
         value = top.sum((0, 1)) / bottom.sum((0, 1))
         of_runs = top.sum(1) / bottom.sum(1)
         spread = of_runs.std(0, ddof=1) if runs > 1 else np.full(count, math.nan)
-        low = high = np.full(count, math.nan)
+        low, high = np.full((2, count), math.nan)
         if episodes > 1:
             rng, block = np.random.default_rng(seed), max(1, _AT_ONCE // episodes)
             sums, drawn = np.concatenate([top.sum(0), bottom.sum(0)], 1), []
@@ -69,6 +69,5 @@ def measures(top: Array, bottom: Array, resamples: int = 1000, seed: int = 0) ->
                 drawn.append(weights @ sums)
             both = np.concatenate(drawn)
             for m in np.flatnonzero(~np.isnan(value)):
-                low, high = low.copy(), high.copy()
                 low[m], high[m] = np.nanquantile(both[:, m] / both[:, count + m], (0.025, 0.975))
     return [Measure(*map(float, numbers)) for numbers in zip(value, low, high, spread, strict=True)]
