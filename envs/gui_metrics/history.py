@@ -92,7 +92,7 @@ class RepeatScores:
     """How far repeats of the same tasks agree; printing gives the table.
 
     success: of one try. all_of: pass^k, the chance that k tries all succeed (Yao et al., tau-bench, 2024), by k.
-    any_of: pass@k, that one of k does at least (Chen et al. 2021). flipped: tasks that neither always nor never succeed.
+    any_of: pass@k, that one of k does (Chen et al. 2021). flipped: tasks that neither always nor never succeed.
     flip_rate: the chance that two tries of a task differ.
     """
 
