@@ -12,7 +12,7 @@ from .baselines import (
 )
 from .match import EQUIVALENCES, RULES, Rule, Verdict, os_atlas, strict
 from .mind2web import MIND2WEB_RULES
-from .recorded import RecordedEpisode, RecordedStep, load_android_control, load_mind2web
+from .recorded import Box, RecordedEpisode, RecordedStep, inside
 from .scoring import METRICS, Interval, Score, Scores, score, write_predictions
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "METRICS",
     "MIND2WEB_RULES",
     "RULES",
+    "Box",
     "Interval",
     "Predictions",
     "RecordedEpisode",
@@ -29,9 +30,8 @@ __all__ = [
     "Scores",
     "Verdict",
     "chance",
+    "inside",
     "last_word_missing",
-    "load_android_control",
-    "load_mind2web",
     "noisy_taps",
     "os_atlas",
     "random_taps",
