@@ -8,7 +8,7 @@ from typing import Any
 
 from ..gui_codecs import AITW
 from ..gui_metrics import Box, RecordedEpisode, RecordedStep, inside
-from .files import Record, begins, entry, files, json_objects, located, numbers
+from .files import Record, begins, checked_path, entry, files, json_objects, located, numbers
 from .recording import Recording
 from .tfrecord import Features, example, listed, records, single, texts
 
@@ -30,7 +30,7 @@ def load_aitw(path: str | Path) -> Recording:
     """
     steps: dict[str, dict[int, RecordedStep]] = {}
     about: dict[str, tuple[str, str, int]] = {}  # goal, group, length
-    for file in files(Path(path), "*.json", "*.json.gz", "*.tfrecord*", "*-of-*"):
+    for file in files(checked_path(path), "*.json", "*.json.gz", "*.tfrecord*", "*-of-*"):
         text = begins(file).lstrip()[:1] in (b"[", b"{")
         for where, episode, number, said, step in _written(file) if text else _binary(file):
             there = steps.setdefault(episode, {})

@@ -20,8 +20,7 @@ GZIP = b"\x1f\x8b"  # how a packed file begins, whatever its name
 def found(path: str | Path | None, name: str) -> Path:
     """The path given; None: ``name`` in the folder that ETHOGRAM_DATA names, or in ./data, or in ``gui/`` there."""
     if path is not None:
-        check_is("path", path, (str, Path), "a file or a folder")
-        return Path(path)
+        return checked_path(path)
     folders = [Path(folder) for folder in (os.environ.get("ETHOGRAM_DATA"), "data") if folder]
     places = [folder / inner / name for folder in folders for inner in ("", "gui")]
     if there := next((place for place in places if place.exists()), None):
@@ -30,6 +29,12 @@ def found(path: str | Path | None, name: str) -> Path:
         f"no {name} in {', '.join(str(place.parent) for place in places)}: set ETHOGRAM_DATA to a folder with it, "
         "or pass its path"
     )
+
+
+def checked_path(path: str | Path) -> Path:
+    """A path, given as such or as text; TypeError for what is none."""
+    check_is("path", path, (str, Path), "a file or a folder")
+    return Path(path)
 
 
 def files(path: Path, *patterns: str) -> list[Path]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..gui_codecs import THOUSANDTHS, Odyssey
 from ..gui_metrics import RecordedEpisode, RecordedStep
-from .files import Record, entry, files, json_objects, located, numbers, objects
+from .files import Record, checked_path, entry, files, json_objects, located, numbers, objects
 from .recording import Recording
 
 _CODEC = Odyssey()
@@ -20,8 +20,8 @@ def load_odyssey(path: str | Path) -> Recording:
 
     Raises FileNotFoundError, or ValueError that names the file, episode and step that is wrong.
     """
-    found = [_episode(*part) for file in files(Path(path), "*.json", "*.json.gz") for part in json_objects(file)]
-    return Recording(tuple(found), "odyssey")
+    annotations = files(checked_path(path), "*.json", "*.json.gz")
+    return Recording(tuple(_episode(*part) for file in annotations for part in json_objects(file)), "odyssey")
 
 
 def _episode(where: str, record: Record) -> RecordedEpisode:

@@ -16,7 +16,8 @@ def success(history: History, recording: Recording, metric: str) -> Tensor:
 def progress(history: History, recording: Recording, metric: str) -> Tensor:
     """(n,) float32: the share of an episode's steps before the first wrong one.
 
-    A step that does not count is not wrong. history: of ``Replay``, with the metric's site. LookupError where that is not recorded.
+    A step that does not count is not wrong. history: of ``Replay``, with the metric's site; LookupError where that is
+    not recorded.
     """
     check_is("recording", recording, Recording, "the Recording that was replayed")
     verdict = history.sites[metric]

@@ -38,7 +38,7 @@ _USED = {name: np.isin(TYPES, types) for name, types in _USED_BY.items()}
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """Recorded sessions acted on again: whatever is done, the recorded screens follow, and metrics say how right it was.
+    """Recorded sessions acted on again: whatever is done, recorded screens follow, and metrics say how right it was.
 
     Row i plays episode i modulo their number. It is on the CPU, since it compares text.
 
@@ -53,7 +53,8 @@ class Replay:
     top, right, bottom as fractions of the screen, labels as places in ``recording.arrays.strings``, 0 where there is
     nothing; "past", a dict of the last actions, the newest last: "whose" (k,), 0 where there is none, 1 the reference,
     2 its own; "text", a dict of texts by place, "0" to the last; and the other parameters of ``GuiActions``, (k, …).
-    Action: a dict, as ``GuiActions`` has it; an element, from 1, stands for the middle of its box.
+    Action: a dict, as ``GuiActions`` has it; an element, from 1, stands for the middle of its box, and
+    one that is not on this screen for no place at all, which is a miss.
     Reward: the metric's verdict, 0 to 1; 0 for a step that it does not count. The last recorded step terminates.
 
     Sites: each of ``METRICS`` (n,) float32, its verdict, NaN for a step that it does not count; "missed" (n,) bool,
@@ -192,11 +193,11 @@ class Replay:
         return done
 
     def _check(self, columns: dict[str, Array], steps: Array, rows: Array) -> None:
-        """Raise ValueError for an action that is none, or on an element that is not there."""
+        """Raise ValueError for an action that is none."""
         arrays = self.recording.arrays
-        there = arrays.elements[steps]
+        room = arrays.element.shape[1]
         wrong = {name: (columns[name] < 0) | (columns[name] >= count) for name, count in _COUNTS.items()}
-        wrong["element"] = (columns["element"] < 0) | (columns["element"] > there)
+        wrong["element"] = (columns["element"] < 0) | (columns["element"] > room)
         wrong["ms"] = ~((columns["ms"] >= 0) & (columns["ms"] <= _MOST_MS))
         for name in ("point", "point2"):
             part = columns[name]
@@ -207,7 +208,7 @@ class Replay:
         name = next(name for name, which in wrong.items() if which.any())
         at = int(wrong[name].argmax())
         limits = {
-            "element": f"0 for none to {there[at]}, which the screen has",
+            "element": f"0 for none to {room}, the most on a screen",
             "ms": f"0 to {_MOST_MS:g}",
             "text": "a str",
         }
