@@ -87,7 +87,7 @@ class Replay:
     def observation_space(self) -> spaces.Dict:
         """The screen, the goal, and the last actions."""
         arrays, k = self.recording.arrays, self.past
-        room = arrays.element.shape[1]
+        room, box = arrays.element.shape[1], arrays.element
         parts = {name: self._several(part, k) for name, part in self.action_space.spaces.items() if name != "text"}
         text = spaces.Dict({str(i): self.action_space["text"] for i in range(k)})
         return spaces.Dict(
@@ -97,7 +97,7 @@ class Replay:
                 "goal": self._text(arrays.goal),
                 "instruction": self._text(arrays.instruction),
                 "screen": spaces.Box(1, np.iinfo(np.int64).max, (2,), np.int64),
-                "box": spaces.Box(-np.inf, np.inf, (room, 4), np.float32),
+                "box": spaces.Box(min(0, box.min()), max(1, box.max()), (room, 4), np.float32),
                 "label": spaces.MultiDiscrete([len(arrays.strings)] * room),
                 "past": spaces.Dict({**parts, "text": text, "whose": spaces.MultiDiscrete([3] * k)}),
             }
