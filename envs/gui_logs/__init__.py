@@ -2,6 +2,7 @@
 
 from .aitw import load_aitw
 from .android_control import load_android_control
+from .ids import SOURCES
 from .odyssey import load_odyssey
 from .outcomes import progress, success
 from .recording import Recording
@@ -9,6 +10,7 @@ from .replay import Replay
 from .web import load_mind2web, load_miniwob
 
 __all__ = [
+    "SOURCES",
     "Recording",
     "Replay",
     "load_aitw",

@@ -114,7 +114,7 @@ def json_objects(path: Path) -> Iterator[tuple[str, Record]]:
 
 
 def entry(record: Record, key: str, kind: type | tuple[type, ...], where: str = "the record") -> Any:
-    """What stands under a key; ValueError where nothing does, or something of another kind."""
+    """The value under a key; ValueError where nothing does, or something of another kind."""
     if key not in record:
         raise ValueError(f"{where} has no {key!r}: has {list(record)}")
     value = record[key]

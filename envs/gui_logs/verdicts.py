@@ -130,6 +130,14 @@ class Compared:
         """Points within 4 % of the screen."""
         return self.apart <= 0.04
 
+    @cached_property
+    def words(self) -> Array:
+        """Mind2Web's F1 of the words of "OP value"."""
+        truth = zip(self.kind.tolist(), self.truth["text"].tolist(), strict=True)
+        done = zip(self.did.tolist(), self.done["text"].tolist(), strict=True)
+        pairs = zip(self.known.tolist(), truth, done, strict=True)
+        return np.array([_words_f1(right if known else None, did) for known, right, did in pairs])
+
     def by_text(self, metric: str, asked: Array, said: tuple[Array, Array] | None = None) -> Array:
         """Where asked, whether the texts are right by a rule; elsewhere False."""
         truth, done = said or (self.truth["text"], self.done["text"])
@@ -263,15 +271,11 @@ def _element(c: Compared) -> Array:
 
 
 def _op_f1(c: Compared) -> Array:
-    known, kinds, dids = c.known.tolist(), c.kind.tolist(), c.did.tolist()
-    pairs = zip(known, kinds, c.truth["text"], dids, c.done["text"], strict=True)
-    return np.array(
-        [_words_f1((kind, said) if is_known else None, (did, text)) for is_known, kind, said, did, text in pairs]
-    )
+    return c.words
 
 
 def _web_step(c: Compared) -> Array:
-    return _element(c) & (_op_f1(c) == 1)
+    return _element(c) & (c.words == 1)
 
 
 _RULES: dict[str, Callable[[Compared], Array]] = {
