@@ -36,8 +36,8 @@ def load_aitw(path: str | Path) -> Recording:
             there = steps.setdefault(episode, {})
             if number in there:
                 raise ValueError(f"{where}: step {number} of episode {episode} comes twice: expected it once")
-            if about.setdefault(episode, said)[::2] != said[::2]:
-                raise ValueError(f"{where}: episode {episode} has another goal or length than before: expected one")
+            if about.setdefault(episode, said) != said:
+                raise ValueError(f"{where}: episode {episode} has goal, subset and length {said}: had {about[episode]}")
             there[number] = step
     return _whole(steps, about)
 
@@ -131,6 +131,8 @@ def _step(
     """A step; rows: boxes as (y, x, h, w), fractions of the screen."""
     if len(rows) != len(labels):
         raise ValueError(f"{len(rows)} boxes and {len(labels)} texts: expected a text for each box")
+    if wrong := [label for label in labels if not isinstance(label, str)]:
+        raise ValueError(f"one of the texts is {wrong[0]!r:.60}: expected text")
     action = _CODEC.decode(result)
     boxes: list[Box] = [(x, y, x + w, y + h) for y, x, h, w in rows]
     tapped = action.point if action.type == "tap" else None

@@ -13,6 +13,7 @@ from .recording import Recording
 from .tfrecord import Features, example, listed, message, records, signed, single
 
 SIZES = ((1080, 2400), (2400, 1080), (1440, 3120), (3120, 1440))  # of screens, tried in this order
+PATTERNS = ("*.jsonl", "*.jsonl.gz", "*android_control-*", "*.tfrecord*")  # of files in a folder
 
 
 def load_android_control(path: str | Path | None = None) -> Recording:
@@ -32,7 +33,7 @@ def load_android_control(path: str | Path | None = None) -> Recording:
     Raises FileNotFoundError, or ValueError that names the record, episode and step that is wrong.
     """
     episodes: list[RecordedEpisode] = []
-    for file in files(found(path, "android_control_test.jsonl.gz"), "*.jsonl", "*.jsonl.gz", "*android_control-*"):
+    for file in files(found(path, "android_control_test.jsonl.gz"), *PATTERNS):
         text = begins(file).lstrip()[:1] == b"{"
         episodes += map(_carried, *zip(*json_lines(file), strict=True)) if text else _originals(file)
     return Recording(tuple(episodes), "android_control")
@@ -53,7 +54,7 @@ def _carried(where: str, record: Record) -> RecordedEpisode:
             else:
                 action = MobileUse(Units(*screen)).decode(step["action_content"])
             boxes = tuple(_box(box, screen) for box in options.get("candidate_bbox") or ())
-            said, picture = step.get("step_instruction", ""), step.get("screenshot", "")
+            said, picture = (str(step.get(key) or "") for key in ("step_instruction", "screenshot"))
             steps.append(RecordedStep(action, boxes, (), screen, said, screenshot=picture))
     return RecordedEpisode(episode, entry(record, "goal", str, where), tuple(steps), solved=record.get("is_successful"))
 

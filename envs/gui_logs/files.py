@@ -77,7 +77,7 @@ def located(where: str) -> Iterator[None]:
         yield
     except KeyError as error:
         raise ValueError(f"{where} lacks {error}") from None
-    except (ParseError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, ParseError, TypeError, ValueError) as error:
         raise ValueError(f"{where}: {error}") from None
 
 

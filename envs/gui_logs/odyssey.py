@@ -39,6 +39,6 @@ def _episode(where: str, record: Record) -> RecordedEpisode:
             box = step.get("sam2_bbox") or ()
             corners = numbers(box, 4, "'sam2_bbox'") if box else ()
             boxes = ((*(part / THOUSANDTHS.width for part in corners),),) if box else ()
-            said, picture = step.get("low_level_instruction") or "", str(step.get("screenshot", ""))
+            said, picture = (str(step.get(key) or "") for key in ("low_level_instruction", "screenshot"))
             steps.append(RecordedStep(_CODEC.decode(step), boxes, (), screen, said, screenshot=picture))  # type: ignore[arg-type]
     return RecordedEpisode(episode, goal, tuple(steps), group)

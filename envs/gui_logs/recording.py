@@ -1,5 +1,6 @@
 """Recording: what every reader gives, as episodes and as arrays."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -56,7 +57,11 @@ class Recording:
             if not episode.steps:
                 raise ValueError(f"episode {episode.id} has no steps: expected one at least")
         if not self.episodes:
-            raise ValueError("a recording without episodes: expected one at least")
+            why = f"; left out: {'; '.join(self.left_out[:3])}" if self.left_out else ""
+            raise ValueError(f"a recording without episodes: expected one at least{why}")
+        names = Counter(episode.id for episode in self.episodes)
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise ValueError(f"episodes {twice[:3]} come more than once: expected ids of their own")
 
     def __len__(self) -> int:
         return len(self.episodes)
@@ -86,7 +91,7 @@ class Recording:
             "left out": len(self.left_out),
         }
 
-    @property
+    @cached_property
     def steps(self) -> list[RecordedStep]:
         """All steps, episode by episode."""
         return [step for episode in self.episodes for step in episode.steps]

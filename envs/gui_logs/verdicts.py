@@ -14,7 +14,7 @@ from ..gui_metrics import METRICS, MIND2WEB_RULES, RecordedStep
 from .recording import Array, Recording
 
 _ID: dict[str, int] = {name: i for i, name in enumerate(TYPES)}
-_DOWN = np.array([*DIRECTIONS], object)
+_WAYS = np.array([*DIRECTIONS], object)
 
 
 def _of(*names: str) -> Array:
@@ -112,9 +112,10 @@ class Compared:
     def in_smallest(self) -> tuple[Array, Array]:
         """A box holds the reference's point; the smallest such holds the action's."""
         holding = self.has_truth[:, None] & _inside(self.here, *self.boxes)
-        return _any(holding), self._hit_smallest(holding)
+        return _any(holding), self.hit_smallest(holding)
 
-    def _hit_smallest(self, holding: Array) -> Array:
+    def hit_smallest(self, holding: Array) -> Array:
+        """(n,) whether the action is in the smallest of some boxes, (n, B) bool."""
         boxes = self.boxes[0]
         area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
         smallest = np.where(holding, area, np.inf).argmin(1)
@@ -206,7 +207,7 @@ def _hicon(c: Compared) -> Array:
 
 
 def _odyssey(c: Compared) -> Array:
-    least = c._hit_smallest(c.boxes[1])
+    least = c.hit_smallest(c.boxes[1])
     return _by_type(c, "match/odyssey", (c.apart <= 0.14) | least, _of("type"))
 
 
@@ -219,7 +220,7 @@ def _by_type(c: Compared, metric: str, placed: Array, texts: Array) -> Array:
 
 def _gui_r1(c: Compared) -> Array:
     said = tuple(
-        np.where(part["type"] == _ID["scroll"], _DOWN[part["direction"]], part["text"]) for part in (c.truth, c.done)
+        np.where(part["type"] == _ID["scroll"], _WAYS[part["direction"]], part["text"]) for part in (c.truth, c.done)
     )
     right = np.where(_POINTED[c.kind], c.apart < 0.14, c.by_text("match/gui_r1", _SAID[c.kind], said))  # type: ignore[arg-type]
     return np.where(_POINTED[c.kind] | _SAID[c.kind], right, np.nan)

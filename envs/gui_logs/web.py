@@ -3,6 +3,7 @@
 import difflib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,8 @@ def _task(records: Iterator[tuple[str, Record]]) -> Iterator[RecordedEpisode]:
                 screen = round(page[0]), round(page[1])
                 operation = {"operation": done.get("op"), "value": done.get("value")}
                 made = _web_step(operation, [list(box) for box, _ in right], screen, Mind2Web(Units(*screen)))
-                elements = tuple(_fractions(box, screen) for box, _ in every)
-                reference, boxes, size = made.reference, made.boxes, made.screen
-                labels = tuple(tag for _, tag in every)
-                steps.append(RecordedStep(reference, boxes, labels[: len(boxes)], size, "", elements, labels))
+                elements, labels = tuple(_fractions(box, screen) for box, _ in every), tuple(tag for _, tag in every)
+                steps.append(replace(made, texts=labels[: len(right)], elements=elements, labels=labels))
         goal, group = entry(record, "confirmed_task", str, where), str(record.get("split") or record.get("website", ""))
         yield RecordedEpisode(episode, goal, tuple(steps), group)
 

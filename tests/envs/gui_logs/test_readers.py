@@ -349,7 +349,12 @@ def demo(**changes):
 def test_demonstrations_are_read_and_what_is_left_out_is_told(tmp_path):
     path = tmp_path / "demos.jsonl"
     dragged = {"action": {"type": "drag", "x": 1, "y": 1, "x2": 161, "y2": 5}}
-    records = [demo(), demo(episode_id="e", steps=[]), demo(episode_id="f", steps=[dragged]), demo(raw_reward=-1)]
+    records = [
+        demo(),
+        demo(episode_id="e", steps=[]),
+        demo(episode_id="f", steps=[dragged]),
+        demo(episode_id="g", raw_reward=-1),
+    ]
     path.write_text("\n".join(map(json.dumps, records)))
     recording = load_miniwob(path)
     assert [episode.solved for episode in recording.episodes] == [True, False]
@@ -394,3 +399,65 @@ def test_a_recording_holds_episodes_with_steps():
             Recording(episodes)
     with pytest.raises(TypeError):
         Recording(Path("a"))
+
+
+def changed(record):
+    """The record with each of its parts gone or something else in turn, and where that is."""
+    if isinstance(record, dict):
+        for key in record:
+            yield {other: value for other, value in record.items() if other != key}, key
+    for key, value in record.items() if isinstance(record, dict) else enumerate(record):
+        for other in (None, -7, 1e9, True, "x", [], [3], {}, {"x": []}):
+            if type(other) is not type(value) or other != value:
+                new = dict(record) if isinstance(record, dict) else list(record)
+                new[key] = other
+                yield new, key
+        if isinstance(value, dict | list):
+            for inner, _ in changed(value):
+                new = dict(record) if isinstance(record, dict) else list(record)
+                new[key] = inner
+                yield new, key
+
+
+def carried():
+    options = {"action": "click", "coordinate": [540, 1200], "candidate_bbox": [[0, 0, 1080, 2400]]}
+    tap = {"action_content": {"action": "click", "coordinate": [540, 1200]}, "check_options": options}
+    swipe = {"action_content": {"action": "swipe"}, "check_options": {"action": "swipe", "direction": "up"}}
+    return {"episode_id": 1, "goal": "g", "steps": [{**tap, "step_instruction": "tap"}, swipe]}
+
+
+def lined():
+    step = {"operation": "TYPE", "value": "a", "block": {"0": [[10.0, 20.0, 30.0, 40.0]]}}
+    return {"annotation_id": "a", "task": "t", "split": "s", "steps": [step]}
+
+
+def own_task():
+    action = {"operation": {"op": "CLICK", "value": ""}, "neg_candidates": [candidate("0,0,5,5")]}
+    action["pos_candidates"] = [{"tag": "a", "attributes": {"bounding_box_rect": "1,2,3,4"}}]
+    return {"annotation_id": "a", "website": "w", "confirmed_task": "t", "actions": [action]}
+
+
+@pytest.mark.parametrize(
+    ("load", "good", "name"),
+    [
+        (load_android_control, carried(), "a.jsonl"),
+        (load_mind2web, lined(), "a.jsonl"),
+        (load_mind2web, own_task(), "a.json"),
+        (load_miniwob, demo(), "a.jsonl"),
+        (load_odyssey, odyssey(), "a.json"),
+        (load_aitw, aitz(0, ui_positions=[[300, 27, 60, 54]], ui_text=["OK"], result_touch_yx=[0.5, 0.2]), "a.json"),
+    ],
+)
+def test_whatever_is_wrong_in_a_record_it_is_named(tmp_path, load, good, name):
+    """Each part of a good record, gone or another: it is read, and all of it an array, or the error names it."""
+    png(tmp_path / "X_0.png")
+    path, refused = tmp_path / name, []
+    for record, key in changed(good):
+        path.write_text(json.dumps(record))
+        try:
+            assert load(path).arrays.goal.dtype == object
+        except ValueError as error:
+            refused.append((str(error), key, record))
+    assert len(refused) > 20
+    told = (name, "episode 1 has no steps", "episode a has no steps", "left out: episode 5")
+    assert not [case for case in refused if not any(what in case[0] for what in told)]
