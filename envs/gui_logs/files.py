@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -135,6 +136,7 @@ def objects(record: Record, key: str, where: str = "the record") -> list[Record]
 
 def numbers(value: Any, count: int, what: str) -> tuple[float, ...]:
     """So many numbers; ValueError that says what they should be."""
-    if not isinstance(value, list | tuple) or [type(part) in (int, float) for part in value] != [True] * count:
-        raise ValueError(f"{what} is {value!r:.60}: expected {count} numbers")
+    good = isinstance(value, list | tuple) and len(value) == count
+    if not good or not all(type(part) in (int, float) and math.isfinite(part) for part in value):
+        raise ValueError(f"{what} is {value!r:.60}: expected {count} finite numbers")
     return tuple(value)
