@@ -24,11 +24,12 @@ def load_android_control(path: str | Path | None = None) -> Recording:
         ``android_control_test.jsonl.gz``, there or in ``gui/`` there, in the folder that the environment variable
         ETHOGRAM_DATA names, or else in ./data.
 
-    A TFRecord has everything on the screen, by its accessibility trees; the pictures themselves are not kept. UI-S1's
-    file has only the boxes that hold the reference's point, and does not say how large the screens were: they are taken
-    as 1080 x 2400, or the smallest of 2400 x 1080 and 1440 x 3120 that holds the points of a step. Scrolls are read
-    from the label, which is the view's way. The points of swipes were made up from the labels, left and right the other
-    way round than up and down, and are not read.
+    Of a TFRecord's accessibility trees, elements are the nodes with a label and those that take taps or text, and boxes
+    are those of the latter that hold the reference's point; the pictures are not kept. UI-S1's file has only the boxes
+    that hold the reference's point, by a rule that is not published, and does not say how large the screens were: they
+    are taken as 1080 x 2400, or the smallest of 2400 x 1080 and 1440 x 3120 that holds the points of a step. Scrolls
+    are read from the label, which is the view's way. The points of swipes were made up from the labels, left and right
+    the other way round than up and down, and are not read.
 
     Raises FileNotFoundError, or ValueError that names the record, episode and step that is wrong.
     """
@@ -95,19 +96,21 @@ def _original(features: Features) -> RecordedEpisode:
         with located(f"episode {episode}, step {number}"):
             screen = widths[number], heights[number]
             done = AndroidJSON(Units(*screen)).decode(json.loads(action))
-            nodes = [(_box(box, screen), label) for box, label in _nodes(trees[number])]
-            held = [(box, label) for box, label in nodes if done.point and inside(done.point, box)]
-            boxes, labels = zip(*held, strict=True) if held else ((), ())
-            elements, every = zip(*nodes, strict=True) if nodes else ((), ())
-            steps.append(RecordedStep(done, boxes, labels, screen, said[number].decode("utf-8"), elements, every))
+            nodes = [(_box(box, screen), label, acts) for box, label, acts in _nodes(trees[number])]
+            held = [(box, label) for box, label, acts in nodes if acts and done.point and inside(done.point, box)]
+            boxes, texts = zip(*held, strict=True) if held else ((), ())
+            elements, labels, _ = zip(*nodes, strict=True) if nodes else ((), (), ())
+            steps.append(RecordedStep(done, boxes, texts, screen, said[number].decode("utf-8"), elements, labels))
     return RecordedEpisode(episode, single(features, "goal", str), tuple(steps))
 
 
-def _nodes(forest: bytes) -> Iterator[tuple[tuple[int, ...], str]]:
-    """Box in pixels and label of each node with an area, of an ``AndroidAccessibilityForest`` of android_env.
+def _nodes(forest: bytes) -> Iterator[tuple[tuple[int, ...], str, bool]]:
+    """Nodes of an ``AndroidAccessibilityForest`` of android_env: box in pixels, label, whether it takes actions.
 
-    By the numbers of its fields: windows 1, of these tree 11, of that nodes 1; of a node bounds_in_screen 2 (left,
-    top, right and bottom 1 to 4), content_description 4, text 7. What a protocol buffer leaves out is 0 or "".
+    Containers, which have neither a label nor take actions, are none of these, nor is what has no area. By the numbers
+    of its fields: windows 1, of these tree 11, of that nodes 1; of a node bounds_in_screen 2 (left, top, right and
+    bottom 1 to 4), content_description 4, hint_text 5, text 7, is_checkable 12, is_clickable 14, is_editable 15,
+    is_long_clickable 19. What a protocol buffer leaves out is 0 or "".
     """
     for window in _inner(forest, 1):
         for tree in _inner(window, 11):
@@ -115,8 +118,10 @@ def _nodes(forest: bytes) -> Iterator[tuple[tuple[int, ...], str]]:
                 parts = dict(message(node))
                 edges = dict(message(parts.get(2, b"")))
                 box = tuple(signed(edges.get(side, 0)) for side in (1, 2, 3, 4))
-                if box[0] < box[2] and box[1] < box[3]:
-                    yield box, (parts.get(7) or parts.get(4) or b"").decode("utf-8")
+                label = next((parts[field] for field in (7, 4, 5) if parts.get(field)), b"").decode("utf-8")
+                acts = any(parts.get(field) for field in (12, 14, 15, 19))
+                if box[0] < box[2] and box[1] < box[3] and (label or acts):
+                    yield box, label, acts
 
 
 def _inner(data: bytes, number: int) -> Iterator[bytes]:

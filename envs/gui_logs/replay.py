@@ -21,6 +21,7 @@ _SCROLL, _ANY = TYPES.index("scroll"), action_space(0)
 _LATIN, _MOST_MS = cast(spaces.Text, _ANY["text"]), float(cast(spaces.Box, _ANY["ms"]).high)
 _COUNTS = {"type": len(TYPES), "direction": len(DIRECTIONS), "key": len(KEYS), "status": len(STATUSES)}
 _COUNTS |= {"clear": 2, "submit": 2}
+_KINDS = {"point": "f", "point2": "f", "ms": "f", "text": "OU"}  # NumPy's kinds of dtypes; the others are ints
 _USED_BY = {  # a parameter that a type has no use for is not looked at
     "point": ("tap", "double_tap", "long_press", "hover", "drag", "scroll", "type", "select"),
     "point2": ("drag", "scroll"),
@@ -145,7 +146,7 @@ class Replay:
         arrays, over, n = self.recording.arrays, state["over"], len(state["over"])
         episode, step = state["episode"].numpy(), state["step"].numpy()
         steps, live = arrays.first[episode] + step, (~over.numpy()).nonzero()[0]
-        columns = {name: np.asarray(part)[live] for name, part in self._columns(action).items()}
+        columns = {name: part[live] for name, part in self._columns(action, n).items()}
         compared = Compared(self.recording, steps[live], self._done(columns, steps[live], live))
         reward = torch.empty(0)
         for name in NAMES:
@@ -166,12 +167,18 @@ class Replay:
         }
         return Transition(new, self._seen(new), reward.nan_to_num(nan=0.0), new["over"])
 
-    def _columns(self, action: Any) -> dict[str, Any]:
-        """The action, if it has all parameters; ValueError otherwise."""
+    def _columns(self, action: Any, n: int) -> dict[str, Array]:
+        """The parameters of n actions, if they are all there; ValueError otherwise."""
         if not isinstance(action, dict) or action.keys() != set(GuiActions._fields):
             given = sorted(action) if isinstance(action, dict) else type(action).__name__
             raise ValueError(f"actions are {given}: expected a dict of {list(GuiActions._fields)}; use GuiActions.of")
-        return action
+        columns = {name: np.asarray(part) for name, part in action.items()}
+        for name, part in columns.items():
+            shape, kinds = ((n, 2) if name in ("point", "point2") else (n,)), _KINDS.get(name, "iu")
+            if part.shape != shape or part.dtype.kind not in kinds:
+                what = {"iu": "ints", "f": "floats", "OU": "str"}[kinds]
+                raise ValueError(f"{name} of actions is {part.dtype} {part.shape}: expected {what} {shape}")
+        return columns
 
     def _done(self, columns: dict[str, Array], steps: Array, rows: Array) -> dict[str, Array]:
         """Actions as ``Compared`` takes them; rows: which they are, for errors."""

@@ -126,7 +126,7 @@ def load_miniwob(path: str | Path | None = None) -> Recording:
     path: JSON Lines of {"episode_id", "task", "goal", "steps": [{"action", "target", "dom"}]}, packed or not, or a
         folder of such. None: ``miniwob_demos_actions.jsonl.gz``, as of ``load_android_control``.
 
-    A step's box is its target's. Elements are what stood on the page, where "dom" says so. The group is the task.
+    A step's box is its target's. Elements are the leaves of the page, where "dom" has it. The group is the task.
     Episodes in which nothing was done are left out, and those in which somebody dragged beyond the page, since a point
     lies on the screen here; ``left_out`` tells them. People did not solve all tasks: ``solved`` says so.
 
@@ -161,7 +161,9 @@ def _demonstration(where: str, record: Record) -> RecordedEpisode | str:
             target = step.get("target")
             box = [_corners(target)] if target else []
             rows = entry(step, "dom", list) if "dom" in step else []
-            elements = [(_corners(dict(zip("xywh", row[3:7], strict=True))), str(row[7] or row[8])) for row in rows]
+            parents = {row[1] for row in rows}
+            leaves = [row for row in rows if row[0] not in parents]
+            elements = [(_fractions(row[3:7], PAGE), str(row[7] or row[8])) for row in leaves]
             boxes, labels = zip(*elements, strict=True) if elements else ((), ())
             texts = (str(target.get("text") or target.get("value") or ""),) if target else ()
             steps.append(RecordedStep(codec.decode(action), tuple(box), texts, PAGE, "", boxes, labels))

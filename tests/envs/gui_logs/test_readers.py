@@ -77,10 +77,11 @@ def example(features, packed=True):
     return field(1, entries)
 
 
-def node(box, text=""):
+def node(box, text="", clickable=False):
     """A node of an accessibility tree; zeros are left out, as protocol buffers do."""
     rectangle = b"".join(field(i, value) for i, value in enumerate(box, 1) if value)
-    return field(1, field(1, 7) + field(2, rectangle) + (field(7, text.encode()) if text else b""))
+    more = (field(7, text.encode()) if text else b"") + (field(14, 1) if clickable else b"")
+    return field(1, field(1, 7) + field(2, rectangle) + more)
 
 
 def forest(*nodes):
@@ -88,7 +89,8 @@ def forest(*nodes):
 
 
 def android_control(**changes):
-    screen = forest(node((0, 0, 1080, 2400)), node((0, 240, 540, 480), "Wi-Fi"), node((-5, 0, -5, 9)))
+    row = node((0, 240, 540, 480), "Wi-Fi", clickable=True)
+    screen = forest(node((0, 0, 1080, 2400)), row, node((0, 300, 540, 420), "on"), node((-5, 0, -5, 9), "gone"))
     features = {
         "episode_id": 12,
         "goal": "turn on Wi-Fi",
@@ -124,13 +126,15 @@ def test_android_control_is_read_from_its_tfrecords(tmp_path, pack):
     assert [episode.id for episode in recording.episodes] == ["12", "13"]
     first, second = recording.episodes[0].steps
     assert first.reference == GuiAction("tap", (0.25, 0.15))
-    assert first.boxes == ((0, 0, 1, 1), (0, 0.1, 0.5, 0.2))  # the third has no area
-    assert first.texts == first.labels == ("", "Wi-Fi")
+    assert first.boxes == ((0, 0.1, 0.5, 0.2),)
+    assert first.texts == ("Wi-Fi",)
+    assert first.elements == ((0, 0.1, 0.5, 0.2), (0, 0.125, 0.5, 0.175))  # no container, and nothing without an area
+    assert first.labels == ("Wi-Fi", "on")
     assert (first.screen, first.instruction) == ((1080, 2400), "tap Wi-Fi")
     assert (second.reference.direction, second.boxes) == ("down", ())
     arrays = recording.arrays
-    assert arrays.strings == ("", "Wi-Fi")
-    assert arrays.label.tolist() == [[0, 1]] * 4
+    assert arrays.strings == ("", "Wi-Fi", "on")
+    assert arrays.label.tolist() == [[1, 2]] * 4
     assert arrays.first.tolist() == [0, 2]
     assert arrays.elements.tolist() == [2] * 4
 

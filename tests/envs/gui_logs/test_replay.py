@@ -130,6 +130,9 @@ def test_an_element_stands_for_the_middle_of_its_box():
         ({"ms": torch.tensor([-1.0, 0])}, "has ms"),
         ({"text": np.array(["", 3], object)}, "row 1 .* has text 3: expected a str"),
         ({"another": torch.zeros(2)}, "expected a dict of"),
+        ({"point": torch.zeros(2)}, r"point of actions is float32 \(2,\): expected floats \(2, 2\)"),
+        ({"type": torch.zeros(2)}, r"type of actions is float32 \(2,\): expected ints \(2,\)"),
+        ({"text": torch.zeros(2)}, "text of actions is float32"),
     ],
 )
 def test_an_action_that_is_none_is_refused_with_its_record(change, message):
