@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +47,8 @@ def load_mind2web(path: str | Path | None = None) -> Recording:
         None: ``mind2web_test.jsonl.gz``, as of ``load_android_control``.
 
     The screen of a line's step is the first block, 1280 x 1000 pixels of the page, that holds a positive. In a task of
-    its own JSON it is the whole page, as far as candidates reach; elements are all candidates, labelled by their tags.
+    its own JSON it is the whole page, as far as candidates reach; elements are the candidates, labelled by their tags,
+    but for those that were not on the page: of no size, or left of it or above.
     A step without a positive has no box, and no reference unless it types: nothing is right there.
 
     Raises FileNotFoundError, or ValueError that names the record, episode and step that is wrong.
@@ -81,10 +83,11 @@ def _task(records: Iterator[tuple[str, Record]]) -> Iterator[RecordedEpisode]:
                 done = entry(step, "operation", dict)
                 right, others = (_candidates(step, key) for key in ("pos_candidates", "neg_candidates"))
                 every = [*right, *others]
-                page = tuple(
-                    max([least, *(box[i] + box[i + 2] for box, _ in every)]) for i, least in enumerate(VIEWPORT)
+                width, height = (
+                    math.ceil(max([least, *(box[i] + box[i + 2] for box, _ in every)]))
+                    for i, least in enumerate(VIEWPORT)
                 )
-                screen = round(page[0]), round(page[1])
+                screen = width, height
                 operation = {"operation": done.get("op"), "value": done.get("value")}
                 made = _web_step(operation, [list(box) for box, _ in right], screen, Mind2Web(Units(*screen)))
                 elements, labels = tuple(_fractions(box, screen) for box, _ in every), tuple(tag for _, tag in every)

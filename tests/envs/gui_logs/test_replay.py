@@ -7,7 +7,7 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 import ethogram.envs  # noqa: F401  (registers the id)
-from ethogram.agents.gui_baselines import AfterLast, AnyAction, CopyReference, MostFrequent, RepeatLast
+from ethogram.agents.gui_baselines import AfterLast, AnyAction, CopyReference, RepeatLast
 from ethogram.envs.gui import TYPES, GuiAction, GuiActions
 from ethogram.envs.gui_logs import Recording, Replay, progress, success
 from ethogram.envs.gui_metrics import METRICS, RecordedEpisode, RecordedStep
@@ -195,23 +195,3 @@ def test_the_id_makes_one_and_many():
         gymnasium.make("ethogram/GuiReplay-v0", source="aitv")
     with pytest.raises(ValueError, match="path is missing"):
         gymnasium.make("ethogram/GuiReplay-v0", source="odyssey")
-
-
-def test_baselines_do_what_they_say():
-    rows = {"rows": 2, "horizon": 4}
-    same = rollout(Replay(SMALL), MostFrequent(SMALL), **rows).action
-    assert (same["type"] == TYPES.index("tap")).all()
-    after = rollout(Replay(SMALL), AfterLast(SMALL), **rows)
-    assert after.action["type"][0, 1] == TYPES.index("type")  # after a tap
-    assert after.action["text"][0, 1] == "hello"
-    any_action = rollout(Replay(SMALL), AnyAction(SMALL), rows=2000, horizon=1, seed=1).action["type"].ravel()
-    share = (any_action == TYPES.index("back")).float().mean().item()
-    assert share == pytest.approx(2 / 5, abs=4.5 * (0.24 / 2000) ** 0.5)
-    noisy = rollout(Replay(SMALL), CopyReference(SMALL, spread=0.1), rows=2000, horizon=1).action["point"][::2, 0]
-    assert noisy.std(0).tolist() == pytest.approx([0.1, 0.1], abs=0.012)
-    assert torch.equal(noisy.median(0).values.round(decimals=1), torch.tensor([0.2, 0.5]))
-    for make in (CopyReference, MostFrequent, AnyAction, AfterLast):
-        with pytest.raises(TypeError, match="recording is"):
-            make("a path")
-    with pytest.raises(ValueError, match="spread"):
-        CopyReference(SMALL, spread=2)
