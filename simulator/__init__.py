@@ -6,11 +6,11 @@ The names below are all that most programs need. Families have folders of their 
 """
 
 from .arguments import as_tensor, check_callable, check_has, check_is, check_number, checked_int, checked_seed
-from .checkpoints import write_atomically
+from .checkpoints import Checkpoint, write_atomically
 from .checks import check_policy, check_world
 from .draws import Draws, derived_ids
 from .gym import FromGym, WorldEnv, WorldVectorEnv
-from .history import Column, History, first_leaf, map_column
+from .history import Column, History, map_column
 from .kernels import thresholds
 from .memory import Memory, nothing_yet, steps_remembered
 from .recording import Record
@@ -21,6 +21,7 @@ from .whatif import Effect, Ensemble, Processes, Ray, Replay, Setup, abduct, con
 from .world import Learner, Policy, Remembering, Transition, World
 
 __all__ = [
+    "Checkpoint",
     "Column",
     "Do",
     "Draws",
@@ -57,7 +58,6 @@ __all__ = [
     "derived_ids",
     "ensemble",
     "episodes",
-    "first_leaf",
     "map_column",
     "nothing_yet",
     "rollout",
