@@ -99,6 +99,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the first 200 episodes, for a first look")
     parser.add_argument("--out", type=Path, default=Path("outputs"), help="folder for the figure (default outputs)")
     options = parser.parse_args()
+    if options.path is None and options.source in ("aitw", "odyssey"):
+        parser.error(f"{options.source} has no usual place: give the path of its file or folder")
     torch.set_num_threads(1)
     try:
         recording = SOURCES[options.source](*([options.path] if options.path else []))
