@@ -14,6 +14,7 @@ for _id, _maker in (
     ("GuiSearch-v0", "gui.ids:search"),
     ("GuiChecklist-v0", "gui.ids:checklist"),
     ("GuiReactive-v0", "gui.ids:reactive"),
+    ("GuiReplay-v0", "gui_logs.ids:gui_replay"),
 ):
     gymnasium.register(
         id=f"ethogram/{_id}",

@@ -15,7 +15,7 @@ from .history import RepeatScores, history_gain, history_tokens, repeat_scores, 
 from .match import EQUIVALENCES, RULES, Rule, Verdict, os_atlas, strict
 from .measures import Measure
 from .mind2web import MIND2WEB_RULES
-from .recorded import RecordedEpisode, RecordedStep, load_android_control, load_mind2web
+from .recorded import Box, RecordedEpisode, RecordedStep, inside
 from .scoring import METRICS, Interval, Score, Scores, score, write_predictions
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "METRICS",
     "MIND2WEB_RULES",
     "RULES",
+    "Box",
     "EpisodeScores",
     "Interval",
     "Measure",
@@ -38,9 +39,8 @@ __all__ = [
     "episode_scores",
     "history_gain",
     "history_tokens",
+    "inside",
     "last_word_missing",
-    "load_android_control",
-    "load_mind2web",
     "noisy_taps",
     "os_atlas",
     "random_taps",
