@@ -1,0 +1,75 @@
+"""The screens of a history as a graph: where each stands in a picture, and each episode's way beside the shortest."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import networkx
+import numpy as np
+
+from .film import Json
+
+MOST_SCREENS = 120  # of a picture
+
+
+def screen_graph(film: Json, world: Any = None) -> Json:
+    """Nodes with places, edges, and a "way" for every episode, in JSON's terms; {} for what is no graph of screens.
+
+    Nodes are the screens' names. The graph is what ``world.graph()`` gives, a networkx graph of the numbers of
+    screens, and every move of the history; without one, the moves alone. Screens stand in columns, by how many moves
+    they are away from the first.
+    """
+    screens = film.get("screens", [])
+    if not screens or "is" in screens[0]:
+        return {}
+    graph: Any = networkx.DiGraph()
+    if hasattr(world, "graph"):
+        known = world.graph()
+        graph.add_nodes_from(map(str, known.nodes))
+        graph.add_edges_from((str(start), str(end)) for start, end in known.edges)
+    visits = [[screens[at]["name"] for at in _places(episode)] for episode in film["episodes"]]
+    for visited in visits:
+        graph.add_nodes_from(visited)
+        graph.add_edges_from((a, b) for a, b in pairwise(visited) if a != b)
+    if not 1 < len(graph) <= MOST_SCREENS:
+        return {}
+    for visited, episode in zip(visits, film["episodes"], strict=True):
+        episode["way"] = _way(graph, visited)
+    return {"nodes": _layout(graph, visits[0][0]), "edges": [list(edge) for edge in graph.edges]}
+
+
+def _places(episode: Json) -> list[int]:
+    """The numbers of the screens of an episode, from the first to where it ended."""
+    return [*(step["screen"] for step in episode["steps"]), episode["last"]]
+
+
+def _way(graph: Any, visited: Sequence[str]) -> Json:
+    """A way and the shortest between its ends: the screens of both, returns, screens off every shortest way."""
+    taken = [visited[0]]
+    for screen in visited[1:]:
+        if screen != taken[-1]:
+            taken.append(screen)
+    start, end = taken[0], taken[-1]
+    shortest = networkx.shortest_path(graph, start, end)
+    away = networkx.single_source_shortest_path_length(graph, start)
+    left = networkx.single_source_shortest_path_length(graph.reverse(copy=False), end)
+    on = {screen for screen in set(taken) if away[screen] + left.get(screen, len(graph)) == len(shortest) - 1}
+    return {
+        "taken": taken,
+        "shortest": shortest,
+        "revisits": len(taken) - len(set(taken)),
+        "detours": sorted(set(taken) - on),
+    }
+
+
+def _layout(graph: Any, first: str) -> dict[str, list[float]]:
+    """Places (x, y), 0 to 1: columns by the moves from the first screen, those that cannot be reached in the last."""
+    away = networkx.single_source_shortest_path_length(graph, first)
+    farthest = max(away.values()) + (len(away) < len(graph))
+    for node in graph:
+        graph.nodes[node]["column"] = away.get(node, farthest)
+    places = networkx.multipartite_layout(graph, subset_key="column")
+    at = np.array([places[node] for node in graph])
+    low, size = at.min(0), np.ptp(at, axis=0)
+    at = np.where(size > 1e-6, (at - low) / np.maximum(size, 1e-6), 0.5)
+    return {node: [round(float(x), 4), round(float(y), 4)] for node, (x, y) in zip(graph, at, strict=True)}
