@@ -135,6 +135,7 @@ class Film {
       for (let k = 0; k < this.at; k++) if (!within(step.saw, k)) dropped++;
       line("history seen", `${step.saw.length ? "steps " : ""}${said}${dropped ? `; ${dropped} of ${this.at} dropped` : ""}`);
     }
+    if ((step.past || []).length) line("as it saw it", html("ol", { class: "past" }, ...step.past.map((text) => html("li", {}, text))));
     if (step.reward !== null) line(this.data.pooled ? "mean reward" : "reward", String(step.reward));
     if (step.state !== undefined) line("state before", shortly(step.state));
     for (const [name, value] of Object.entries(step.sites || {})) line(name, this.value(name, value));

@@ -22,6 +22,7 @@ Names = Mapping[str, Sequence[str]]
 PLACED = ("tap", "double_tap", "long_press", "hover", "drag", "scroll", "type", "select")  # done at a place, by name
 WRITTEN = ("type", "select", "open", "done")  # with text
 OPPOSITE = {"up": "down", "down": "up", "left": "right", "right": "left"}  # of where the view goes: the finger's way
+TEXTS = ("text", "label", "goal")  # fields of words, where id 0 is none
 MOST_NUMBERS = 32  # of a recorded array that are shown
 PHONE, LIST_WIDTH, ROW = 2 / 3, 160, 26  # width to height of a screen without pixels; pixels of lists and their rows
 
@@ -31,6 +32,8 @@ def words(names: Names, field: str, value: Any) -> str:
     value = np.asarray(value)
     if value.dtype.kind in "OUS":
         return " ".join(str(part) for part in value.ravel() if str(part))
+    if field not in names and field in TEXTS:  # ids of words that nobody has told
+        return " ".join(f"#{word}" for word in value.ravel().tolist() if word)
     if field in names and value.dtype.kind in "iub":
         known = names[field]
         found = [known[i] if 0 <= i < len(known) else f"{i}?" for i in value.ravel().astype(int).tolist()]
@@ -116,6 +119,17 @@ def _rounded(values: Any) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
+def texts_of(names: Names, seen: Any, count: int) -> list[str]:
+    """The texts of so many elements, from "text" or "label": words of each, or one text with a line for each."""
+    field = next((name for name in ("text", "label") if name in seen), "") if isinstance(seen, Mapping) else ""
+    if not field:
+        return [""] * count
+    if isinstance(seen[field], str) or np.asarray(seen[field]).ndim == 0:
+        lines = str(seen[field]).split("\n")
+        return [*lines[:count], *[""] * (count - len(lines))]
+    return [words(names, field, text) for text in seen[field]]
+
+
 class Screens:
     """The different screens of a history, each once."""
 
@@ -126,7 +140,8 @@ class Screens:
     def place(self, seen: Any) -> int:
         """The number of a screen among those that are kept."""
         parts = seen if isinstance(seen, Mapping) else {"pixels": seen}
-        shown = {name: np.asarray(parts[name]) for name in ("box", "kind", "text", "pixels", "screen") if name in parts}
+        fields = ("box", "kind", "text", "label", "pixels", "screen")
+        shown = {name: np.asarray(parts[name]) for name in fields if name in parts}
         key = tuple(tuple(part.ravel()) if part.dtype.kind == "O" else part.tobytes() for part in shown.values())
         if key not in self._places:
             self._places[key] = len(self.screens)
@@ -135,16 +150,19 @@ class Screens:
 
     def _screen(self, shown: dict[str, Any], number: int) -> Json:
         screen: Json = {"elements": [], "ratio": PHONE, "name": str(number)}
-        if "screen" in shown:
+        if "screen" in shown and shown["screen"].size == 2:  # its width and height
+            screen["ratio"] = round(float(shown["screen"][0] / shown["screen"][1]), 4)
+        elif "screen" in shown:
             screen["name"] = words(self.names, "screen", shown["screen"])
         if "pixels" in shown:
             height, width = shown["pixels"].shape[:2]
             screen |= {"ratio": round(width / height, 4), "pixels": _png(shown["pixels"])}
         boxes = shown.get("box", np.zeros((0, 4))).reshape(-1, 4)
+        texts = texts_of(self.names, shown, len(boxes))
         for k, box in enumerate(boxes):
             if box[2] > box[0] and box[3] > box[1]:  # places without an element are all zeros
-                parts = (words(self.names, name, shown[name][k]) if name in shown else "" for name in ("kind", "text"))
-                screen["elements"].append([*_rounded(box), *parts])
+                kind = words(self.names, "kind", shown["kind"][k]) if "kind" in shown else ""
+                screen["elements"].append([*_rounded(box), kind, texts[k]])
         return screen
 
     def shelf(self, items: Any) -> int:
@@ -175,7 +193,7 @@ def _png(pixels: Any) -> str:
     from matplotlib.image import imsave
 
     file = io.BytesIO()
-    imsave(file, np.ascontiguousarray(pixels), format="png", metadata={"Software": None})
+    imsave(file, np.ascontiguousarray(pixels), format="png")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
@@ -241,12 +259,22 @@ def _screen_step(book: Screens, at: Json, columns: Json, i: int, t: int) -> Json
     """A step on a screen: the screen, and the action and its reference in words and places."""
     seen = at["observation"]
     boxes = np.asarray(seen["box"]).reshape(-1, 4) if isinstance(seen, Mapping) and "box" in seen else np.zeros((0, 4))
-    has_text = isinstance(seen, Mapping) and "text" in seen and len(boxes) == len(np.atleast_1d(seen["text"]))
-    texts = [words(book.names, "text", text) for text in seen["text"]] if has_text else []
+    texts = texts_of(book.names, seen, len(boxes))
     step = {"screen": book.place(seen), **told(book.names, at["action"], boxes, texts)}
     if "reference" in at:
         step["reference"] = told(book.names, at["reference"], boxes, texts)
+    if isinstance(seen, Mapping) and isinstance(past := seen.get("past"), Mapping) and "whose" in past:
+        known = np.flatnonzero(past["whose"])  # the newest last
+        step["saw"] = _spans(t - len(past["whose"]) + known)
+        step["past"] = [_remembered(book.names, past, k) for k in known.tolist()]
     return step
+
+
+def _remembered(names: Names, past: Mapping[str, Any], k: int) -> str:
+    """One of the actions that a policy is told of, in words, and whose it was."""
+    action = {name: part[str(k)] if isinstance(part, Mapping) else part[k] for name, part in past.items()}
+    whose = words(names, "whose", action.pop("whose")) if "whose" in names else ""
+    return told(names, action, [], [])["words"] + (f" ({whose})" if whose else "")
 
 
 def _list_step(book: Screens, at: Json, columns: Json, i: int, t: int) -> Json:

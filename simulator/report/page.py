@@ -6,6 +6,7 @@ import io
 import json
 import math
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -16,8 +17,6 @@ import gymnasium
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-
-from ethogram import __version__
 
 from ..arguments import check_is, checked_int
 from ..checkpoints import write_atomically
@@ -64,8 +63,9 @@ def report(
         Ensemble (mean ± standard error of each scenario, or curves with their 5 to 95 % bands), or a History. A History
         becomes its numbers, curves of what was reduced as it was recorded, and a film of its episodes, step by step;
         ``docs/reports.md`` says which fields of it are drawn how.
-    world: where it happened. It may have ``names``, a dict, field -> words, of what ids mean, and ``graph()``, a
-        networkx graph of the numbers of its screens; it is asked for nothing else.
+    world: where it happened. It may have ``names``, a dict, field -> words, of what ids mean; ``graph()``, a networkx
+        graph of the numbers of its screens; and ``reference(history)``, the right actions, a dict of (n, T, …) columns
+        as actions are. It is asked for nothing else.
     policy: who acted. Of one with a ``memory`` the page marks which steps it saw.
     about: more of the run for its header, name -> value, such as {"wall time": "2.1 s"}.
     by: groups for a table of success and return each, name -> (rows,) values, such as {"memory distance": distances}.
@@ -193,6 +193,8 @@ def _name(history: History, told: _Told) -> str:
 def _history(history: History, told: _Told) -> str:
     """A history: its numbers, sums over episodes, curves, and its film."""
     names = getattr(told.world, "names", {})
+    if hasattr(told.world, "reference") and "reference" not in history.columns:
+        history = history.with_site("reference", told.world.reference(history))
     groups = totals.groups(history, names, told.by)
     body = [_facts(_numbers(history, told))]
     tables = [f"<div><h3>By {html.escape(name)}</h3>{html_table(rows)}</div>" for name, rows in groups.items()]
@@ -242,6 +244,10 @@ def _numbers(history: History, told: _Told) -> dict[str, Any]:
         facts["success"] = totals.share(int(success.sum()), len(success))
     if "reward" in history.columns and len(history):
         facts["mean return"] = with_error(history.reward.double().sum(1), "row")
-    versions = {"ethogram": __version__, "Python": platform.python_version(), "PyTorch": torch.__version__}
+    versions = {
+        "ethogram": sys.modules["ethogram"].__version__,
+        "Python": platform.python_version(),
+        "PyTorch": torch.__version__,
+    }
     versions |= {"NumPy": np.__version__, "Gymnasium": gymnasium.__version__}
     return {**facts, **told.about, "versions": ", ".join(f"{name} {version}" for name, version in versions.items())}
