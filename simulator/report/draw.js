@@ -94,7 +94,7 @@ function picture(screen, width, step, label) {
   const inside = screen.pixels ? [svg("image", { href: screen.pixels, width, height })] : [];
   inside.push(...screen.elements.map((part) => element(part, width, height)));
   const over = step ? [...deed(step, width, height, false), ...(step.reference ? deed(step.reference, width, height, true) : [])] : [];
-  return svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
+  return svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, class: screen.pixels ? "photo" : "", role: "img", "aria-label": label },
     svg("clipPath", { id: clip }, svg("rect", { width, height, rx: 6 })),
     svg("rect", { x: 0.5, y: 0.5, width: width - 1, height: height - 1, rx: 6, class: "glass" }),
     svg("g", { "clip-path": `url(#${clip})` }, ...inside, ...over));

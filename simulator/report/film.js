@@ -81,7 +81,7 @@ class Film {
       frames.push(html("li", {}, html("button", { type: "button", class: "frame", style: `width:${width + 14}px`, click: () => this.go(t),
         title: again ? "a screen seen before" : null },
         html("span", { class: "head" }, html("b", {}, step ? String(t) : "end"), html("span", {}, signs)), pic,
-        html("span", { class: "what" }, step ? step.words : episode.end), html("span", { class: "memory" }, "."))));
+        html("span", { class: "what" }, step ? step.words : episode.end), html("span", { class: "memory" }))));
       this.watch.observe(pic);
     }
     this.strip.replaceChildren(...frames);
@@ -99,11 +99,10 @@ class Film {
     this.at = Math.max(0, Math.min(t, this.last));
     const step = episode.steps[this.at], screen = this.screen(this.at), frames = this.strip.children;
     for (let k = 0; k < frames.length; k++) {
-      const frame = frames[k].firstChild, memory = frame.lastChild, past = step && step.saw && k < this.at;
+      const frame = frames[k].firstChild, past = step && step.saw && k < this.at;
       const saw = past && within(step.saw, k);
       if (k === this.at) frame.setAttribute("aria-current", "true"); else frame.removeAttribute("aria-current");
       frame.classList.toggle("saw", Boolean(saw)); frame.classList.toggle("dropped", Boolean(past && !saw));
-      if (past || memory.textContent !== ".") memory.textContent = past ? (saw ? "● in memory" : "○ dropped") : ".";
     }
     const frame = frames[this.at];
     this.strip.scrollLeft = frame.offsetLeft - this.strip.offsetLeft - (this.strip.clientWidth - frame.clientWidth) / 2;

@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import Any
 
 import networkx
-import numpy as np
 
 from .film import Json
 
@@ -23,11 +22,11 @@ def screen_graph(film: Json, world: Any = None) -> Json:
     if not screens or "is" in screens[0]:
         return {}
     graph: Any = networkx.DiGraph()
-    if hasattr(world, "graph"):
-        known = world.graph()
-        graph.add_nodes_from(map(str, known.nodes))
-        graph.add_edges_from((str(start), str(end)) for start, end in known.edges)
     visits = [[screens[at]["name"] for at in _places(episode)] for episode in film["episodes"]]
+    if hasattr(world, "graph"):
+        known = networkx.relabel_nodes(world.graph(), str)
+        if known.nodes >= set().union(*visits):  # else these are screens without numbers
+            graph.update(known.edges, known.nodes)
     for visited in visits:
         graph.add_nodes_from(visited)
         graph.add_edges_from((a, b) for a, b in pairwise(visited) if a != b)
@@ -63,13 +62,23 @@ def _way(graph: Any, visited: Sequence[str]) -> Json:
 
 
 def _layout(graph: Any, first: str) -> dict[str, list[float]]:
-    """Places (x, y), 0 to 1: columns by the moves from the first screen, those that cannot be reached in the last."""
+    """Places (x, y), 0 to 1: columns by the moves from the first screen, those that cannot be reached in the last.
+
+    In a column, screens stand in the order of where those that lead to them stand.
+    """
     away = networkx.single_source_shortest_path_length(graph, first)
     farthest = max(away.values()) + (len(away) < len(graph))
+    columns: list[list[str]] = [[] for _ in range(farthest + 1)]
     for node in graph:
-        graph.nodes[node]["column"] = away.get(node, farthest)
-    places = networkx.multipartite_layout(graph, subset_key="column")
-    at = np.array([places[node] for node in graph])
-    low, size = at.min(0), np.ptp(at, axis=0)
-    at = np.where(size > 1e-6, (at - low) / np.maximum(size, 1e-6), 0.5)
-    return {node: [round(float(x), 4), round(float(y), 4)] for node, (x, y) in zip(graph, at, strict=True)}
+        columns[away.get(node, farthest)].append(node)
+    most, places = max(len(column) for column in columns), dict[str, list[float]]()
+
+    def before(node: str) -> float:
+        heights = [places[other][1] for other in graph.predecessors(node) if other in places]
+        return sum(heights) / len(heights) if heights else 0.5
+
+    for x, column in enumerate(columns):
+        for k, node in enumerate(sorted(column, key=before)):
+            y = 0.5 + (k - (len(column) - 1) / 2) / max(most - 1, 1)
+            places[node] = [round(x / max(farthest, 1), 4), round(y, 4)]
+    return places

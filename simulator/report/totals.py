@@ -59,7 +59,7 @@ def groups(history: History, names: Names, by: Mapping[str, Any]) -> dict[str, l
         observation = history.observation
         if isinstance(observation, dict) and "goal" in observation:
             goals = np.array([words(names, "goal", goal) for goal in _first(observation["goal"])], dtype=object)
-            if 1 < len(set(goals)) <= MOST_GROUPS:
+            if 1 < len(set(goals)) <= min(MOST_GROUPS, len(goals) // 2):
                 found.setdefault("goal", goals)
         found.setdefault("steps taken", history.length.cpu().numpy())
     tables, returns = {}, _returns(history) if found else torch.empty(0)

@@ -1,7 +1,10 @@
 """Reports hold what a history holds: screens, actions, verdicts, ways, groups; and nothing of it becomes markup."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -203,6 +206,17 @@ def test_text_of_a_history_stays_text_and_the_same_history_gives_the_same_page(t
     assert page.count("</script>") == 2  # of the data and of the viewer
     assert not re.search(r'(src|href)="(?!data:)', page.split("<script>")[0])
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
+
+
+def test_the_page_does_not_depend_on_how_python_hashes_text(tmp_path):
+    write = "from recorded import *; from ethogram.simulator.report import report; "
+    write += "report(on_screens((0, 5, 0, 7, 0, 4, 9, 0, 6)), 'page.html', world=object())"
+    pages = set()
+    for seed in "12":
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", write], env=environment, cwd=tmp_path, check=True)
+        pages.add((tmp_path / "page.html").read_text())
+    assert len(pages) == 1
 
 
 def test_only_the_first_episodes_are_filmed_and_all_are_counted(tmp_path):
