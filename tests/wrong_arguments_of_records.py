@@ -157,8 +157,11 @@ OF_RECORDS = [
     Door(
         "report of a history",
         report,
-        {"what": PLAYED, "path": NULL, "by": {"group": [1, 2, 3, 1, 2, 3]}},
-        {"by": ({"group": [1]}, {"group": "ab"}, {"group": torch.zeros(6, 2)})},
+        {"what": PLAYED, "path": NULL, "by": {"group": [1, 2, 3, 1, 2, 3]}, "success": [1] * 6},
+        {
+            "by": ({"group": [1]}, {"group": "ab"}, {"group": torch.zeros(6, 2)}),
+            "success": ("abc", [1], torch.zeros(6, 2)),
+        },
     ),
     Door(
         "curves",

@@ -151,13 +151,13 @@ class Film {
 
   way(episode, screen) {
     if (!episode.way) { this.map.replaceChildren(); return; }
-    const { taken, shortest, revisits, detours } = episode.way, count = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
+    const { taken, shortest, to, revisits, detours } = episode.way, count = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
     const go = (name) => { for (let t = 0; t <= this.last; t++) if (this.screen(t).name === name) { this.go(t); return; } };
     const sign = (...parts) => svg("svg", { width: 30, height: 16, viewBox: "0 0 30 16", "aria-hidden": "true" }, ...parts);
     const key = (text, ...parts) => html("span", { class: "key" }, sign(...parts), text);
     const line = (kind) => svg("path", { d: "M1,8L29,8", class: `move ${kind}` });
     this.map.replaceChildren(html("h3", {}, "Way through the screens"),
-      html("p", {}, `${count(taken.length - 1, "move")}; the shortest way between the same ends has ${shortest.length - 1}; ${count(revisits, "return")} to screens seen before; ${count(detours.length, "screen")} off every shortest way.`),
+      html("p", {}, `${count(taken.length - 1, "move")}; the shortest way to ${to} has ${shortest.length - 1}; ${count(revisits, "return")} to screens seen before; ${count(detours.length, "screen")} off the shortest way.`),
       html("div", { class: "wide" }, plan(this.data.graph, episode.way, screen.name, go)),
       html("p", { class: "quiet" }, key("taken", line("went")), key("shortest", line("short")),
         key("here", svg("circle", { cx: 15, cy: 8, r: 7, class: "node here" })), key("visited", svg("circle", { cx: 15, cy: 8, r: 7, class: "node been" })),

@@ -83,6 +83,8 @@ def told(names: Names, action: Any, boxes: Any, texts: Sequence[str]) -> Json:
             right - min(0.06, (right - left) / 4),
             (top + bottom) / 2,
         ]  # beside the text
+    elif "box" in action:  # all of what would be right
+        done["box"] = _rounded(action["box"])
     elif point is not None and (inside := _smallest(boxes, point)) is not None:
         element, done["box"] = inside + 1, _rounded(boxes[inside])
     if point is not None:

@@ -1,22 +1,24 @@
 """The screens of a history as a graph: where each stands in a picture, and each episode's way beside the shortest."""
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterable
+from itertools import groupby, pairwise
 from typing import Any
 
 import networkx
 
+from ..history import History
 from .film import Json
 
 MOST_SCREENS = 120  # of a picture
 
 
-def screen_graph(film: Json, world: Any = None) -> Json:
+def screen_graph(film: Json, history: History, world: Any = None) -> Json:
     """Nodes with places, edges, and a "way" for every episode, in JSON's terms; {} for what is no graph of screens.
 
-    Nodes are the screens' names. The graph is what ``world.graph()`` gives, a networkx graph of the numbers of
-    screens, and every move of the history; without one, the moves alone. Screens stand in columns, by how many moves
-    they are away from the first.
+    history: what was filmed. Nodes are the screens' names. The graph is what ``world.graph()`` gives, a networkx graph
+    of the numbers of screens, and every move of the history; without one, the moves alone. The shortest ways are those
+    of ``world.shortest(history)``, or else between the same ends. Screens stand in columns, by how many moves they are
+    away from the first.
     """
     screens = film.get("screens", [])
     if not screens or "is" in screens[0]:
@@ -32,8 +34,11 @@ def screen_graph(film: Json, world: Any = None) -> Json:
         graph.add_edges_from((a, b) for a, b in pairwise(visited) if a != b)
     if not 1 < len(graph) <= MOST_SCREENS:
         return {}
-    for visited, episode in zip(visits, film["episodes"], strict=True):
-        episode["way"] = _way(graph, visited)
+    known = world.shortest(history) if hasattr(world, "shortest") else [None] * len(visits)
+    for visited, episode, best in zip(visits, film["episodes"], known, strict=True):
+        if best is not None:
+            networkx.add_path(graph, _moved(map(str, best)))
+        episode["way"] = _way(graph, _moved(visited), None if best is None else _moved(map(str, best)))
     return {"nodes": _layout(graph, visits[0][0]), "edges": [list(edge) for edge in graph.edges]}
 
 
@@ -42,20 +47,25 @@ def _places(episode: Json) -> list[int]:
     return [*(step["screen"] for step in episode["steps"]), episode["last"]]
 
 
-def _way(graph: Any, visited: Sequence[str]) -> Json:
-    """A way and the shortest between its ends: the screens of both, returns, screens off every shortest way."""
-    taken = [visited[0]]
-    for screen in visited[1:]:
-        if screen != taken[-1]:
-            taken.append(screen)
+def _moved(screens: Iterable[str]) -> list[str]:
+    """The screens of a way, without those that are the same as the one before."""
+    return [screen for screen, _ in groupby(screens)]
+
+
+def _way(graph: Any, taken: list[str], best: list[str] | None) -> Json:
+    """A way beside the best, or where that is not known the shortest between its ends: returns, and screens off it."""
     start, end = taken[0], taken[-1]
-    shortest = networkx.shortest_path(graph, start, end)
-    away = networkx.single_source_shortest_path_length(graph, start)
-    left = networkx.single_source_shortest_path_length(graph.reverse(copy=False), end)
-    on = {screen for screen in set(taken) if away[screen] + left.get(screen, len(graph)) == len(shortest) - 1}
+    if best is None:
+        shortest = networkx.shortest_path(graph, start, end)
+        away = networkx.single_source_shortest_path_length(graph, start)
+        left = networkx.single_source_shortest_path_length(graph.reverse(copy=False), end)
+        on = {screen for screen in taken if away[screen] + left.get(screen, len(graph)) == len(shortest) - 1}
+    else:
+        shortest, on = best, set(best)
     return {
         "taken": taken,
         "shortest": shortest,
+        "to": "do the task" if best is not None else "the same end",
         "revisits": len(taken) - len(set(taken)),
         "detours": sorted(set(taken) - on),
     }

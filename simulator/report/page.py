@@ -42,6 +42,7 @@ class _Told:
     policy: Any
     about: Mapping[str, Any]
     by: Mapping[str, Any]
+    success: Any
     episodes: int
 
 
@@ -54,6 +55,7 @@ def report(
     policy: Any = None,
     about: Mapping[str, Any] | None = None,
     by: Mapping[str, Any] | None = None,
+    success: Any = None,
     episodes: int = 100,
 ) -> Path:
     """Write one HTML page of what happened, atomically; returns the path. The same input gives the same bytes.
@@ -63,12 +65,15 @@ def report(
         Ensemble (mean ± standard error of each scenario, or curves with their 5 to 95 % bands), or a History. A History
         becomes its numbers, curves of what was reduced as it was recorded, and a film of its episodes, step by step;
         ``docs/reports.md`` says which fields of it are drawn how.
-    world: where it happened. It may have ``names``, a dict, field -> words, of what ids mean; ``graph()``, a networkx
-        graph of the numbers of its screens; and ``reference(history)``, the right actions, a dict of (n, T, …) columns
-        as actions are. It is asked for nothing else.
+    world: where it happened, which may say more of it: ``names``, a dict, field -> words, what ids mean; ``graph()``, a
+        networkx graph of the numbers of its screens; ``shortest(history)``, for each row the screens on a shortest way
+        to do the task, or None; ``reference(history)``, the right actions, a dict of (n, T, …) columns as actions are,
+        and "box" (n, T, 4), where all is right. It is asked for nothing else.
     policy: who acted. Of one with a ``memory`` the page marks which steps it saw.
     about: more of the run for its header, name -> value, such as {"wall time": "2.1 s"}.
     by: groups for a table of success and return each, name -> (rows,) values, such as {"memory distance": distances}.
+    success: (rows,) values, above 0 for the episodes that succeeded; by default the site "success" at their last steps,
+        or on screens, whether the return is above 0.
     episodes: how many rows are filmed, the first ones; numbers and tables count all.
 
     Raises TypeError and ValueError for arguments that are no such thing.
@@ -80,7 +85,7 @@ def report(
         check_is(name, {} if given is None else given, Mapping, "a dict, name -> value")
     names = getattr(world, "names", {})
     check_is("world.names", names, Mapping, "a dict, field -> words")
-    told = _Told(world, policy, about or {}, by or {}, checked_int("episodes", episodes, 1))
+    told = _Told(world, policy, about or {}, by or {}, success, checked_int("episodes", episodes, 1))
     title = title or (_name(what, told) if isinstance(what, History) else "Report")
     body = [f"<h1>{html.escape(title)}</h1>"]
     if isinstance(what, History):
@@ -195,8 +200,9 @@ def _history(history: History, told: _Told) -> str:
     names = getattr(told.world, "names", {})
     if hasattr(told.world, "reference") and "reference" not in history.columns:
         history = history.with_site("reference", told.world.reference(history))
-    groups = totals.groups(history, names, told.by)
-    body = [_facts(_numbers(history, told))]
+    success = totals.successes(history, told.success)
+    groups = totals.groups(history, names, told.by, success)
+    body = [_facts(_numbers(history, told, success))]
     tables = [f"<div><h3>By {html.escape(name)}</h3>{html_table(rows)}</div>" for name, rows in groups.items()]
     if verdicts := totals.verdicts(history):
         tables.append(f"<div><h3>Verdicts</h3>{html_table(verdicts)}</div>")
@@ -204,7 +210,7 @@ def _history(history: History, told: _Told) -> str:
         tables.append(f"<div><h3>Types of action</h3>{confusion}</div>")
     body.append(f'<div class="tables">{"".join(tables)}</div>' if tables else "")
     body.append(_series(history))
-    shown = _film(history, told)
+    shown = _film(history, told, success)
     if not shown["episodes"]:
         return "".join([*body, "<p>No step was recorded.</p>"])
     if len(history) > told.episodes and "pooled" not in shown:
@@ -214,23 +220,22 @@ def _history(history: History, told: _Told) -> str:
     return "".join([*body, f'<section class="film">{film}</section>'])
 
 
-def _film(history: History, told: _Told) -> Json:
+def _film(history: History, told: _Told, success: Any) -> Json:
     """The film of the first rows, with their success and groups, and the graph of their screens."""
     names, first = getattr(told.world, "names", {}), slice(told.episodes)
     shown = film(history[first], names, told.policy)
     if not shown:
         return {**panels(history, names), "words": {}}
-    success = totals.successes(history)
     for i, episode in enumerate(shown["episodes"]):
         if success is not None:
             episode["success"] = bool(success[i])
         if told.by:
             episode["by"] = {name: str(np.asarray(values)[i]) for name, values in told.by.items()}
     sites = {name: list(names[name]) for name in history.sites if name in names}
-    return {**shown, "graph": screen_graph(shown, told.world), "words": sites}
+    return {**shown, "graph": screen_graph(shown, history[first], told.world), "words": sites}
 
 
-def _numbers(history: History, told: _Told) -> dict[str, Any]:
+def _numbers(history: History, told: _Told, success: Any) -> dict[str, Any]:
     """The header of a history."""
     facts: dict[str, Any] = {}
     if told.world is not None:
@@ -240,7 +245,7 @@ def _numbers(history: History, told: _Told) -> dict[str, Any]:
         facts["policy"] = shown if len(shown) <= LONGEST and " at 0x" not in shown else type(told.policy).__name__
     facts |= {"scenario": history.scenario, "seed": history.seed, "rows": f"{len(history):,}"}
     facts["steps"] = f"{int(history.length.sum()):,} in all, {history.num_steps:,} at most"
-    if (success := totals.successes(history)) is not None and len(history):
+    if success is not None and len(history):
         facts["success"] = totals.share(int(success.sum()), len(success))
     if "reward" in history.columns and len(history):
         facts["mean return"] = with_error(history.reward.double().sum(1), "row")

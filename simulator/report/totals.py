@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..arguments import check_is, what_is
+from ..arguments import as_tensor, check_is, what_is
 from ..history import History
 from ..whatif import with_error
 from .film import Names, is_screen, words
@@ -20,8 +20,13 @@ _Z = 1.959964  # of a 95 % interval
 Array = np.ndarray[Any, Any]
 
 
-def successes(history: History) -> Array | None:
-    """(n,) bool: what the site "success" last said; or of episodes on screens, whether the return is above 0."""
+def successes(history: History, given: Any = None) -> Array | None:
+    """(n,) bool: what is given; what the site "success" last said; or on screens, whether the return is above 0."""
+    if given is not None:
+        given = as_tensor("success", given)
+        if given.shape != (len(history),):
+            raise ValueError(f"success is {what_is(given)}: expected ({len(history)},) values, one for each row")
+        return (given > 0).cpu().numpy()
     last = (history.length - 1).clamp(min=0)
     if "success" in history.sites:
         success = torch.as_tensor(history.column("success")).gather(1, last[:, None])[:, 0]
@@ -46,10 +51,12 @@ def share(hits: int, count: int) -> str:
     return f"{100 * hits / count:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def groups(history: History, names: Names, by: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def groups(
+    history: History, names: Names, by: Mapping[str, Any], success: Array | None
+) -> dict[str, list[dict[str, Any]]]:
     """Tables of episodes by what ``by`` says of each, (n,) values a name; of screens also by goal and by length."""
     check_is("by", by, Mapping, "a dict, name -> (rows,) values")
-    found, success = {}, successes(history)
+    found = {}
     for name, given in by.items():
         values = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
         if values.shape != (len(history),):
@@ -89,7 +96,8 @@ def _parted(values: Array) -> list[tuple[str, Array]]:
         return [(str(value), values == value) for value in different]
     edges = np.unique(np.quantile(values, np.linspace(0, 1, 7), method="nearest"))
     inside = [values <= edges[1], *((values > a) & (values <= b) for a, b in pairwise(edges[1:]))]
-    return [(f"{values[members].min():g} to {values[members].max():g}", members) for members in inside]
+    spans = [(values[members].min(), values[members].max(), members) for members in inside]
+    return [(f"{low:g}" if low == high else f"{low:g} to {high:g}", members) for low, high, members in spans]
 
 
 def verdicts(history: History) -> list[dict[str, Any]]:

@@ -128,13 +128,24 @@ def test_a_world_may_know_what_would_have_been_right(tmp_path):
     ],
 )
 def test_the_way_is_compared_with_the_shortest(screens, moves, shortest, revisits, detours):
-    shown = film(on_screens(screens), NAMES)
-    graph = screen_graph(shown, Words())
+    history = on_screens(screens)
+    shown = film(history, NAMES)
+    graph = screen_graph(shown, history, Words())
     way = shown["episodes"][0]["way"]
     assert (len(way["taken"]) - 1, way["shortest"]) == (moves, shortest)
     assert (way["revisits"], way["detours"]) == (revisits, detours)
     assert set(graph["nodes"]) == {"0", "1", "2", "3"}
     assert all(0 <= part <= 1 for place in graph["nodes"].values() for part in place)
+
+
+def test_a_world_may_know_the_shortest_way_to_do_the_task():
+    history, world = on_screens((0, 2, 0, 2, 3)), Words()
+    world.shortest = lambda history: [[0, 0, 1, 2, 2], None]
+    shown = film(history, NAMES)
+    screen_graph(shown, history, world)
+    known, unknown = (episode["way"] for episode in shown["episodes"])
+    assert (known["shortest"], known["to"], known["detours"]) == (["0", "1", "2"], "do the task", ["3"])
+    assert (unknown["shortest"], unknown["to"], unknown["detours"]) == (["0", "2", "3"], "the same end", [])
 
 
 def test_lists_are_screens_with_clicks_as_taps(tmp_path):
@@ -184,7 +195,8 @@ def test_intervals_of_shares_are_wilsons(hits, count):
 
 def test_groups_verdicts_and_types_count_every_row():
     history = judged()
-    by = totals.groups(history, NAMES, {"distance": torch.tensor([1, 2])})
+    success = totals.successes(history)
+    by = totals.groups(history, NAMES, {"distance": torch.tensor([1, 2])}, success)
     assert [(row["distance"], row["success"][:5]) for row in by["distance"]] == [("1", "100.0"), ("2", "0.0 %")]
     rows = {row["metric"]: row for row in totals.verdicts(history)}
     assert rows["match/strict"]["right"].startswith("50.0 %")
@@ -193,9 +205,21 @@ def test_groups_verdicts_and_types_count_every_row():
     assert re.findall(r">(\d*)</td>", table) == ["6", "", "2", ""]  # tap as tap; typing never done
     assert totals.confusion(on_screens(), NAMES) == ""
     many = on_screens(rows=40)
-    grouped = totals.groups(many, NAMES, {"luck": torch.arange(40) ** 2})["luck"]
+    grouped = totals.groups(many, NAMES, {"luck": torch.arange(40) ** 2}, None)["luck"]
     assert sum(row["episodes"] for row in grouped) == 40
     assert len(grouped) == 6
+
+
+def test_success_is_what_is_given_or_recorded_or_a_return(tmp_path):
+    history = on_screens()
+    said = torch.zeros(2, 4, dtype=torch.bool)
+    said[1, 3] = True
+    assert totals.successes(history).tolist() == [True, False]
+    assert totals.successes(history.with_site("success", said)).tolist() == [False, True]
+    assert totals.successes(history, [1.0, 1.0]).tolist() == [True, True]
+    assert totals.successes(History.of(action=torch.zeros(2, 3), reward=torch.zeros(2, 3))) is None
+    (shown,) = filmed(report(history, tmp_path / "a.html", success=torch.tensor([0, 1])))
+    assert [episode["success"] for episode in shown["episodes"]] == [False, True]
 
 
 def test_text_of_a_history_stays_text_and_the_same_history_gives_the_same_page(tmp_path):
