@@ -137,6 +137,7 @@ class Screens:
 
     def __init__(self, names: Names) -> None:
         self.names, self.screens = names, list[Json]()
+        self.texts: list[list[str]] = []  # of each screen's elements, empty places among them
         self._places: dict[Any, int] = {}
 
     def place(self, seen: Any) -> int:
@@ -160,7 +161,7 @@ class Screens:
             height, width = shown["pixels"].shape[:2]
             screen |= {"ratio": round(width / height, 4), "pixels": _png(shown["pixels"])}
         boxes = shown.get("box", np.zeros((0, 4))).reshape(-1, 4)
-        texts = texts_of(self.names, shown, len(boxes))
+        self.texts.append(texts := texts_of(self.names, shown, len(boxes)))
         for k, box in enumerate(boxes):
             if box[2] > box[0] and box[3] > box[1]:  # places without an element are all zeros
                 kind = words(self.names, "kind", shown["kind"][k]) if "kind" in shown else ""
@@ -178,6 +179,7 @@ class Screens:
                 if item >= 0
             ]
             ratio = LIST_WIDTH / (ROW * len(items))
+            self.texts.append([])
             self.screens.append({"elements": shown, "ratio": round(ratio, 4), "name": "", "is": "list"})
         return self._places[key]
 
@@ -261,8 +263,9 @@ def _screen_step(book: Screens, at: Json, columns: Json, i: int, t: int) -> Json
     """A step on a screen: the screen, and the action and its reference in words and places."""
     seen = at["observation"]
     boxes = np.asarray(seen["box"]).reshape(-1, 4) if isinstance(seen, Mapping) and "box" in seen else np.zeros((0, 4))
-    texts = texts_of(book.names, seen, len(boxes))
-    step = {"screen": book.place(seen), **told(book.names, at["action"], boxes, texts)}
+    place = book.place(seen)
+    texts = book.texts[place]
+    step = {"screen": place, **told(book.names, at["action"], boxes, texts)}
     if "reference" in at:
         step["reference"] = told(book.names, at["reference"], boxes, texts)
     if isinstance(seen, Mapping) and isinstance(past := seen.get("past"), Mapping) and "whose" in past:
