@@ -176,7 +176,7 @@ class Film {
     const heads = columns.map(([name], k) => html("th", { scope: "col" }, html("button", { type: "button", title: `sort by ${name}`, click: () => {
       this.order = this.order && this.order[0] === k ? [k, -this.order[1]] : [k, 1]; this.fill();
     } }, name)));
-    this.filter = html("input", { type: "search", placeholder: "words, such as failure", "aria-label": "filter episodes", input: () => this.fill() });
+    this.filter = html("input", { type: "search", placeholder: "words to look for", "aria-label": "filter episodes", input: () => this.fill() });
     this.body = html("tbody", {}); this.said = html("span", { class: "quiet", "aria-live": "polite" });
     const table = html("table", { class: "list" }, html("thead", {}, html("tr", {}, ...heads)), this.body);
     const part = html("details", { open: "" }, html("summary", {}, "Episodes"), html("div", { class: "bar" }, this.filter, this.said), html("div", { class: "wide" }, table));

@@ -79,10 +79,7 @@ def told(names: Names, action: Any, boxes: Any, texts: Sequence[str]) -> Json:
     if 0 < element <= len(boxes):
         done["box"] = _rounded(boxes[element - 1])
         left, top, right, bottom = done["box"]
-        point = [
-            right - min(0.06, (right - left) / 4),
-            (top + bottom) / 2,
-        ]  # beside the text
+        point = [right - min(0.06, (right - left) / 4), (top + bottom) / 2]  # a sign beside the text
     elif "box" in action:  # all of what would be right
         done["box"] = _rounded(action["box"])
     elif point is not None and (inside := _smallest(boxes, point)) is not None:
@@ -98,7 +95,8 @@ def told(names: Names, action: Any, boxes: Any, texts: Sequence[str]) -> Json:
     text = words(names, "text", action["text"]) if "text" in action and (kind in WRITTEN or "type" not in names) else ""
     if text:
         done["text"] = text
-    on = f"on '{texts[element - 1]}'" if 0 < element <= len(texts) and texts[element - 1] else ""
+    text_there = texts[element - 1] if 0 < element <= len(texts) else ""
+    on = f"on '{text_there}'" if text_there else f"on element {element}" if element else ""
     at = f"at ({point[0]:.2f}, {point[1]:.2f})" if point is not None and not on else ""
     more = [
         words(names, name, action[name])

@@ -8,7 +8,7 @@ import math
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -87,18 +87,20 @@ def report(
     check_is("world.names", names, Mapping, "a dict, field -> words")
     told = _Told(world, policy, about or {}, by or {}, success, checked_int("episodes", episodes, 1))
     title = title or (_name(what, told) if isinstance(what, History) else "Report")
-    body = [f"<h1>{html.escape(title)}</h1>"]
-    if isinstance(what, History):
-        body.append(_history(what, told))
-    else:
-        body += [_facts(told.about)] if told.about else []
-        for heading, parts in what.items():
-            if isinstance(parts, str) or not isinstance(parts, Sequence):
-                raise TypeError(f"what[{heading!r}] is {parts!r:.20}: expected a list of parts, such as ['text']")
-            body += [f"<h2>{html.escape(heading)}</h2>", *(_part(part, told) for part in parts)]
-    page = _page(title, "".join(body))
+    body = _history(what, told) if isinstance(what, History) else _sections(what, told)
+    page = _page(title, body)
     write_atomically(Path(path), lambda file: file.write(page.encode()))
     return Path(path)
+
+
+def _sections(sections: Mapping[str, Sequence[Part]], told: _Told) -> str:
+    """Headings with their parts, below what is told of the run."""
+    body = [_facts(told.about)] if told.about else []
+    for heading, parts in sections.items():
+        if isinstance(parts, str) or not isinstance(parts, Sequence):
+            raise TypeError(f"what[{heading!r}] is {parts!r:.20}: expected a list of parts, such as ['text']")
+        body += [f"<h2>{html.escape(heading)}</h2>", *(_part(part, replace(told, about={})) for part in parts)]
+    return "".join(body)
 
 
 def _page(title: str, body: str) -> str:
@@ -111,7 +113,7 @@ def _page(title: str, body: str) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>'
-        f"<body>{body}{run}</body></html>\n"
+        f"<body><h1>{html.escape(title)}</h1>{body}{run}</body></html>\n"
     )
 
 

@@ -102,11 +102,10 @@ def test_a_past_in_the_observation_is_told_as_the_policy_saw_it():
     past |= {"whose": torch.tensor([[0, 0], [0, 2], [2, 1], [1, 1], [1, 1]]).expand(2, 5, 2)}
     seen = {**history.observation, "past": past}
     names = {**NAMES, "whose": ("", "reference", "own")}
-    steps = film(History.of(action=history.action, reward=history.reward, observation=seen), names)["episodes"][0][
-        "steps"
-    ]
+    shown = film(History.of(action=history.action, reward=history.reward, observation=seen), names)
+    steps = shown["episodes"][0]["steps"]
     assert [step["saw"] for step in steps] == [[], [[0, 0]], [[0, 1]], [[1, 2]]]
-    assert steps[2]["past"] == ["tap (own)", "tap (reference)"]
+    assert steps[2]["past"] == ["tap on element 1 (own)", "tap on element 1 (reference)"]
 
 
 def test_a_world_may_know_what_would_have_been_right(tmp_path):
