@@ -6,7 +6,7 @@ The names below are all that most programs need. Families have folders of their 
 """
 
 from .arguments import as_tensor, check_callable, check_has, check_is, check_number, checked_int, checked_seed
-from .checkpoints import write_atomically
+from .checkpoints import Checkpoint, write_atomically
 from .checks import check_policy, check_world
 from .draws import Draws, derived_ids
 from .gym import FromGym, WorldEnv, WorldVectorEnv
@@ -21,6 +21,7 @@ from .whatif import Effect, Ensemble, Processes, Ray, Replay, Setup, abduct, con
 from .world import Learner, Policy, Remembering, Transition, World
 
 __all__ = [
+    "Checkpoint",
     "Column",
     "Do",
     "Draws",

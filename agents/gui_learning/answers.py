@@ -1,0 +1,94 @@
+"""Answers, a thought and then an action, as a policy writes them; and how they are read back."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ethogram.envs.gui.actions import DIRECTIONS, TYPES
+
+from . import symbols
+from .prompts import AT_A_POINT, SCROLL, WITH_WORDS, bins, spelt
+
+THOUGHT = 4  # symbols of a thought at most
+LENGTH = 2 + THOUGHT + 4 + 1  # think, a thought, action, its type and at most three arguments, end
+
+
+class Read(NamedTuple):
+    """Answers as actions; -1 where an answer has no such thing."""
+
+    type: Tensor  # (m,) int64
+    at: Tensor  # (m, 2) int64, columns and rows of the grid
+    text: Tensor  # (m,) int64, a word id
+    direction: Tensor  # (m,) int64
+    formed: Tensor  # (m,) bool: think, a thought, action, a type with its arguments and no others, end
+
+    def action(self) -> dict[str, Tensor]:
+        """Actions as symbolic worlds take them; an answer without its arguments does nothing."""
+        needs = torch.isin(self.type, torch.tensor(AT_A_POINT)) & (self.at < 0).any(1)
+        needs |= torch.isin(self.type, torch.tensor(WITH_WORDS)) & (self.text < 0)
+        needs |= (self.type == SCROLL) & (self.direction < 0)
+        kind = torch.where(needs, 0, self.type.clamp(min=0))
+        return {
+            "type": kind,
+            "point": (self.at.clamp(min=0) + 0.5) / symbols.BINS,
+            "element": torch.zeros_like(kind),
+            "direction": self.direction.clamp(min=0),
+            "text": self.text.clamp(min=0),
+        }
+
+
+def written(truth: dict[str, Tensor], thought: Tensor | None = None) -> Tensor:
+    """(m, LENGTH) answers, with zeros behind the end. thought: (m, up to THOUGHT) symbols, 0 for none."""
+    m = len(truth["type"])
+    thought = torch.zeros(m, 0, dtype=torch.int64) if thought is None else thought
+    fixed = [torch.full((m, 1), symbol) for symbol in (symbols.THINK, symbols.ACTION, symbols.END)]
+    action = spelt(truth["type"], bins(truth["point"]), truth["text"], truth["direction"])
+    row = torch.cat([fixed[0], thought, fixed[1], action, fixed[2]], 1)
+    order = (row == 0).to(torch.int8).argsort(dim=1, stable=True)  # zeros go behind
+    row = row.gather(1, order)[:, :LENGTH]
+    return torch.nn.functional.pad(row, (0, LENGTH - row.shape[1]))
+
+
+def parsed(answer: Tensor) -> Read:
+    """Answers, (m, R) symbols, read; what comes after the first "end" does not count."""
+    ended = (answer == symbols.END).cumsum(1)
+    answer = torch.where((ended == 0) | ((ended == 1) & (answer == symbols.END)), answer, 0)
+    acts = answer == symbols.ACTION
+    start = torch.where(acts.any(1), acts.long().argmax(1) + 1, answer.shape[1])
+    window = torch.nn.functional.pad(answer, (0, 5)).gather(1, start[:, None] + torch.arange(5))
+    kind = _number(window[:, 0], symbols.FIRST_TYPE, len(TYPES))
+    found = [
+        _first(window[:, 1:4], first, count)
+        for first, count in (
+            (symbols.FIRST_X, symbols.BINS),
+            (symbols.FIRST_Y, symbols.BINS),
+            (symbols.FIRST_WORD, symbols.NUM_WORDS),
+            (symbols.FIRST_DIRECTION, len(DIRECTIONS)),
+        )
+    ]
+    at = torch.stack(found[:2], 1)
+    # an answer is well formed if writing what was read gives it back
+    again = {"type": kind.clamp(min=0), "text": found[2].clamp(min=0), "direction": found[3].clamp(min=0)}
+    spelling = spelt(again["type"], at.clamp(min=0), again["text"], again["direction"])
+    spelling = torch.cat([spelling, torch.full((len(answer), 1), symbols.END)], 1)
+    spelling = spelling.gather(1, (spelling == 0).to(torch.int8).argsort(dim=1, stable=True))[:, :5]
+    complete = (spelling == window).all(1) & (kind >= 0)
+    complete &= ~(torch.isin(kind, torch.tensor(AT_A_POINT)) & (at < 0).any(1))
+    inside = torch.arange(answer.shape[1]) < start[:, None] - 1
+    thinks = (answer[:, 0] == symbols.THINK) & (start > 1)
+    plan = (answer >= symbols.FIRST_PLAN) | (answer == symbols.STATEMENT)
+    thinks &= (plan | ~inside | (torch.arange(answer.shape[1]) == 0)).all(1)
+    return Read(kind, at, found[2], found[3], complete & thinks)
+
+
+def _number(symbol: Tensor, first: int, count: int) -> Tensor:
+    """Symbols as numbers of a range of symbols, -1 for others."""
+    return torch.where((symbol >= first) & (symbol < first + count), symbol - first, -1)
+
+
+def _first(window: Tensor, first: int, count: int) -> Tensor:
+    """(m,) the first number of a range in a window, -1 for none."""
+    number = _number(window, first, count)
+    there = number >= 0
+    return torch.where(there.any(1), number.gather(1, there.long().argmax(1, keepdim=True))[:, 0], -1)

@@ -1,0 +1,117 @@
+"""GuiPolicy: a transformer that reads the goal, its history and the screen, and writes what it thinks and does."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ethogram.simulator import Draws, History, checked_int
+
+from ..learning import Cache, Transformer, repeated
+from . import symbols
+from .answers import LENGTH, parsed
+from .prompts import Drop, Prompts, latest
+
+
+class GuiPolicy(nn.Module):
+    """A policy for tasks on screens that looks back ``memory`` steps, with histories that can be compressed.
+
+    It acts in every world with the symbolic screen's observation. Answers are drawn at ``temperature``, by ``draws``;
+    the likeliest symbol each time at 0. With ``drop_at``, the tokens of past screens (or of what ``drop`` says) are
+    dropped at the input of that layer, as in HiconAgent's deployment; None drops nothing.
+    """
+
+    def __init__(
+        self,
+        memory: int = 2,
+        *,
+        width: int = 64,
+        layers: int = 6,
+        heads: int = 4,
+        hidden: int = 256,
+        temperature: float = 0.0,
+        drop_at: int | None = None,
+        drop: Drop = "screens",
+    ) -> None:
+        super().__init__()
+        self.memory, self.temperature = checked_int("memory", memory, 0), temperature
+        self.drop_at, self.drop = drop_at, drop
+        self.table = nn.Embedding(len(symbols.SYMBOLS), width, padding_idx=0)
+        nn.init.normal_(self.table.weight, std=width**-0.5)
+        with torch.no_grad():
+            self.table.weight[0] = 0
+        self.body = Transformer(width, layers, heads, hidden)
+
+    def act(self, observation: dict[str, Tensor], history: History, draws: Draws) -> dict[str, Tensor]:
+        """An action a row; a malformed answer does nothing."""
+        prompts = latest(history, observation, self.memory)
+        answer = self.generate(prompts, draws, temperature=self.temperature, drop_at=self.drop_at, drop=self.drop)
+        return parsed(answer).action()
+
+    def read(self, prompts: Prompts, drop_at: int | None, drop: Drop = "screens") -> tuple[Tensor, Cache]:
+        """(m, width) what the body makes of the last token, and the cache, of prompts."""
+        tokens = self.table(prompts.tokens).sum(2)
+        kept = {} if drop_at is None else {"keep": prompts.kept(drop), "drop_at": drop_at}
+        out, cache = self.body(tokens, prompts.positions, prompts.present, **kept)
+        return out[:, -1], cache
+
+    def logits(self, out: Tensor) -> Tensor:
+        """(…, symbols) from outputs of the body; "nothing" is never written."""
+        scores = out @ self.table.weight.T
+        return torch.cat([torch.full_like(scores[..., :1], -1e9), scores[..., 1:]], -1)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        prompts: Prompts,
+        draws: Draws,
+        *,
+        group: int = 1,
+        temperature: float = 1.0,
+        drop_at: int | None = None,
+        drop: Drop = "screens",
+        length: int = LENGTH,
+    ) -> Tensor:
+        """(m * group, length) answers, side by side for a prompt, with zeros behind their end.
+
+        draws: of m * group rows. A prompt is read once for its group. length: symbols at most.
+        """
+        last, cache = self.read(prompts, drop_at, drop)
+        last, cache = last.repeat_interleave(group, 0), repeated(cache, group)
+        position = prompts.present.sum(1).repeat_interleave(group)[:, None]
+        answer = torch.zeros(len(last), length, dtype=torch.int64)
+        going = torch.ones(len(last), dtype=torch.bool)
+        for k in range(length):
+            scores = self.logits(last)
+            if temperature:
+                symbol = draws.categorical(f"symbol {k}", (scores / temperature).softmax(-1))
+            else:
+                symbol = scores.argmax(-1)
+            answer[:, k] = torch.where(going, symbol, 0)
+            going = going & (symbol != symbols.END)
+            if k == length - 1 or not bool(going.any()):
+                break
+            out, cache = self.body(self.table(answer[:, k : k + 1]), position + k, going[:, None], cache)
+            last = out[:, -1]
+        return answer
+
+    def log_probs_of(
+        self, prompts: Prompts, answer: Tensor, *, drop_at: int | None = None, drop: Drop = "screens"
+    ) -> Tensor:
+        """(m * group, R) log-probability of each symbol of answers, 0 behind their end, with a gradient.
+
+        A prompt is read once for its group, with its gradient.
+        """
+        group = len(answer) // len(prompts.tokens)
+        last, cache = self.read(prompts, drop_at, drop)
+        position = prompts.present.sum(1).repeat_interleave(group)[:, None] + torch.arange(answer.shape[1] - 1)
+        before = answer[:, :-1]
+        out, _ = self.body(self.table(before), position, before > 0, repeated(cache, group))
+        out = torch.cat([last.repeat_interleave(group, 0)[:, None], out], 1)
+        chosen = self.logits(out).log_softmax(-1).gather(2, answer[..., None])[..., 0]
+        return torch.where(answer > 0, chosen, 0)
+
+    def log_probs(self, record: Any) -> Tensor:
+        """The same of a record of ``GRPO``, (prompts, answers), as this policy is deployed."""
+        prompts, answer = record
+        return self.log_probs_of(prompts, answer, drop_at=self.drop_at, drop=self.drop)

@@ -1,0 +1,44 @@
+"""The symbols that screens, histories and answers are written in: one vocabulary for what is read and what is written.
+
+HiconAgent and HAR write text; here a token is one of a few hundred symbols, so that their mechanisms train in minutes.
+A token that is read may be several symbols at once (an element's kind, words and place); one that is written is one.
+"""
+
+from hashlib import blake2b
+
+from ethogram.envs.gui.actions import DIRECTIONS, TYPES
+from ethogram.envs.gui.apps import KINDS
+
+BINS = 32  # columns and rows of the grid that points are written on
+NUM_WORDS = 192  # word ids of a world's vocabulary, or buckets of its strings
+
+PLAN = (
+    *("screen", "next", "done with", "left", "step 1", "step 2", "step 3", "step 4"),
+    *("ignored history", "wrong element", "wrong type", "early stop", "repeated", "wrong was"),
+    *("check history", "count what is done", "avoid", "look", "subgoal open"),
+)
+SYMBOLS = (
+    *("", "end", "think", "action", "statement", "page", "answer", "reflect", "locate", "summarise"),
+    *PLAN,
+    *(f"kind {kind}" for kind in KINDS),
+    *(f"flags {flags:03b}" for flags in range(8)),
+    *TYPES,
+    *(f"view {direction}" for direction in DIRECTIONS),
+    *(f"x {x}" for x in range(BINS)),
+    *(f"y {y}" for y in range(BINS)),
+    *(f"word {word}" for word in range(NUM_WORDS)),
+)
+END, THINK, ACTION, STATEMENT, PAGE, ANSWER = range(1, 7)
+FIRST_PLAN = SYMBOLS.index(PLAN[0])
+FIRST_KIND, FIRST_FLAGS, FIRST_TYPE = (SYMBOLS.index(name) for name in ("kind ", "flags 000", TYPES[0]))
+FIRST_DIRECTION, FIRST_X, FIRST_Y, FIRST_WORD = (SYMBOLS.index(name) for name in ("view none", "x 0", "y 0", "word 0"))
+
+
+def word_of(text: str) -> int:
+    """A word id for a string, for worlds of strings: a bucket from 1, or 0 for no text; case and space do not count."""
+    folded = " ".join(text.casefold().split())
+    return (
+        1 + int.from_bytes(blake2b(folded.encode(), digest_size=8).digest(), "little") % (NUM_WORDS - 1)
+        if folded
+        else 0
+    )
