@@ -124,7 +124,7 @@ function road(a, b, bow, kind, counted) {
 function plan(graph, way, here, go) {
   const names = Object.keys(graph.nodes), columns = new Map();
   for (const name of names) columns.set(graph.nodes[name][0], (columns.get(graph.nodes[name][0]) || 0) + 1);
-  const width = Math.max(340, Math.min(1100, 60 + 96 * columns.size)), height = 100 + 48 * (Math.max(...columns.values()) - 1);
+  const width = Math.max(340, Math.min(1100, 60 + 128 * columns.size)), height = 100 + 48 * (Math.max(...columns.values()) - 1);
   const at = (name) => [34 + graph.nodes[name][0] * (width - 68), 50 + graph.nodes[name][1] * (height - 100)];
   const bow = (a, b) => {
     const [x, y] = at(a), [u, v] = at(b), far = Math.hypot(u - x, v - y);
@@ -145,7 +145,7 @@ function plan(graph, way, here, go) {
     const [x, y] = at(name), off = way.detours.includes(name), count = visits.get(name) || 0;
     const kind = `node${count ? " been" : ""}${off ? " detour" : ""}${name === here ? " here" : ""}`;
     const shape = off ? svg("rect", { x: x - 12, y: y - 12, width: 24, height: 24, class: kind }) : svg("circle", { cx: x, cy: y, r: 13, class: kind });
-    const label = svg("text", { x, y: y + 4, "font-size": 12, "text-anchor": "middle" }, name.length > 4 ? name.slice(0, 3) + "…" : name);
+    const label = svg("text", { x, y: y + 4, "font-size": 12, "text-anchor": "middle", class: "name" }, name.length > 4 ? name.slice(0, 3) + "…" : name);
     const again = count > 1 ? svg("text", { x: x + 13, y: y - 12, "font-size": 12 }, `↺${count - 1}`) : null;
     parts.push(svg("g", { class: count ? "at" : "", click: () => go(name) }, svg("title", {}, `screen ${name}, visited ${count}×`), shape, label, again));
   }

@@ -132,7 +132,8 @@ class Film {
       const said = step.saw.map(([a, b]) => a === b ? `${a}` : `${a} to ${b}`).join(", ") || "no earlier step";
       let dropped = 0;
       for (let k = 0; k < this.at; k++) if (!within(step.saw, k)) dropped++;
-      line("history seen", `${step.saw.length ? "steps " : ""}${said}${dropped ? `; ${dropped} of ${this.at} dropped` : ""}`);
+      const single = step.saw.length === 1 && step.saw[0][0] === step.saw[0][1];
+      line("history seen", `${step.saw.length ? (single ? "step " : "steps ") : ""}${said}${dropped ? `; ${dropped} of ${this.at} dropped` : ""}`);
     }
     if ((step.past || []).length) line("as it saw it", html("ol", { class: "past" }, ...step.past.map((text) => html("li", {}, text))));
     if (step.reward !== null) line(this.data.pooled ? "mean reward" : "reward", String(step.reward));
@@ -169,7 +170,7 @@ class Film {
     if (all.some((e) => e.goal)) columns.push(["goal", (e) => e.goal || ""]);
     columns.push(["steps", (e) => e.steps.length], ["return", (e) => e.return]);
     if (all.some((e) => e.success !== undefined)) columns.push(["result", (e) => e.success ? "✓ success" : "✗ failure"]);
-    if (all.some((e) => e.way)) columns.push(["returns to screens", (e) => e.way ? e.way.revisits : ""]);
+    if (all.some((e) => e.way)) columns.push(["returns", (e) => e.way ? e.way.revisits : ""]);
     columns.push(["end", (e) => e.end]);
     for (const name of Object.keys(all[0].by || {})) columns.push([name, (e) => e.by[name]]);
     this.columns = columns; this.row = true;
