@@ -66,10 +66,7 @@ class Film {
   frames(episode) {
     if (this.watch) this.watch.disconnect();
     this.watch = new IntersectionObserver((seen) => {
-      for (const { isIntersecting, target } of seen) if (isIntersecting && !target.firstChild) {
-        const t = Number(target.dataset.step), step = episode.steps[t];
-        target.append(picture(this.screen(t), Number(target.dataset.width), step, `step ${t}`));
-      }
+      for (const { isIntersecting, target } of seen) if (isIntersecting) this.draw(Number(target.dataset.step));
     }, { root: this.strip, rootMargin: "0px 600px" });
     const before = new Set(), frames = [];
     for (let t = 0; t <= this.last; t++) {
@@ -88,6 +85,11 @@ class Film {
     this.strip.classList.toggle("remembers", episode.steps.some((step) => step.saw));
   }
 
+  draw(t) {
+    const pic = this.strip.children[t].querySelector(".pic");
+    if (!pic.firstChild) pic.append(picture(this.screen(t), Number(pic.dataset.width), this.episodes[this.index].steps[t], `step ${t}`));
+  }
+
   verdict(step) {
     const given = Object.values(step.verdicts || {}).filter((verdict) => verdict !== null);
     if (!given.length) return ["", ""];
@@ -104,6 +106,7 @@ class Film {
       if (k === this.at) frame.setAttribute("aria-current", "true"); else frame.removeAttribute("aria-current");
       frame.classList.toggle("saw", Boolean(saw)); frame.classList.toggle("dropped", Boolean(past && !saw));
     }
+    for (let k = Math.max(0, this.at - 8); k <= Math.min(this.last, this.at + 8); k++) this.draw(k);
     const frame = frames[this.at];
     this.strip.scrollLeft = frame.offsetLeft - this.strip.offsetLeft - (this.strip.clientWidth - frame.clientWidth) / 2;
     this.place.textContent = step ? `step ${this.at} of ${this.last}` : `after step ${this.at - 1}`;
