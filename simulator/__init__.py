@@ -10,7 +10,7 @@ from .checkpoints import Checkpoint, write_atomically
 from .checks import check_policy, check_world
 from .draws import Draws, derived_ids
 from .gym import FromGym, WorldEnv, WorldVectorEnv
-from .history import Column, History, first_leaf, map_column
+from .history import Column, History, map_column
 from .kernels import thresholds
 from .memory import Memory, nothing_yet, steps_remembered
 from .recording import Record
@@ -58,7 +58,6 @@ __all__ = [
     "derived_ids",
     "ensemble",
     "episodes",
-    "first_leaf",
     "map_column",
     "nothing_yet",
     "rollout",

@@ -13,7 +13,7 @@ from .arguments import check_is, checked_int
 from .history import History, map_column
 from .memory import Tape, check_storable
 from .run import Run
-from .trees import call
+from .trees import owned
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,8 @@ class Record:
 
     site: the name; "observation", "action" and "reward" too, whose full columns are then not kept.
     every: keep steps 0, every, 2 every, …
-    reduce: None keeps rows; "mean" or "sum" is taken over rows, in float64; a function of the value, such as one that
-        counts how many people are in each stage, gives the tensor to keep.
+    reduce: None keeps rows; "mean" or "sum" is taken over rows, in float64; a function, such as one that
+        counts how many people are in each stage, is given a copy of the value and gives the tensor to keep.
     by: (n,) int64, the group of each row, from 0.
     """
 
@@ -57,7 +57,7 @@ class Record:
         if self.reduce is None:
             return value
         if not isinstance(self.reduce, str):
-            made = call(self.reduce, value, f"reduce of Record('{self.site}')")
+            made = self.reduce(owned(value))
             if not isinstance(made, Tensor | Real | np.ndarray | list):
                 raise TypeError(f"reduce of Record('{self.site}') gives {made!r}: expected a number or a tensor")
             return torch.as_tensor(made)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from . import kernels
 from .arguments import as_tensor, check_is, checked_int
-from .trees import call
+from .trees import owned
 
 Value = Any  # a tensor whose first axis is rows, or a dict of such
 
@@ -24,7 +24,7 @@ class Do:
 
     site: the name of a quantity of the world, or one of "observation", "action", "reward".
     mechanism: a value (a scalar, or a tensor that broadcasts to the quantity), which replaces what earlier
-        interventions left, or a function of the value that the quantity would have had.
+        interventions left, or a function of the value that the quantity would have had, of which it is given a copy.
     start, stop: steps, counted from 0; stop None: until the end.
     who: (n,) bool, the rows it acts on; None: all.
     """
@@ -56,7 +56,7 @@ class Do:
         """The quantity under this intervention."""
         new = self.mechanism
         if callable(new):
-            new = call(new, value, f"the function of Do('{self.site}')")
+            new = new(owned(value))
         if not isinstance(value, Tensor):  # a dict of columns or text: replaced as a whole
             if self.who is not None:
                 raise ValueError(f"Do('{self.site}') has who=, but this site is not a tensor: leave who= out")

@@ -1,9 +1,10 @@
 """States, worlds and policies as trees of arrays: taken apart, rebuilt, cut by rows, moved to a device, lent.
 
-A world may hand out the very memory that it keeps as its state, or its parameters; to copy all of it would be felt in
-every step. So policies and functions are lent it, to read and not to write to: torch counts how often a tensor and its
-views have been written to, and a count that has moved names who wrote. NumPy's writing into a tensor's memory is not
-counted; ``check_policy`` compares contents.
+A world may hand out the very memory that it keeps as its state, or its parameters. The function of a ``Do`` or a
+``Record`` is given one column, and a copy of it costs no more than what the function computes. A policy is shown all
+that there is, in every step, where copies would be felt. So it is lent it, to read and not to write to: torch counts
+how often a tensor and its views have been written to, and a count that has moved names who wrote. NumPy's writing into
+a tensor's memory is not counted; ``check_policy`` compares contents.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -140,20 +141,20 @@ def is_unwritten(lent: Iterable[tuple[Tensor, int]]) -> bool:
     return all(tensor._version == before for tensor, before in lent)
 
 
-def _written(who: str, what: str) -> RuntimeError:
+def _written(policy: Any, what: str) -> RuntimeError:
     return RuntimeError(
-        f"{who} wrote to {what} in place, which others hold too: expected it to be read only; compute on a copy, such "
-        "as x.clone(), or by what returns a new tensor, x.clamp(…) rather than x.clamp_(…)"
+        f"act of {type(policy).__name__} wrote to {what} in place, which others hold too: expected it to be read only; "
+        "compute on a copy, such as x.clone(), or by what returns a new tensor, x.clamp(…) rather than x.clamp_(…)"
     )
 
 
-def call(function: Callable[[Any], Any], value: Any, who: str) -> Any:
-    """``function(value)``, where the function may not write to the value; ``who`` names it in the error."""
-    lent: Lent = []
-    result = function(lend(value, lent))
-    if not is_unwritten(lent):
-        raise _written(who, "the value that it was given")
-    return result
+def owned(column: Any) -> Any:
+    """A copy of a column, for who may do with it what they like."""
+    if isinstance(column, Tensor):
+        return column.clone()
+    if isinstance(column, dict):
+        return {key: owned(part) for key, part in column.items()}
+    return column.copy() if isinstance(column, np.ndarray) else column
 
 
 def ask(policy: Any, observation: Any, history: Any, draws: Any) -> Any:
@@ -175,11 +176,11 @@ def ask(policy: Any, observation: Any, history: Any, draws: Any) -> Any:
         action = policy.act(observation, history, draws)
         unwritten, same_rows = observation._version == before, ids._version == before_ids
     if not unwritten:
-        raise _written(f"act of {type(policy).__name__}", "the observation")
+        raise _written(policy, "the observation")
     if not same_rows:
-        raise _written(f"act of {type(policy).__name__}", "the ids of the rows")
+        raise _written(policy, "the ids of the rows")
     if "lent" in history.__dict__ and not is_unwritten(history.__dict__["lent"]):
-        raise _written(f"act of {type(policy).__name__}", "the history")
+        raise _written(policy, "the history")
     return action
 
 

@@ -55,9 +55,21 @@ def test_script_explains_itself(path, answers):
         assert "--quick" in said
 
 
-def test_your_own_log_is_forty_lines_and_reads_the_log_it_writes(tmp_path):
-    script = ROOT / "examples" / "your_own_log.py"
+@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("your_own_*.py")), ids=lambda path: path.stem)
+def test_what_is_your_own_takes_forty_lines_at_most(script):
     assert len(script.read_text().splitlines()) <= 40
+
+
+def test_a_world_of_your_own_takes_fewer_than_25_lines():
+    lines = (ROOT / "examples" / "your_own_world.py").read_text().splitlines()
+    rest = lines[lines.index("class Lake:") :]
+    assert next(i for i, line in enumerate(rest) if i and line[:1].strip()) < 25
+    assert "make_vec_env(" in "".join(rest)
+    assert "check_world(" in "".join(rest)
+
+
+def test_your_own_log_reads_the_log_it_writes(tmp_path):
+    script = ROOT / "examples" / "your_own_log.py"
     for log in ([], ["own/your_own_log.csv"]):
         command = [sys.executable, str(script), *log, "--quick", "--out", "own"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

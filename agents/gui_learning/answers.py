@@ -50,8 +50,11 @@ def written(truth: dict[str, Tensor], thought: Tensor | None = None) -> Tensor:
     return torch.nn.functional.pad(row, (0, LENGTH - row.shape[1]))
 
 
-def parsed(answer: Tensor) -> Read:
-    """Answers, (m, R) symbols, read; what comes after the first "end" does not count."""
+def parsed(answer: Tensor, statement: bool = False) -> Read:
+    """Answers, (m, R) symbols, read; what comes after the first "end" does not count.
+
+    statement: well formed is then what has a statement of an error, as reflections have, before its thought.
+    """
     ended = (answer == symbols.END).cumsum(1)
     answer = torch.where((ended == 0) | ((ended == 1) & (answer == symbols.END)), answer, 0)
     acts = answer == symbols.ACTION
@@ -75,11 +78,16 @@ def parsed(answer: Tensor) -> Read:
     spelling = spelling.gather(1, (spelling == 0).to(torch.int8).argsort(dim=1, stable=True))[:, :5]
     complete = (spelling == window).all(1) & (kind >= 0)
     complete &= ~(torch.isin(kind, torch.tensor(AT_A_POINT)) & (at < 0).any(1))
-    inside = torch.arange(answer.shape[1]) < start[:, None] - 1
-    thinks = (answer[:, 0] == symbols.THINK) & (start > 1)
-    plan = (answer >= symbols.FIRST_PLAN) | (answer == symbols.STATEMENT)
-    thinks &= (plan | ~inside | (torch.arange(answer.shape[1]) == 0)).all(1)
-    return Read(kind, at, found[2], found[3], complete & thinks)
+    order = torch.arange(answer.shape[1])
+    thinks = torch.where((answer == symbols.THINK).any(1), (answer == symbols.THINK).long().argmax(1), len(order))
+    free = (answer >= symbols.FIRST_PLAN) | (order >= start[:, None] - 1) | (order == thinks[:, None])
+    if statement:
+        begins = (thinks > 0) & (answer[:, 0] == symbols.STATEMENT)
+        free = free | (order == 0)
+    else:
+        begins = thinks == 0
+    begins = begins & (thinks < start - 1) & free.all(1)
+    return Read(kind, at, found[2], found[3], complete & begins)
 
 
 def _number(symbol: Tensor, first: int, count: int) -> Tensor:

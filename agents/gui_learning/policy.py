@@ -1,6 +1,6 @@
 """GuiPolicy: a transformer that reads the goal, its history and the screen, and writes what it thinks and does."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,11 +10,17 @@ from ethogram.simulator import Draws, History, checked_int
 from ..learning import Cache, Transformer, repeated
 from . import symbols
 from .answers import LENGTH, parsed
-from .prompts import Drop, Prompts, latest
+from .prompts import Drop, Prompts, latest, place
+from .summaries import PAST, asked, done_so_far, sentence, to_summarise
+
+Past = Literal["screens", "sentences", "own sentences"]
 
 
 class GuiPolicy(nn.Module):
     """A policy for tasks on screens that looks back ``memory`` steps, with histories that can be compressed.
+
+    past: how it reads what was: "screens" and actions, as HiconAgent does; or, as HAR does, the last four actions as
+    "sentences" that say truly what was done, or "own sentences", which it writes itself.
 
     It acts in every world with the symbolic screen's observation. Answers are drawn at ``temperature``, by ``draws``;
     the likeliest symbol each time at 0. With ``drop_at``, the tokens of past screens (or of what ``drop`` says) are
@@ -25,6 +31,7 @@ class GuiPolicy(nn.Module):
         self,
         memory: int = 2,
         *,
+        past: Past = "screens",
         width: int = 64,
         layers: int = 6,
         heads: int = 4,
@@ -35,7 +42,7 @@ class GuiPolicy(nn.Module):
     ) -> None:
         super().__init__()
         self.memory, self.temperature = checked_int("memory", memory, 0), temperature
-        self.drop_at, self.drop = drop_at, drop
+        self.drop_at, self.drop, self.past = drop_at, drop, past
         self.table = nn.Embedding(len(symbols.SYMBOLS), width, padding_idx=0)
         nn.init.normal_(self.table.weight, std=width**-0.5)
         with torch.no_grad():
@@ -44,9 +51,29 @@ class GuiPolicy(nn.Module):
 
     def act(self, observation: dict[str, Tensor], history: History, draws: Draws) -> dict[str, Tensor]:
         """An action a row; a malformed answer does nothing."""
-        prompts = latest(history, observation, self.memory)
+        prompts = self.prompts(observation, history)
         answer = self.generate(prompts, draws, temperature=self.temperature, drop_at=self.drop_at, drop=self.drop)
         return parsed(answer).action()
+
+    def prompts(self, observation: dict[str, Tensor], history: History) -> Prompts:
+        """The prompts that the policy acts on."""
+        if self.past == "screens":
+            return latest(history, observation, self.memory)
+        sentences = torch.zeros(len(observation["kind"]), PAST, 4, dtype=torch.int64)
+        if history.num_steps:
+            seen, did, there = done_so_far(history, observation)
+            n, k = there.shape
+            flat_seen, flat_did = ({name: c.flatten(0, 1) for name, c in part.items()} for part in (seen, did))
+            say = sentence if self.past == "sentences" else self.summarise
+            said = say(flat_seen, flat_did["type"], place(flat_did, flat_seen), flat_did["text"])
+            sentences[:, :k] = torch.where(there[..., None], said.view(n, k, 4), 0)
+        return asked(symbols.ANSWER, observation, sentences)
+
+    def summarise(self, seen: dict[str, Tensor], kind: Tensor, point: Tensor, word: Tensor) -> Tensor:
+        """(m, 4) symbols, the policy's own sentences on actions; what it writes at a step is the likeliest."""
+        prompts = to_summarise(seen, kind, point, word)
+        said = self.generate(prompts, Draws(0, torch.arange(len(kind))), temperature=0, length=5)[:, :4]
+        return torch.where(said == symbols.END, 0, said)
 
     def read(self, prompts: Prompts, drop_at: int | None, drop: Drop = "screens") -> tuple[Tensor, Cache]:
         """(m, width) what the body makes of the last token, and the cache, of prompts."""

@@ -28,8 +28,11 @@ SYMBOLS = (
     *(f"y {y}" for y in range(BINS)),
     *(f"word {word}" for word in range(NUM_WORDS)),
 )
-END, THINK, ACTION, STATEMENT, PAGE, ANSWER = range(1, 7)
+END, THINK, ACTION, STATEMENT, PAGE, ANSWER, REFLECT, LOCATE, SUMMARISE = range(1, 10)
 FIRST_PLAN = SYMBOLS.index(PLAN[0])
+ON_SCREEN, NEXT, DONE_WITH, LEFT, FIRST_STEP = (SYMBOLS.index(name) for name in (*PLAN[:4], "step 1"))
+IGNORED, WRONG_ELEMENT, WRONG_TYPE, EARLY_STOP, REPEATED, WRONG_WAS = (SYMBOLS.index(name) for name in PLAN[8:14])
+CHECK_HISTORY, COUNT_DONE, AVOID, LOOK, SUBGOAL_OPEN = (SYMBOLS.index(name) for name in PLAN[14:])
 FIRST_KIND, FIRST_FLAGS, FIRST_TYPE = (SYMBOLS.index(name) for name in ("kind ", "flags 000", TYPES[0]))
 FIRST_DIRECTION, FIRST_X, FIRST_Y, FIRST_WORD = (SYMBOLS.index(name) for name in ("view none", "x 0", "y 0", "word 0"))
 

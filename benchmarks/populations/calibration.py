@@ -125,18 +125,23 @@ def gradients(seeds: int, days: int = 50) -> None:
             columns = " ".join(f"{r:6.2f} ± {e:.2f}" for r, e in ratios(attack, start, temperature, seeds)[:, 0])
             print(f"{name:<22} {temperature:>11} {columns}", flush=True)
 
-    city = some_city(2000)
-    print(f"\nThe same of totals: a city of 2,000 people, {days} days, {2 * seeds} pairs")
-    print(f"{'contacts':<22} {'parameter':<11} " + " ".join(f"{name:>13}" for name in SITES))
-    cities = {"in layers": city, "everybody": replace(city, layers={"community": MeanField.well_mixed(2000, 10.0)})}
-    for name, world in cities.items():
+    people, names = 4000, ("infected", "confirmed")
+    city = replace(some_city(people), initial=0.03)
+    print(f"\nThe same of totals: a city of {people:,} people, {2 * seeds} pairs")
+    columns = " ".join(f"{f'{name}, {until} days':>19}" for name in names for until in (days // 2, days))
+    print(f"{'contacts':<22} {'parameter':<11} {columns}")
+    random = {f"random, {d} a person": {"community": erdos_renyi(people, d, seed=1)} for d in (4, 8)}
+    layers = {"in layers": city.layers, **random, "everybody": {"community": MeanField.well_mixed(people, 10.0)}}
+    for name, contacts in layers.items():
+        world = replace(city, layers=contacts)
 
         def totals(p: Parameters, seed: int, at: float | None, world: Epidemic = world) -> Tensor:
-            return torch.stack([series.sum() for series in reported(world, p, days, seed, at).values()])
+            found = reported(world, p, days, seed, at)
+            return torch.stack([found[name][:until].sum() for name in names for until in (days // 2, days)])
 
         found = ratios(totals, {"R0": 2.6, "when ill": 0.5, "most": 0.5}, 0.0, 2 * seeds)
         for parameter, row in zip(("R0", "when ill", "most"), found, strict=True):
-            print(f"{name:<22} {parameter:<11} " + " ".join(f"{r:6.2f} ± {e:.2f}" for r, e in row), flush=True)
+            print(f"{name:<22} {parameter:<11} " + " ".join(f"{r:12.2f} ± {e:.2f}" for r, e in row), flush=True)
 
 
 def posterior(sets: int) -> None:

@@ -119,14 +119,15 @@ class Adoption:
         log_odds = intercept + peer_effect * state.exposure.numpy() + nudge.numpy()
         propensity = torch.from_numpy(log_odds).sigmoid_()  # torch's own: NumPy's exponential rounds otherwise
         keys = np.array([draws.key("adopts"), draws.key("gives_up")], np.uint64)
-        adopted, exposure, reward = torch.empty(n, dtype=torch.bool), torch.empty(n), torch.empty(n)
-        bad = kernels.adopt(keys, draws.ids.numpy(), propensity.numpy(), self._churn, was, adopted.numpy())
+        adopts, exposure, reward = np.empty(n, np.bool_), np.empty(n, np.float32), np.empty(n, np.float32)
+        bad = kernels.adopt(keys, draws.ids.numpy(), propensity.numpy(), self._churn, was, adopts)
         if bad >= 0:
             raise ValueError(f"nudge of person {bad} is {nudge[bad]}: expected log-odds, a number for each person")
-        contacts, observation = self.contacts.at(draws), torch.empty(n, 2)
-        columns = (adopted, sum_over_contacts(contacts, adopted), self._strength(contacts))
-        kernels.observe(*(column.numpy() for column in (*columns, exposure, observation, reward)))
-        return Transition(Adopters(adopted, exposure), observation, reward, torch.zeros(n, dtype=torch.bool))
+        contacts, adopted, observation = self.contacts.at(draws), torch.from_numpy(adopts), np.empty((n, 2), np.float32)
+        around = sum_over_contacts(contacts, adopted).numpy()
+        kernels.observe(adopts, around, self._strength(contacts).numpy(), exposure, observation, reward)
+        seen, exposed, rewards = (torch.from_numpy(array) for array in (observation, exposure, reward))
+        return Transition(Adopters(adopted, exposed), seen, rewards, torch.zeros(n, dtype=torch.bool))
 
     @cached_property
     def _churn(self) -> np.ndarray[Any, Any]:

@@ -24,4 +24,4 @@ def adoption(
 
 
 def _counted(state: Adopters) -> dict[str, Any]:
-    return {"adopted": state.adopted.sum(1).cpu().numpy()}
+    return {"adopted": state.adopted.cpu().numpy().sum(1)}

@@ -13,6 +13,7 @@ from .log import ClickLog, check_log, look_up
 from .model import BY_ITEM, ClickModel
 
 EDGE = 1e-6  # a probability as near to 0 or 1 as this has no curvature to read
+APPROACH = 1e-3  # and nor has one as near as this that is on its way there, when EM stops
 NEAR = 0.1  # standard errors that a fit may be away from the maximum
 
 
@@ -29,10 +30,10 @@ def standard_errors(
     Attraction and examination of PBM and UBM are known up to a common factor alone: errors are those given the
     examination of the first position. What is given has the error 0.
 
-    NaN: a parameter at 0 or 1, which others' errors take as known, or one that the log says nothing about. Rows of the
-    log are taken to be independent. Raises ValueError where the log is not the one fitted to, or where the fit is no
-    maximum: closed forms of DCM and SDBN, and EM that was stopped early. Takes S (k N)^2 numbers of memory, k being 2
-    with satisfaction and 1 without.
+    NaN: a parameter whose maximum is at 0 or 1, which others' errors take as known, or one that the log says nothing
+    about. Rows of the log are taken to be independent. Raises ValueError where the log is not the one fitted to, or
+    where the fit is no maximum: closed forms of DCM and SDBN, and EM that was stopped early. Takes S (k N)^2 numbers of
+    memory, k being 2 with satisfaction and 1 without.
     """
     check_is("model", model, ClickModel, "a click model of this folder")
     check_number("prior", prior)
@@ -46,8 +47,8 @@ def standard_errors(
     given = {name: torch.full_like(table, name in fixed, dtype=torch.bool) for name, table in tables.items()}
     if "examination" in given:
         given["examination"].view(-1)[0 if given["examination"].dim() == 1 else len(given["examination"])] = True
-    inside = {name: (table > EDGE) & (table < 1 - EDGE) for name, table in tables.items()}
     information = _information(model, log)
+    inside = _inside(model, information, prior)
     seen = _unpack(model, information.block.diagonal(dim1=1, dim2=2) != 0, information.corner.diagonal() != 0)
     free = {name: inside[name] & seen[name] & ~given[name] for name in tables}
     error = _solve(model, information, free, prior)
@@ -92,7 +93,11 @@ def _information(model: ClickModel, log: ClickLog) -> _Information:
     likelihood = replace(model, **dict(parts), **whole, state_ids=None, item_ids=None).log_likelihood(own)
     if not likelihood.isfinite().all():
         row = int((~likelihood.isfinite()).nonzero()[0])
-        raise ValueError(f"row {row} of the log has probability 0 in the model: expected the log that it was fitted to")
+        raise ValueError(
+            f"clicks {log.clicks[row].tolist()} of row {row} have probability 0 in the {type(model).__name__}: "
+            "expected the log that it was fitted to, and a model that can explain it: one of a single click cannot "
+            "explain a second"
+        )
 
     def derivatives(of: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
         if not of.requires_grad:  # it does not depend on anything
@@ -124,6 +129,21 @@ def _unpack(model: ClickModel, by_state: Tensor, shared: Tensor) -> dict[str, Te
     return found | {name: part.view_as(tables[name]) for name, part in zip(common, parts, strict=True)}
 
 
+def _inside(model: ClickModel, information: _Information, prior: float) -> dict[str, Tensor]:
+    """Whether parameters are inside of 0 and 1, and not about to end there: Newton's step for each would lead out."""
+    diagonals = information.block.diagonal(dim1=1, dim2=2), information.corner.diagonal()
+    bends, pushes = _unpack(model, *diagonals), _unpack(model, information.score, information.shared_score)
+    inside = {}
+    for name, table in model.parameters.items():
+        p = table.clamp(EDGE / 2, 1 - EDGE / 2)
+        bend = bends[name] + prior * (1 / p**2 + 1 / (1 - p) ** 2)
+        push = pushes[name] + prior * (1 / p - 1 / (1 - p))
+        below = (p < EDGE) | (p < APPROACH) & (-push > bend * p)
+        above = (1 - p < EDGE) | (1 - p < APPROACH) & (push > bend * (1 - p))
+        inside[name] = ~(below | above)
+    return inside
+
+
 def _solve(model: ClickModel, information: _Information, free: dict[str, Tensor], prior: float) -> dict[str, Tensor]:
     """Roots of the diagonal of the inverse, by Schur's complement of what is shared; others than ``free`` are given."""
     block, border, corner, score, shared_score = (part.clone() for part in information)
@@ -149,7 +169,7 @@ def _solve(model: ClickModel, information: _Information, free: dict[str, Tensor]
     if failed.any() or shared_failed:
         raise ValueError(
             "the likelihood does not curve down in all directions here: the fit is no maximum, or the log leaves some "
-            "parameters open; fit with more iterations, or with prior above 0"
+            "parameters open; fit with more iterations and a lower tolerance, or with prior above 0"
         )
     shared_inverse = torch.cholesky_inverse(shared_root)
     step = shared_inverse @ (shared_score - (reach.mT @ score[..., None]).sum(0)[:, 0])
@@ -160,6 +180,7 @@ def _solve(model: ClickModel, information: _Information, free: dict[str, Tensor]
     if not away < NEAR:
         raise ValueError(
             f"the fit is {float(away):.2g} standard errors away from the maximum: expected the log and the prior that "
-            "the model was fitted with, and EM that has converged (iterations=1000, also for DCM and SDBN)"
+            "the model was fitted with, and EM that has converged (iterations=10_000, tolerance=1e-9; without "
+            "iterations, DCM and SDBN are fitted by a closed form, which is no maximum)"
         )
     return _unpack(model, variance.sqrt(), shared_variance.sqrt())

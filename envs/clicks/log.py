@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import History, check_is
+from ethogram.simulator import History, as_tensor, check_is
 from ethogram.simulator.formats import Ids, Name, id_column, number_column, read_columns
 
 from ..sessions import find_bad_slate
@@ -159,18 +159,6 @@ class ClickLog:
     def length(self) -> int:
         """m, the number of positions."""
         return self.slates.shape[1]
-
-
-def as_tensor(name: str, values: Any) -> Tensor:
-    """A tensor, array or list of numbers as a tensor; TypeError, by name, for what is none."""
-    if isinstance(values, Tensor):
-        return values
-    try:
-        return torch.from_numpy(np.array(values))  # of the NumPy types: whole numbers are int64, others float64
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"{name} is a {type(values).__name__}: expected a tensor, an array or a list of numbers ({error})"
-        ) from None
 
 
 def check_log(log: Any) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, History, write_atomically
+from ethogram.simulator import Draws, History, as_tensor, write_atomically
 from ethogram.simulator.formats import Ids
 
-from .log import ClickLog, as_tensor, check_log, check_probability, check_shown, look_up
+from .log import ClickLog, check_log, check_probability, check_shown, look_up
 
 if TYPE_CHECKING:
     import pandas
@@ -64,7 +64,7 @@ class ClickModel(ABC):
 
     def _let_in(self, name: str, shape: tuple[int | None, ...]) -> None:
         """A parameter as a tensor: ValueError unless it is one of probabilities, of this shape (None: any)."""
-        object.__setattr__(self, name, as_tensor(name, getattr(self, name)))
+        object.__setattr__(self, name, as_tensor(name, getattr(self, name), dtype=torch.float64))
         check_probability(name, getattr(self, name), shape)
 
     @property

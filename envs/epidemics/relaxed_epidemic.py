@@ -6,6 +6,7 @@ infection that has not been, or has, is followed person by person: when it would
 reached, whether it would have been confirmed, announced, and fatal.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,11 +17,12 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator import Column, Draws, Sites, Transition, check_is, check_number
-from ethogram.simulator.calibrate import Parameter, RelaxedDraws
-from ethogram.simulator.networks import sum_over_contacts
+from ethogram.simulator.calibrate import Parameter, RelaxedDraws, once
+from ethogram.simulator.networks import Contacts, sum_over_contacts
 
 from .disease import EXPOSED, INFECTIOUS, NEVER, City
 from .epidemic import Epidemic
+from .relaxed_seir import FEW, REACH, warn_beyond
 
 
 class Cases(NamedTuple):
@@ -56,6 +58,9 @@ class RelaxedEpidemic:
 
     Sites: the city's own, and "relaxed_infected", "relaxed_isolates", "relaxed_confirmed" and "relaxed_died", (n,)
     float64, the same numbers as the city's with their gradients.
+
+    Where the gradient holds, within a tenth: from 8 contacts a person on, in all layers together, with the new meetings
+    of a day; with fewer, a UserWarning says so after three generations.
 
     What the gradient leaves out: jobs, and all that follows from them; and, among interventions, those that act on
     "onset", "recovered" or "confirmed".
@@ -95,6 +100,41 @@ class RelaxedEpidemic:
         by_day = disease.shedding.double().to(self.city.age.device)
         return by_day[:, days.clamp(max=by_day.shape[1] - 1)]
 
+    @cached_property
+    def _first(self) -> Tensor:
+        """(n,) the part of first infections, as ``once`` takes it, of average people who isolate from nobody.
+
+        Who meets others for a day only infects each of them once; in a stored layer, the hazard of a contact over the
+        whole course adds up, and one of the contacts may be who infected them.
+        """
+        world = self.exact
+        course = world.disease.shed_by_case * world.susceptibility.double().mean()  # hazard, for a contact of weight 1
+        hazard = {name: course * world.weight(name) * layer.strength.double() for name, layer in world.layers.items()}
+        considered = torch.stack(list(hazard.values())).sum(0).clamp(min=1e-30)  # (n,)
+        first = considered
+        for name, layer in world.layers.items():
+            if isinstance(layer, Contacts):
+                number = layer.start.diff().double()
+                one = hazard[name].mean() / number.mean().clamp(min=1)  # of a contact
+                first = first - number * (one + torch.expm1(-one) * (1 - one / considered).clamp(min=0))
+        return first / considered
+
+    @cached_property
+    def _contacts(self) -> float:
+        """Mean contacts a person, with those of a day in layers that are not stored; inf without stored ones."""
+        layers = self.city.layers.values()
+        if not any(isinstance(layer, Contacts) for layer in layers):
+            return math.inf
+        stored = sum(layer.start.diff().double().mean().item() for layer in layers if isinstance(layer, Contacts))
+        return stored + sum(layer.strength.mean().item() for layer in layers if not isinstance(layer, Contacts))
+
+    @cached_property
+    def _generation(self) -> float:
+        """Mean days from an infection to its end."""
+        disease = self.city.disease
+        spans = (disease.exposed_days, disease.infectious_days)
+        return sum(day * p for days in spans for day, p in enumerate(days, 1))
+
     def reset(self, draws: Draws, site: Sites) -> tuple[RelaxedCity, Column]:
         """The city's first day."""
         if isinstance(draws, RelaxedDraws) and draws.temperature:
@@ -111,6 +151,9 @@ class RelaxedEpidemic:
         """One day. action: (n, 3)."""
         if action.shape != (len(draws.ids), 3):
             raise ValueError(f"actions are {tuple(action.shape)}: expected ({len(draws.ids)}, 3), see RelaxedEpidemic")
+        if self._contacts < FEW and isinstance(draws, RelaxedDraws):
+            what = f"RelaxedEpidemic: with {self._contacts:.3g} contacts a person, the gradient"
+            warn_beyond(what, draws.step, REACH, self._generation)
         found = _Found(site)
         decided = action.detach() > 0.5
         isolates = torch.where(state.city.stage == INFECTIOUS, decided[:, 1], decided[:, 0])
@@ -172,8 +215,10 @@ class RelaxedEpidemic:
         sheds = (exposed * self._shedding[EXPOSED]).sum(1)
         sheds_ill = ill * self._shedding[INFECTIOUS]
         out, out_ill = 1 - isolates[0], 1 - isolates[1]
-        abroad = sheds * out + (sheds_ill * free).sum(1) * out_ill
         at_home = sheds + sheds_ill.sum(1)
+        happens = at_home > 0
+        abroad = once(sheds * out + (sheds_ill * free).sum(1) * out_ill, happens, self._first)
+        at_home = once(at_home, happens, self._first)
         everybody = torch.ones_like(city.employed)
         kept = world.attends(city, ~everybody, everybody, site)  # by those who do not stay away
         pressure = torch.zeros_like(sheds)

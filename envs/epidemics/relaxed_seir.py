@@ -6,7 +6,7 @@ depends on p. ``RelaxedDraws`` says how:
 * straight through (temperature 0): forward, the outcome is the exact one, 0 or 1; backward, its derivative in p is 1
   on average, as that of its expectation is. A day is linear in what each person is, so that what would have followed
   from the other outcome is followed person by person. A person whose infection is only considered may be considered
-  again, day by day and by way of those they would infect: ``_once`` takes the mean of that out. What is left is the
+  again, day by day and by way of those they would infect: ``once`` takes the mean of that out. What is left is the
   epidemic that a considered case would start where there is none: followed for many generations it grows without end,
   so that the derivative in ``initial`` is wrong over long horizons (a warning says so).
 * soft (temperature > 0): the outcome is sigmoid((logit p - logit u) / temperature), the binary concrete distribution
@@ -16,8 +16,10 @@ depends on p. ``RelaxedDraws`` says how:
 ("Differentiable agent-based epidemiology", AAMAS 2023) calibrate by such gradients.
 """
 
+import math
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -25,14 +27,14 @@ from gymnasium import spaces
 from torch import Tensor
 
 from ethogram.simulator import Draws, Sites, Transition, check_number
-from ethogram.simulator.calibrate import Parameter, RelaxedDraws, balanced
+from ethogram.simulator.calibrate import Parameter, RelaxedDraws, balanced, once
 from ethogram.simulator.networks import Contacts, Network, check_rows, sum_over_contacts
 from ethogram.simulator.populations import InEach, checked_contacts, checked_initial, first_people
 
 from .seir import EXPOSED, INFECTIOUS, SUSCEPTIBLE
 
-REACH = 3  # generations, of the mean time from one infection to the end of it, within which the gradient holds anywhere
-FEW, FEW_FOR_INITIAL = 8, 30  # contacts a person, from which on it holds beyond them
+REACH, REACH_FOR_INITIAL = 3, 2  # generations, of the mean time from an infection to its end, that hold among few
+FEW = 8  # contacts a person, from which on the gradient holds beyond them; in ``initial`` for REACH
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +49,8 @@ class RelaxedSEIR:
     one number that follows from the stage, infecting others would depend on the stage's square, and the gradient be
     wrong. Reward: minus the infections of the day. Never terminates.
 
-    Where the gradient holds, within a tenth: for up to three generations anywhere from 4 contacts a person on; beyond
-    them from 8 contacts on, in ``initial`` from 30. Beyond that a UserWarning says so.
+    Where the gradient holds, within a tenth: from 8 contacts a person on, in ``initial`` for up to three generations;
+    from 4 contacts on, for up to three generations, in ``initial`` two. Beyond that a UserWarning says so.
 
     Sites, (n,) float64 each: "sheds", "hazard" a day, "infected", "onset", "recovers"; at the start "initial".
     """
@@ -93,8 +95,8 @@ class RelaxedSEIR:
         infectious = state[:, INFECTIOUS]  # (n,) as all below
         if _straight_through(draws):
             self._warn_on(draws.step)
-            once = self._once(infectious) if draws.step else 1.0  # on the first day nobody has been considered yet
-            infectious = infectious.detach() + once * (infectious - infectious.detach())
+            if draws.step:  # on the first day nobody has been considered yet
+                infectious = once(infectious, infectious > 0, self._first)
         sheds = site("sheds", infectious * out[:, INFECTIOUS])
         pressure = sum_over_contacts(self.contacts.at(draws), sheds)
         hazard = site("hazard", self.transmission * pressure * out[:, SUSCEPTIBLE])  # a day, were all susceptible
@@ -105,37 +107,41 @@ class RelaxedSEIR:
         stage = state + torch.stack([-infected, infected - onset, onset - recovers, recovers], 1)
         return Transition(stage, stage, -infected.float(), torch.zeros_like(infected, dtype=torch.bool))
 
-    def _once(self, infectious: Tensor) -> Tensor | float:
-        """(n,) the part of what each would do to others, if infectious, that is not considered twice.
-
-        Somebody whose infection is only considered meets a contact day after day, who is considered to be infected on
-        each of them, and then infects back. On a tree, first infections of others are the share below of all. Half of
-        the derivative of an event (``balanced``) goes by what happened, and counts nobody twice.
-        """
+    @cached_property
+    def _first(self) -> Tensor | float:
+        """(n,) the part of first infections, as ``once`` takes it; on a tree."""
         if not isinstance(self.contacts, Contacts):
             return 1.0  # few meet the same people again
         number = self.contacts.start.diff().clamp(min=1).double()
         weight = self.contacts.strength.mean() / number.mean()
         infects = -torch.expm1(-torch.as_tensor(self.transmission).detach().double() * weight)
         recovers = _within_a_day(self.recovery_rate).detach()
-        first = (1 - 1 / number) * recovers / (recovers + (1 - recovers) * infects).clamp(min=1e-300)
-        return torch.where(infectious.detach() > 0, 1.0, (1 + first) / 2)
+        return (1 - 1 / number) * recovers / (recovers + (1 - recovers) * infects).clamp(min=1e-300)
 
     def _warn_on(self, day: int) -> None:
         """Warn on the day from which the gradient may be off by more than a tenth."""
         rates = torch.as_tensor(self.onset_rate).item(), torch.as_tensor(self.recovery_rate).item()
-        if not isinstance(self.contacts, Contacts) or min(rates) == 0 or day != int(REACH * sum(1 / r for r in rates)):
+        if min(rates) == 0:
             return
-        number = self.contacts.start.diff().double().mean().item()
-        of_initial = isinstance(self.initial, Tensor) and self.initial.requires_grad
-        if number < (FEW_FOR_INITIAL if of_initial else FEW):
-            what = "gradient in initial" if of_initial else "gradient"
-            warnings.warn(
-                f"RelaxedSEIR: with {number:.3g} contacts a person, the {what} of what happens after {REACH} "
-                f"generations (day {day}) may be off by more than 10 %: use fit_by_search, or a shorter horizon "
-                "(docs/calibration.md has the table)",
-                stacklevel=2,
-            )
+        generation = sum(1 / rate for rate in rates)
+        number = math.inf
+        if isinstance(self.contacts, Contacts):
+            number = self.contacts.start.diff().double().mean().item()
+        if isinstance(self.initial, Tensor) and self.initial.requires_grad:
+            reach = REACH_FOR_INITIAL if number < FEW else REACH
+            warn_beyond("RelaxedSEIR: the gradient in initial", day, reach, generation)
+        elif number < FEW:
+            warn_beyond(f"RelaxedSEIR: with {number:.3g} contacts a person, the gradient", day, REACH, generation)
+
+
+def warn_beyond(what: str, day: int, reach: int, generation: float) -> None:
+    """Warn, on the day that is so many generations after the start, of what is beyond."""
+    if day == int(reach * generation):
+        warnings.warn(
+            f"{what} of what happens after {reach} generations (day {day}) may be off by more than 10 %: use "
+            "fit_by_search, or a shorter horizon (docs/calibration.md has the table)",
+            stacklevel=2,
+        )
 
 
 def _straight_through(draws: Draws) -> bool:

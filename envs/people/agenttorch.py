@@ -63,7 +63,7 @@ def agenttorch_city(
 
     People are those of ``from_agenttorch``. Their bands of age are read by name (U19, 20t29, 65A), never by code, whose
     order differs between folders: column "age band". "age" is in years, uniform within the band by the seed; a band
-    without an end ends with 89 years, and one below an age reaches up to the next band.
+    without an end ends with 89 years, and one below an age reaches up to the next band where that begins a year later.
 
     Layer "community": the contacts of ``edges``, by default ``mobility_networks/0.csv``, in which each stands once and
     both ways are meant; so they are mirrored, and self-loops and repeats left out. (The file of each later step holds
@@ -101,8 +101,9 @@ def _with_years(people: Population, seed: int) -> tuple[Population, str]:
         )
     names = people.labels["age"]
     found = [_years(name) for name in names]
-    lows = sorted(low for low, _ in found if low > 0)
-    found = [(low, min(lows, default=end) if low == 0 else end) for low, end in found]
+    next_low = min((low for low, _ in found if low > 0), default=OLDEST + 2)
+    reaches = [not name[0].isdigit() and next_low <= end + 1 for name, (_, end) in zip(names, found, strict=True)]
+    found = [(low, next_low if up else end) for up, (low, end) in zip(reaches, found, strict=True)]
     low, end = torch.tensor(found).T[:, people["age"]]
     luck = Draws(seed, torch.arange(len(people)), scope="population").uniform("age in band").double()
     columns = {"age band" if name == "age" else name: column for name, column in people.columns.items()}

@@ -8,7 +8,7 @@ how plausible the record is among those, and how it went. None knows what the mo
 from .fit import Bounds, Fit, Simulate
 from .gradient import fit_by_gradient
 from .neural import fit_by_sbi
-from .relaxed_draws import Parameter, RelaxedDraws, balanced
+from .relaxed_draws import Parameter, RelaxedDraws, balanced, once
 from .search import fit_by_search
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "fit_by_gradient",
     "fit_by_sbi",
     "fit_by_search",
+    "once",
 ]

@@ -53,25 +53,27 @@ def adjusted(at: Tensor, apart: Tensor, weight: Tensor, keep: float) -> tuple[We
     return Weighted(told[0] + widened * left_over, weight), tolerance.item()
 
 
-def nearest(at: Tensor, apart: Tensor, weight: Tensor, keep: float) -> Weighted:
-    """The share ``keep`` whose series come nearest to the observed one, as they are."""
-    near = apart.square().sum(1).argsort(stable=True)[: int(keep * len(at))]
+def nearest(at: Tensor, apart: Tensor, weight: Tensor, count: int) -> Weighted:
+    """The ``count`` whose series come nearest to the observed one, as they are."""
+    near = apart.square().sum(1).argsort(stable=True)[:count]
     return Weighted(at[near], weight[near] / weight[near].sum())
 
 
-def with_error(at: Tensor, apart: Tensor, weight: Tensor, least: float) -> Weighted:
-    """The posterior of a model that draws the record up to an error of unknown size.
+def with_error(at: Tensor, apart: Tensor, weight: Tensor, least: float, power: float | None = None) -> Weighted:
+    """The posterior of a model that draws the record up to an error of unknown size; less what counts for nothing.
 
     The K errors are normal and their size has Jeffreys' prior, so that a simulation at the distance D counts for
     D^-K: as in least squares, what the model cannot draw says how sure one can be (ABC as exact inference under such
     an error: Wilkinson, Statistical Applications in Genetics and Molecular Biology 2013). Where fewer than ``least``
-    would count, the power is lowered until they do.
+    would count, the power is lowered until they do. A ``power`` above K: more of those that are nearest, whatever the
+    posterior.
     """
-    far, power = apart.square().mean(1).sqrt().clamp(min=1e-150).log(), float(apart.shape[1])
+    far, power = apart.square().mean(1).sqrt().clamp(min=1e-150).log(), power or float(apart.shape[1])
     while True:
         found = Weighted(at, (weight.log() - power * far).softmax(0))
         if found.effective >= least or power < 0.5:
-            return found
+            counts = found.weight > 1e-6 / len(at)
+            return Weighted(at[counts], found.weight[counts] / found.weight[counts].sum())
         power *= 0.8
 
 

@@ -12,9 +12,9 @@ from .posterior import Weighted
 
 FREEDOM = 4  # degrees of freedom of the t distributions
 CENTRES = 30  # t distributions in a mixture
-WIDE = 8.0  # by which a neighbourhood's covariance is multiplied: less, and the regression sees too little to turn on
+WIDE = 8.0  # by which covariances around what regression says are multiplied: less, and it sees too little to turn on
 BLIND = 0.05  # share of proposals that come from the prior, whatever has been found
-BY_DISTANCE = 0.1, 0.5  # share of those around what came nearest, where regression is trusted and where it is not
+BY_DISTANCE = 0.35, 0.7  # share of those around what came nearest, where regression is trusted and where it is not
 
 
 class Mixture(NamedTuple):
@@ -51,7 +51,7 @@ def begun(seed: int, population: int, d: int, entries: int) -> dict[str, Tensor]
         "at": _from_prior(seed, population, d, 0),  # (n, d) logits of all parameters to simulate so far
         "series": torch.zeros(0, entries, dtype=torch.float64),  # what has come of them
         "blind": torch.tensor(population),  # how many of them were drawn from the prior
-        "told": torch.tensor(0),  # how many of the last generation, its last, were drawn around what regression says
+        "last": torch.tensor([0, 0]),  # how many of the last were drawn around the nearest, and then by regression
         "density": torch.zeros(population, dtype=torch.float64),  # (n,) of the mixtures of all others
         **Mixture(
             torch.zeros(0, d, dtype=torch.float64),
@@ -66,14 +66,15 @@ def further(
 ) -> dict[str, Tensor]:
     """The state with a further population to simulate.
 
-    told: what regression says; trusted: whether it has proved right. near: those that came nearest.
+    told: what regression says; trusted: whether it has proved right. near: the few that came nearest, around which no
+    covariance is widened: from there the search climbs, as random search cannot.
     """
     blind = max(1, round(BLIND * population))
     by_distance = max(1, round(BY_DISTANCE[not trusted] * population))
     by_told = population - blind - by_distance
     mixtures = [
-        (site, _around(sample, count, seed, generation, site))
-        for site, sample, count in (("near", near, by_distance), ("told", told, by_told))
+        (site, _around(sample, wide, count, seed, generation, site))
+        for site, sample, wide, count in (("near", near, 1.0, by_distance), ("told", told, WIDE, by_told))
     ]
     new = [_from_prior(seed, blind, state["at"].shape[1], generation)]
     at = torch.cat([*new, *(mixture.sample(site, seed, generation) for site, mixture in mixtures)])
@@ -83,7 +84,7 @@ def further(
         "at": torch.cat([state["at"], at]),
         "series": state["series"],
         "blind": state["blind"] + blind,
-        "told": torch.tensor(by_told),
+        "last": torch.tensor([by_distance, by_told]),
         "density": torch.cat([state["density"] + added.density(state["at"]), whole.density(at)]),
         **whole._asdict(),
     }
@@ -96,13 +97,20 @@ def weight_of(state: dict[str, Tensor]) -> Tensor:
     return prior / (state["blind"] * prior + state["density"])
 
 
+def regression_leads(state: dict[str, Tensor], far: Tensor) -> bool:
+    """Whether the last proposals from regression came nearer than those around the nearest; far: (n,)."""
+    near, told = state["last"].tolist()
+    last = far[len(far) - near - told :]
+    return not told or bool(last[near:].median() <= last[:near].median())
+
+
 def _from_prior(seed: int, count: int, d: int, generation: int) -> Tensor:
     """(count, d) logits."""
     return Draws(seed, torch.arange(count), generation, "search").uniform("first", d).to(torch.float64).logit()
 
 
-def _around(sample: Weighted, draws: int, seed: int, generation: int, site: str) -> Mixture:
-    """Some of a weighted sample, picked by weight; each with the covariance of the nearest quarter of it, widened.
+def _around(sample: Weighted, wide: float, draws: int, seed: int, generation: int, site: str) -> Mixture:
+    """Some of a weighted sample, picked by weight; each with ``wide`` times the covariance of its nearest quarter.
 
     A covariance of all would span what lies between separate answers.
     """
@@ -118,4 +126,4 @@ def _around(sample: Weighted, draws: int, seed: int, generation: int, site: str)
     local = torch.einsum("cs,csi,csj->cij", share, apart, apart) + 1e-4 * whole
     each = torch.full((count,), draws // count, dtype=torch.float64)
     each[: draws % count] += 1
-    return Mixture(centre, square_root(WIDE * local), each)
+    return Mixture(centre, square_root(wide * local), each)

@@ -65,3 +65,17 @@ def balanced(happens: Tensor, probability: Tensor) -> Tensor:
     happens, at = happens.detach() > 0, probability.detach().to(torch.float64)
     worth = torch.where((at > 0) & (at < 1), 0.5 / torch.where(happens, at, 1 - at), 1.0)
     return happens + worth * (probability.to(torch.float64) - at)
+
+
+def once(considered: Tensor, happens: Tensor, first: Tensor | float) -> Tensor:
+    """What people do to others, with the derivative of those of whom it is only considered made (1 + first) / 2 of it.
+
+    Somebody whose infection is only considered meets a contact day after day, who is considered to be infected on each
+    of them, and then infects back. Half of the derivative of an event (``balanced``) goes by what happened, and counts
+    nobody twice; of the other half that of first infections is right.
+
+    considered: (n,). happens: (n,) bool, who is infectious. first: (n,), or one, the part of all infections that a
+    case considers of people whom it, or the one who infected it, has not infected before.
+    """
+    fixed = considered.detach()
+    return fixed + torch.where(happens, 1.0, (1 + first) / 2) * (considered - fixed)

@@ -25,11 +25,11 @@ from .fit import (
     series_of,
 )
 from .posterior import Weighted, adjusted, nearest, with_error
-from .proposals import begun, further, weight_of
+from .proposals import begun, further, regression_leads, weight_of
 
 ENOUGH = 50  # simulations that should count in effect
-SHARP = 10  # of those, for the estimate of a model that errs
-DUBIOUS = 0.2  # plausibility of what regression says, below which distances are asked too
+SHARP = 10, 1000.0  # how many of those, at which power of the distance, make the estimate of a model that errs
+ASTRAY = 0.85  # distance over that of what regression says, below which regression is wrong; 0.9 up where it is right
 MOVED = 0.5  # standard deviations by which an estimate should not move in the last third of a search
 
 
@@ -49,8 +49,9 @@ def fit_by_search(
     """Parameters under which simulations come near to the observed series: approximate Bayesian computation.
 
     The prior is uniform within the bounds. A first ``population`` is simulated from it; each further one from a
-    mixture of many t distributions, around what a regression says and around what came nearest, so that neither a
-    second answer nor a bad regression leads it astray; one in twenty from the prior. All of them count, each weighted
+    mixture of many t distributions, around what a regression says and around the few that came nearest, more of them
+    around whichever came nearer before: neither a second answer nor a bad regression leads it astray, and it comes at
+    least as near as random search does. One in twenty is from the prior. All of them count, each weighted
     by the prior over the mixture that they were drawn from (adaptive multiple importance sampling: Cornuet et al.,
     Scandinavian Journal of Statistics 2012; local covariances: Filippi et al., Statistical Applications in Genetics
     and Molecular Biology 2013).
@@ -61,15 +62,16 @@ def fit_by_search(
     Zhang & Balding, Genetics 2002). Both regressions are of the logit of where between its bounds a parameter lies.
 
     A twentieth of the simulations, 20 to 100, are drawn from the result, to see whether the record could be one of
-    them. If not (or if that is in doubt, and parameters by distance come nearer), regression leads astray (Frazier,
-    Robert & Rousseau, JRSS B 2020): the result is then the posterior of a model that errs by an unknown amount, from
-    all simulations and without regression, and as many more are drawn from that. The fit says so, as it does where
-    too few simulations count or estimates still move.
+    them, and as many from the posterior of a model that errs by an unknown amount, from all simulations and without
+    regression. If the record could not be one, or those of the other come clearly nearer, regression leads astray
+    (Frazier, Robert & Rousseau, JRSS B 2020), and the other is the result. The fit says so, as it does where too few
+    simulations count or estimates still move.
 
     simulate: given {name: float} and a seed, returns (K,). Each simulation has a seed of its own. observed: (K,).
     Entries are compared in standard deviations over the first population. simulations: all of them, at the most.
 
-    estimate: medians of the heaviest of the fit's ``modes()``. trace: by generation, "nearest" (how far off the
+    estimate: medians of the heaviest of the fit's ``modes()``; of a model that errs, of the nearest simulations.
+    nearest: of all simulations, those that check the result too. trace: by generation, "nearest" (how far off the
     nearest is, root mean square), "tolerance" (how far off the farthest kept is, in standard deviations of what the
     regression leaves unexplained), "effective" (how many are kept in effect, by their weights) and each parameter's
     weighted mean by regression. checkpoint: a file to resume from, to the same bits; removed at the end. Ctrl-C saves
@@ -125,7 +127,7 @@ class _Result:
 
     told: Weighted  # by regression
     near: Weighted  # by distance
-    trusted: bool  # whether the last proposals from regression could have made the record
+    trusted: bool  # whether the last proposals from regression came nearer than those by distance
     apart: Tensor  # (n, K) how series differ from the observed one, in standard deviations
     weight: Tensor  # (n,) of prior over mixture
     row: list[float]  # of the trace
@@ -160,44 +162,35 @@ class _Search:
         told, tolerance = adjusted(at, apart, weight, self.keep)
         best = apart.square().mean(1).min().sqrt().item()
         row = [best, tolerance, told.effective, *(told.weight @ inside_box(told.at, self.box)).tolist()]
-        last = series[-int(state["told"]) :]
-        trusted = not state["told"] or plausibility(self.observed, last, 0.01 * scale) >= DUBIOUS
-        return _Result(told, nearest(at, apart, weight, self.keep), trusted, apart, weight, row)
+        near = nearest(at, apart, weight, int(self.keep * self.population / 2))
+        return _Result(told, near, regression_leads(state, apart.square().mean(1)), apart, weight, row)
 
     def checked(self, state: dict[str, Tensor], result: _Result, trace: list[list[float]], check: int, bar: Any) -> Fit:
         """The fit, after a look at what its parameters predict."""
-        taken, least, doubts = len(state["series"]), 0.01 * self.scale(state), []
-
-        def predicted(of: Weighted, first: int) -> Tensor:
-            rows = of.picked(check, self.seed)
-            bar.update(check)
-            return torch.stack([self.run(at, (1 << 31) + first + k) for k, at in enumerate(rows)])
-
-        def off(series: Tensor) -> float:
-            return (series - self.observed).div(self.scale(state)).square().mean(1).sqrt().mean().item()
-
-        found = sharp = result.told
-        predictive, taken = predicted(found, taken), taken + check
-        plausible = plausibility(self.observed, predictive, least)
-        if plausible < DUBIOUS:
-            with one_thread():
-                erring, sharp_erring = (
-                    with_error(state["at"], result.apart, result.weight, enough) for enough in (ENOUGH, SHARP)
-                )
-            otherwise, taken = predicted(erring, taken), taken + check
-            if plausible < IMPLAUSIBLE or off(otherwise) < off(predictive):
-                found, sharp, predictive = erring, sharp_erring, otherwise
-                doubts.append(
-                    f"the model does not draw the record (plausibility {plausible:.2g}): the intervals are those of a "
-                    "model that errs; look at fit.predictive beside the record"
-                )
+        with one_thread():
+            erring, nearer = (with_error(state["at"], result.apart, result.weight, *how) for how in ((ENOUGH,), SHARP))
+        scale, taken, doubts = self.scale(state), len(state["series"]), []
+        at = torch.cat([of.picked(check, self.seed) for of in (result.told, erring)])
+        drawn = torch.stack([self.run(row, (1 << 31) + taken + k) for k, row in enumerate(at)])
+        bar.update(len(at))
+        apart = (drawn - self.observed) / scale
+        by_regression, by_distance = apart.square().mean(1).sqrt().view(2, check).mean(1).tolist()
+        plausible = plausibility(self.observed, drawn[:check], 0.01 * scale)
+        found, sharp, predictive = result.told, result.told, drawn[:check]
+        if plausible < IMPLAUSIBLE or by_distance < ASTRAY * by_regression:
+            found, sharp, predictive = erring, nearer, drawn[check:]
+            doubts.append(
+                f"the model does not draw the record, or regression leads astray (plausibility {plausible:.2g}): the "
+                "intervals are those of a model that errs; look at fit.predictive beside the record"
+            )
         if found.effective < ENOUGH:
             doubts.append(f"only {found.effective:.0f} simulations count in effect: simulate more, until {ENOUGH} do")
         columns = as_columns(("nearest", "tolerance", "effective", *self.names), trace)
-        best = inside_box(state["at"][result.apart.square().sum(1).argmin()], self.box)
+        nearest_of_all = torch.cat([result.apart, apart]).square().sum(1).argmin()
+        best = inside_box(torch.cat([state["at"], at])[nearest_of_all], self.box)
         of_best = dict(zip(self.names, best.tolist(), strict=True))
         sample = inside_box(found.at, self.box)
-        fit = Fit(self.names, best, sample, found.weight, columns, taken, predictive, plausible, of_best)
+        fit = Fit(self.names, best, sample, found.weight, columns, taken + len(at), predictive, plausible, of_best)
         with one_thread():
             if found is result.told:
                 doubts += _moving(fit)

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache, cached_property
-from importlib.util import find_spec
+from importlib import import_module
+from importlib.util import find_spec, resolve_name
 from pathlib import Path, PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any
@@ -23,6 +24,7 @@ _OF_EVERY_CLASS = {  # or made from what else there is
     *("__abstractmethods__", "_abc_impl", "__dataclass_fields__", "__dataclass_params__", "__match_args__"),
     "__slotnames__",
 }
+_OF_EVERY_MODULE = {*vars(ModuleType("")), "__annotations__", "__builtins__", "__cached__", "__file__", "__path__"}
 
 
 def fingerprint(value: Any) -> str:
@@ -32,8 +34,9 @@ def fingerprint(value: Any) -> str:
     an object by its class and what it would be pickled as, its cached properties left out, or else by what its
     ``__fingerprint__()`` returns alone; where it cannot be pickled, by its attributes, of which an open file or a lock
     has none. What is installed (and Python itself) counts by name and version, this package by all of its source, and
-    a module as a whole, as where a function imports it, by its file. Raises TypeError for a generator, whose place
-    nobody can see.
+    another module by its globals: all of them where code takes the module as a whole, by ``import`` in a function or
+    under another name. Modules that functions import are imported for that; what a string names, as in
+    ``globals()["rate"]``, is not found. Raises TypeError for a generator, whose place nobody can see.
     """
     return _Content().of((_source(), value)).hex()
 
@@ -153,9 +156,10 @@ def _code_of(value: Any) -> Iterator[Any]:
         yield [_content_of(cell) for cell in value.__closure__ or ()]
     elif isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, ModuleType | None):
         yield value.__self__
-    if isinstance(value, ModuleType | BuiltinFunctionType) or _known_by_version(name):
-        yield _source_of(name) if isinstance(value, ModuleType) else b""
+    if isinstance(value, BuiltinFunctionType) or _known_by_version(name):
         yield str(getattr(sys.modules.get(name.partition(".")[0]), "__version__", "")).encode()
+    elif isinstance(value, ModuleType):
+        yield sorted(item for item in vars(value).items() if item[0] not in _OF_EVERY_MODULE)
     elif isinstance(value, FunctionType):
         yield from (value.__code__, _read_by(value.__code__, value.__globals__))
     else:
@@ -171,22 +175,45 @@ def _content_of(cell: Any) -> Any:
 
 
 def _read_by(code: CodeType, names: dict[str, Any]) -> list[tuple[str, Any]]:
-    """The globals that code reads, and attributes of modules among them; names: all globals that there are."""
-    found, name, last = {}, "", None
-    for instruction in dis.get_instructions(code):
-        if isinstance(last, ModuleType) and instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-            name, last = f"{name}.{instruction.argval}", _attribute(last, instruction.argval)
+    """The globals that code reads, attributes of modules among them, and what it imports; names: all globals."""
+    found: dict[str, Any] = {}
+    name, last, before = "", None, (None, None)
+    for this in dis.get_instructions(code):
+        if this.opname == "EXTENDED_ARG":
             continue
-        if last is not None:
-            found[name] = last  # a module only where it is not its attribute that is read
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            name, last = instruction.argval, names.get(instruction.argval)
-        elif instruction.opname == "IMPORT_NAME":
-            name, last = f"import {instruction.argval}", _source_of(instruction.argval)
+        if isinstance(last, ModuleType) and this.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            name, last = f"{name}.{this.argval}", _attribute(last, this.argval)
         else:
-            last = None
+            if last is not None:
+                found[name] = last  # a module only where it is not its attribute that is read
+            reads = this.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+            name, last = (this.argval, names.get(this.argval)) if reads else ("", None)
+            if this.opname == "IMPORT_NAME":
+                found |= _imported(this.argval, *before, names.get("__package__"))
+        before = before[1], this.argval
     inner = [_read_by(const, names) for const in code.co_consts if isinstance(const, CodeType)]
     return sorted({**found, **dict(item for some in inner for item in some)}.items())
+
+
+def _imported(name: str, level: Any, chosen: Any, package: Any) -> dict[str, Any]:
+    """Modules and names by ``import name``, or ``from name import chosen`` in a package, so many levels up."""
+    try:
+        name = resolve_name("." * level + name, package)
+    except ImportError:
+        return {}
+    module = _users_module(name)
+    if not isinstance(module, ModuleType) or not chosen:
+        return {f"import {name}": module}
+    parts = {part: getattr(module, part, None) for part in chosen}
+    return {f"import {name}.{part}": _users_module(f"{name}.{part}") if v is None else v for part, v in parts.items()}
+
+
+def _users_module(name: str) -> Any:
+    """A module of the user's, which code that is to run imports, now; its text where that fails; None for others."""
+    if (name in sys.modules or _source_of(name)) and not _known_by_version(name):
+        with suppress(Exception):
+            return import_module(name)
+    return _source_of(name) or None
 
 
 def _attribute(module: ModuleType, name: str) -> Any:
@@ -209,7 +236,7 @@ def _is_installed(file: Path) -> bool:
 @cache
 def _source_of(module: str) -> bytes:
     """The text of a user's module, as this process first saw it; found without importing the module."""
-    with suppress(ImportError, ValueError, AttributeError, OSError):  # made by hand, or relative to who imports it
+    with suppress(ImportError, ValueError, AttributeError, TypeError, OSError):  # made by hand, or a mere folder
         file = Path(find_spec(module).origin)  # type: ignore[union-attr,arg-type]
         if not _is_installed(file) and not _known_by_version(module):
             return file.read_bytes()

@@ -1,6 +1,7 @@
 """Estimates of off-policy evaluation, and their intervals."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from numbers import Real
 from statistics import NormalDist
@@ -9,6 +10,9 @@ import torch
 from torch import Tensor
 
 from ..arguments import as_tensor
+
+CERTAIN = 0.9999  # level of the interval that must leave out full support before it is doubted
+FEWEST = 30  # units whose weights tell chance from a lack of support
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -25,6 +29,11 @@ class Estimate:
     skewness: of the influence; 0 for self-normalised estimators, whose normaliser takes the long tail out.
     undefined: why there is no value, which is then NaN as is all that follows from it; "" where there is one. A log in
         which the evaluated policy would have shown nothing of what was shown says nothing about it, not 0.
+    support: the share of what the evaluated policy shows that the log speaks for, the mean weight: 1 but for chance
+        where the logging policy shows all of it now and then; the least over positions. What it never shows counts as
+        0; when self-normalised as what it does show, when doubly robust as the model expects.
+    doubt: that support falls short of 1 by more than chance (an interval of 99.99 %, and a hundredth), in words,
+        which are a warning, too; "" where it does not, and for fewer than 30 units, which cannot tell.
     """
 
     value: float
@@ -33,6 +42,8 @@ class Estimate:
     effective_rounds: float
     skewness: float
     undefined: str = ""
+    support: float = 1.0
+    doubt: str = ""
 
     @property
     def stderr(self) -> float:
@@ -70,26 +81,31 @@ class Estimate:
     def __str__(self) -> str:
         if self.undefined:
             return f"undefined: {self.undefined}"
+        doubt = self.doubt and f"; {self.doubt}"
         if math.isnan(self.stderr):
-            return f"{self.value:.4g} (nothing varies in the log: no standard error)"
+            return f"{self.value:.4g} (nothing varies in the log: no standard error){doubt}"
         digits = max(0, 1 - math.floor(math.log10(self.stderr)))
-        low, high = self.interval()
-        return (
-            f"{self.value:.{digits}f} ± {self.stderr:.{digits}f} (95 % interval {low:.{digits}f} to {high:.{digits}f})"
-        )
+        low, high = (f"{end:.{digits}f}" for end in self.interval())
+        return f"{self.value:.{digits}f} ± {self.stderr:.{digits}f} (95 % interval {low} to {high}){doubt}"
 
 
-def weighted(reward: Tensor, weight: Tensor, self_normalised: bool, unit: Tensor | None) -> Estimate:
-    """The one form behind all IPS estimators: rewards (k, m) times weights (k, m), summed over positions."""
-    reweighted, normaliser = reward * weight, weight.mean(0)
+def weighted(
+    reward: Tensor, weight: Tensor, self_normalised: bool, unit: Tensor | None, model: Tensor | None = None
+) -> Estimate:
+    """The one form behind all IPS estimators: rewards (k, m) times weights (k, m), summed over positions.
+
+    model: (k,) what is added to each round, of which the rewards are then the error.
+    """
     if reason := without_overlap(weight):
         return no_estimate(len(reward), reason)
-    if self_normalised:
-        reweighted, weight = reweighted / normaliser, weight / normaliser
-        influence = over_positions(reweighted - reweighted.mean(0) * weight)
-    else:
-        influence = over_positions(reweighted - reweighted.mean(0))
-    return estimate_of(over_positions(reweighted), influence, effective_size(weight), unit, skewed=not self_normalised)
+    normaliser = weight.mean(0) if self_normalised else torch.ones_like(weight[0])
+    reweighted = reward * weight / normaliser
+    centre = reweighted.mean(0)
+    influence = over_positions(reweighted - (centre * weight / normaliser if self_normalised else centre))
+    contributions = over_positions(reweighted)
+    if model is not None:
+        contributions, influence = contributions + model, influence + (model - model.mean())
+    return estimate_of(contributions, influence, weight, unit, skewed=not self_normalised, depth=4)
 
 
 def without_overlap(weight: Tensor) -> str:
@@ -116,22 +132,64 @@ def over_positions(values: Tensor) -> Tensor:
 
 
 def estimate_of(
-    contributions: Tensor, influence: Tensor, effective: float, unit: Tensor | None, *, skewed: bool = True
+    contributions: Tensor,
+    influence: Tensor,
+    weight: Tensor | None,
+    unit: Tensor | None,
+    *,
+    skewed: bool = True,
+    depth: int = 3,
 ) -> Estimate:
-    """The mean of the contributions; ``unit`` (rounds,) says which influences belong together (a user's, say)."""
-    if unit is not None:
-        unit = as_tensor("unit", unit, influence.device).to(influence.device)
-        if unit.dtype != torch.int64 or unit.shape != influence.shape:
-            raise ValueError(f"unit is {unit.dtype} {tuple(unit.shape)}: expected int64 {tuple(influence.shape)}")
-        units, index = unit.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        total = influence.new_zeros(len(units)).index_add_(0, index, influence)
-        influence = total * (len(units) / len(unit))
+    """The mean of the contributions; ``unit`` (rounds,) says which influences belong together (a user's, say).
+
+    weight: (k, m), None for an estimator without. depth: of calls below the user's, whom a warning is for.
+    """
+    influence = _by_unit(influence, unit)
+    skewness = _skewness(influence) if skewed else 0.0
+    value = float(contributions.mean())
+    if weight is None:
+        return Estimate(value, contributions, influence, float(len(contributions)), skewness)
+    support, doubt = _support(weight, unit)
+    if doubt:
+        warnings.warn(doubt, stacklevel=depth)
+    return Estimate(value, contributions, influence, _effective_size(weight), skewness, support=support, doubt=doubt)
+
+
+def _support(weight: Tensor, unit: Tensor | None) -> tuple[float, str]:
+    """The least mean of weights (k, m) over positions, and a sentence where it falls short of 1 by more than chance."""
+    means = weight.mean(0)
+    position = int(means.argmin())
+    share, shown = float(means[position]), weight[:, position]
+    away = _by_unit(shown - share, unit)
+    found = Estimate(share, shown, away, 0.0, _skewness(away))  # of a reward of 1, which is 1 for any policy
+    highest = found.interval(CERTAIN)[1] if away.any() else share
+    if len(away) < FEWEST or highest >= 0.99:
+        return share, ""
+    where = f" down to position {position}" if weight.shape[1] > 1 else ""
+    return share, (
+        f"partial support: some of what the evaluated policy shows{where} is never, or too seldom, shown in the log, "
+        f"which speaks for {share:.1%} of it only; evaluate a policy that stays nearer to the log's, or log more"
+    )
+
+
+def _skewness(influence: Tensor) -> float:
     deviation = influence.square().mean().sqrt()
-    skewness = float((influence / deviation).pow(3).mean()) if skewed and deviation > 0 else 0.0
-    return Estimate(float(contributions.mean()), contributions, influence, effective, skewness)
+    return float((influence / deviation).pow(3).mean()) if deviation > 0 else 0.0
 
 
-def effective_size(weight: Tensor) -> float:
+def _by_unit(values: Tensor, unit: Tensor | None) -> Tensor:
+    """(units,) sums of what belongs together, so scaled that their mean is that of the values (rounds,)."""
+    if unit is None:
+        return values
+    unit = as_tensor("unit", unit, values.device).to(values.device)
+    if unit.dtype != torch.int64 or unit.shape != values.shape:
+        raise ValueError(f"unit is {unit.dtype} {tuple(unit.shape)}: expected int64 {tuple(values.shape)}")
+    units, index = unit.unique(return_inverse=True)  # type: ignore[no-untyped-call]
+    total = values.new_zeros(len(units)).index_add_(0, index, values)
+    return total * (len(units) / len(unit))
+
+
+def _effective_size(weight: Tensor) -> float:
     """The number of rounds of equal weight that would tell as much."""
     square = weight.square().sum(0)
     return float((weight.sum(0).square() / square).where(square > 0, 0.0).min())

@@ -13,15 +13,7 @@ from .checks import (
     importance_weight,
     numbers,
 )
-from .estimate import (
-    Estimate,
-    effective_size,
-    estimate_of,
-    no_estimate,
-    over_positions,
-    weighted,
-    without_overlap,
-)
+from .estimate import Estimate, estimate_of, no_estimate, over_positions, weighted, without_overlap
 
 
 def ips(
@@ -49,7 +41,7 @@ def dm(evaluated: Tensor, predicted: Tensor, *, unit: Tensor | None = None) -> E
     check_distribution("evaluated", evaluated, 2)
     check_finite("predicted", predicted, evaluated.shape)
     contributions = (evaluated * predicted).sum(1)
-    return estimate_of(contributions, contributions - contributions.mean(), float(len(contributions)), unit)
+    return estimate_of(contributions, contributions - contributions.mean(), None, unit)
 
 
 def dr(
@@ -78,12 +70,7 @@ def dr(
     weight = importance_weight(logged, evaluated.gather(1, action[:, None])[:, 0], reward.shape)
     model = (evaluated * predicted).sum(1)
     wrong = reward - predicted.gather(1, action[:, None])[:, 0]
-    correction = weighted(wrong[:, None], weight[:, None], self_normalised, None)
-    if correction.undefined:
-        return correction  # what is left is dm
-    contributions = model + correction.contributions
-    influence = model - model.mean() + correction.influence
-    return estimate_of(contributions, influence, correction.effective_rounds, unit, skewed=not self_normalised)
+    return weighted(wrong[:, None], weight[:, None], self_normalised, unit, model)
 
 
 def sips(
@@ -167,7 +154,7 @@ def cascade_dr(
     expected = (distribution * predicted).sum(2)
     wrong = reward - predicted.gather(2, slate[..., None])[..., 0]
     contributions = over_positions(weight * wrong + above * expected)
-    return estimate_of(contributions, contributions - contributions.mean(), effective_size(weight), unit)
+    return estimate_of(contributions, contributions - contributions.mean(), weight, unit)
 
 
 def cascade_model(

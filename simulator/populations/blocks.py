@@ -101,7 +101,8 @@ def taken(tree: Any, batch: Batch) -> Any:
 
 def _as_people(leaf: Any) -> Any:
     """(b, k, …) as (b k, …)."""
-    return leaf[0] if len(leaf) == 1 else leaf.reshape(len(leaf) * leaf.shape[1], *leaf.shape[2:])
+    shape = leaf.shape
+    return leaf[0] if shape[0] == 1 else leaf.reshape(shape[0] * shape[1], *shape[2:])
 
 
 def put_together(parts: Sequence[tuple[Batch, Any]]) -> Any:

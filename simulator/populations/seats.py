@@ -105,10 +105,11 @@ class Everybody(_Seat):
             inner = Sites(in_blocks([self.interventions] * batch.size))
             inner.step = batch.draws.step
             new = batch.world.step(taken(state, batch), taken(action, batch), batch.draws, inner)
-            inner.check_names([do.site for do in self.interventions])
+            if self.interventions:
+                inner.check_names([do.site for do in self.interventions])
             lives.append((batch, (new.state, new.observation)))
-            rewards = [new.reward] if batch.size == 1 else split(new.reward, batch.size)
-            reward = torch.stack([part.mean() for part in rewards])
+            one = batch.size == 1
+            reward = new.reward.mean()[None] if one else torch.stack([r.mean() for r in split(new.reward, batch.size)])
             ends.append((batch, (reward, new.terminated.view(batch.size, -1).all(1))))
         state, observation = put_together(lives)
         reward, terminated = in_order(ends)

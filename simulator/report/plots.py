@@ -233,10 +233,11 @@ def estimates(ax: Axes, rows: Mapping[str, tuple[float, float]], *, truth: float
     return ax
 
 
-def save(ax: Axes | Sequence[Axes], path: str | Path) -> Path:
-    """Write the figure that the axes are on as a PNG, atomically, making folders as needed; returns the path."""
+def save(ax: Axes | Sequence[Axes] | Figure, path: str | Path) -> Path:
+    """Write a figure, or the one that axes are on, as a PNG, atomically, making folders as needed; returns the path."""
     check_is("path", path, (str, PathLike), "a file's, such as 'curves.png'")
-    figure, path = figure_of(ax if isinstance(ax, Axes) else ax[0]), Path(path)
+    figure = ax if isinstance(ax, Figure) else figure_of(ax if isinstance(ax, Axes) else ax[0])
+    path = Path(path)
     if path.suffix != ".png":
         raise ValueError(f"path {path} ends in '{path.suffix}': expected .png")
     write_atomically(path, lambda file: figure.savefig(file, format="png", metadata={"Software": None}))

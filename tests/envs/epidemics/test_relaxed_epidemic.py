@@ -1,5 +1,7 @@
 """The relaxed city: the exact one's bits, values that agree with it, and gradients held against finite differences."""
 
+import math
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -11,7 +13,7 @@ from ethogram.envs.epidemics import Disease, Epidemic, Measures, RelaxedEpidemic
 from ethogram.envs.people import city_layers, synthetic_city
 from ethogram.simulator import Do, rollout
 from ethogram.simulator.calibrate import RelaxedDraws, fit_by_gradient
-from ethogram.simulator.networks import MeanField, RandomMeetings
+from ethogram.simulator.networks import Contacts, MeanField, RandomMeetings, erdos_renyi
 from ethogram.simulator.recording import Record
 
 SITES = ("infected", "isolates", "confirmed", "died")
@@ -175,6 +177,39 @@ def test_the_gradient_is_that_of_the_expected_outcome_where_many_meet():
         apart = (slope[:, :, k].mean(0) - change.mean(0)).abs()
         assert (apart < 0.1 * change.mean(0).abs() + 4 * error).all(), name
         assert (change.mean(0).abs() > 2.5 * error).all(), name  # else the band would hold anything
+
+
+def test_nobody_is_considered_twice_among_few_contacts(monkeypatch):
+    """In a ring each of two contacts is met for a whole course, and one of them infects; unmended, a tenth more."""
+    people, number = torch.arange(300), leaf(2.6)
+    ring = Contacts.from_edges(people, (people + 1) % 300, 300)
+    world = RelaxedEpidemic(city(300, layers={"community": ring}, disease=Disease()), number)
+    course = world.exact.susceptibility.double().mean().item() * world.exact.disease.shed_by_case
+    expected = torch.full((300,), -math.expm1(-course) / course / 2, dtype=torch.float64)
+    torch.testing.assert_close(world._first, expected)
+    assert torch.equal(RelaxedEpidemic(well_mixed(300))._first, torch.ones(300, dtype=torch.float64))
+
+    def slope():
+        infected = run(world, Heuristic(), 0, 25).series["relaxed_infected"].sum()
+        return torch.autograd.grad(infected, number)[0]
+
+    once = slope()
+    monkeypatch.setattr(relaxed_epidemic, "once", lambda considered, happens, first: considered)
+    assert once < 0.95 * slope()
+
+
+def test_a_city_of_few_contacts_warns_after_three_generations():
+    def through(contacts, horizon):
+        layers = {"community": erdos_renyi(60, contacts, seed=1), "city": RandomMeetings(60, 1)}
+        world = RelaxedEpidemic(city(60, layers=layers, disease=Disease()), leaf(2.6))  # a generation of 10 days
+        run(world, Heuristic(), 0, horizon)
+
+    with pytest.warns(UserWarning, match=r"contacts a person, the gradient of what happens after 3 generations"):
+        through(4, 31)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        through(4, 30)
+        through(10, 40)
 
 
 def test_the_gradient_recovers_a_citys_reproduction_and_behaviour():

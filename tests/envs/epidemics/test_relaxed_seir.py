@@ -180,11 +180,14 @@ def test_a_gradient_beyond_its_reach_warns():
 
     with pytest.warns(UserWarning, match="may be off by more than 10 %: use fit_by_search"):
         through(4, 40)
-    with pytest.warns(UserWarning, match="the gradient in initial of what happens"):
-        through(12, 40, initial=torch.tensor(0.1, requires_grad=True))
+    for degree, horizon in ((4, 22), (12, 40)):  # a generation is 10.7 days
+        with pytest.warns(UserWarning, match="the gradient in initial of what happens"):
+            through(degree, horizon, initial=torch.tensor(0.1, requires_grad=True))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         through(4, 20)
+        through(4, 20, initial=torch.tensor(0.1, requires_grad=True))
+        through(12, 30, initial=torch.tensor(0.1, requires_grad=True))
         through(12, 40)
 
 

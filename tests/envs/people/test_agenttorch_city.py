@@ -40,6 +40,16 @@ def test_ages_go_by_the_names_of_bands_in_any_order_of_codes(order, tmp_path):
     assert torch.equal(again["age"], people["age"])
 
 
+@pytest.mark.parametrize(
+    ("bands", "highest"),
+    [(["U19", "65A"], 18), (["0t17", "19t25"], 17), (["U20", "20t29"], 19), (["U19", "20t29"], 19), (["U19"], 18)],
+)
+def test_the_youngest_are_no_older_than_their_band_says(bands, highest, tmp_path):
+    people = agenttorch_city(written(tmp_path / "town", bands, bands * 500)).people
+    youngest = people["age"][people.mask(**{"age band": bands[0]})]
+    assert (int(youngest.min()), int(youngest.max())) == (0, highest)
+
+
 @pytest.mark.parametrize("genders", [("male", "female"), ("female", "male")])
 def test_genders_go_by_name(genders, tmp_path):
     people = agenttorch_city(written(tmp_path / "town", BANDS, BANDS, genders=genders)).people

@@ -107,6 +107,44 @@ def test_a_record_that_the_model_cannot_draw_is_said_and_the_intervals_hold_what
         assert max(low for low, _ in intervals) < min(high for _, high in intervals)
 
 
+@pytest.mark.filterwarnings("ignore:the fit of")  # it says that the model errs
+def test_the_search_is_at_least_as_near_as_random_search_with_more_parameters():
+    """Four, of one wave for a record of two: at 5 of 6 seeds, by the nearest simulation and at the estimate.
+
+    At 20 seeds it was 20 and 18 times; by regression alone half of them.
+    """
+    bounds = {"peak": (0.0, 10.0), "width": (0.2, 6.0), "height": (2.0, 12.0), "floor": (0.0, 5.0)}
+    observed = one_wave({"peak": 2.5, "width": 1.2}, 1) + 0.6 * one_wave({"peak": 8.0, "width": 1.0}, 2)
+
+    def simulate(p, seed):
+        return p["floor"] + p["height"] / 8 * one_wave(p, seed)
+
+    def off(p, seed):
+        return (simulate(p, seed) - observed).square().mean().item()
+
+    def expected(p):
+        return sum(off(p, 10**8 + k) for k in range(20))
+
+    nearer = {"nearest": 0, "estimate": 0}
+    for seed in range(6):
+        tried = torch.rand(1000, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).tolist()
+        values = [
+            {name: low + (high - low) * u for (name, (low, high)), u in zip(bounds.items(), row, strict=True)}
+            for row in tried
+        ]
+        best, number = min((off(p, k), k) for k, p in enumerate(values))
+        seen = []
+
+        def simulated(p, seed, seen=seen):
+            seen.append(off(p, seed))
+            return simulate(p, seed)
+
+        found = fit_by_search(simulated, observed, bounds, simulations=1000, seed=seed, progress=False)
+        nearer["nearest"] += min(seen) <= best
+        nearer["estimate"] += expected({name: found[name] for name in bounds}) <= expected(values[number])
+    assert min(nearer.values()) >= 5, nearer
+
+
 def test_a_search_cut_short_says_so():
     """Four parameters from one population: few count, and the fit says how many."""
     bounds = dict.fromkeys("abcd", (-3.0, 3.0))

@@ -96,6 +96,12 @@ DIFFERENT = {
     "a global": lambda v: defined("def it(): return (lambda: RATE)()", RATE=v),
     "a global's object": lambda v: defined("def it(): return RATES", RATES={"a": [Plain(v)]}),
     "a module's global": lambda v: defined("def it(): return model.sub.rate", model=module(sub=module(rate=v))),
+    "a module's global, the module under another name": lambda v: defined(
+        "def it(): same = model; return same.rate", model=module(rate=v)
+    ),
+    "a module's global by its name": lambda v: defined("def it(): return getattr(model, name)", model=module(rate=v)),
+    "a module that a helper is given": lambda v: defined("def it(): return helper(model)", model=module(rate=[v])),
+    "an object's module": lambda v: Plain(module(rate=v)),
     "a helper": lambda v: defined(f"def helper(): return {v}\ndef it(): return helper()"),
     "a default": lambda v: defined(f"def it(*, x={v}): return x"),
     "an edited class": lambda v: defined(CLASS.format(v)),
@@ -153,6 +159,36 @@ def test_an_edited_module_makes_another_run_however_it_is_reached(tmp_path):
     one, other = printed(1), printed(2.5)
     assert one[:2] == one[2:4]
     assert all(a != b for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def it(): import mine; return mine.RATE",
+        "def it(): import mine.part as same; return same.RATE",
+        "def it(): import mine.part; return mine.part.RATE",
+        "def it(): from mine import RATE; return RATE",
+        "def it(): from mine import part; return part.RATE",
+        "def it(): from . import part; return part.RATE",
+        "def it(): from .part import RATE; return RATE",
+        "def it(): from . import RATE; return RATE",
+        "class it:\n    def f(self): from mine.part import RATE; return RATE",
+    ],
+)
+def test_a_module_changed_in_this_process_makes_another_run(tmp_path, monkeypatch, source):
+    """Whoever imports it, and whether it was imported before."""
+    (tmp_path / "mine").mkdir()
+    for name in ("__init__", "part"):
+        (tmp_path / "mine" / f"{name}.py").write_text("RATE, OTHER = [1], 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("mine", "mine.part"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    it = defined(source, __package__="mine")
+    before = fingerprint(it)
+    assert fingerprint(it) == before
+    for name in {"mine", "mine.part"} & sys.modules.keys():
+        sys.modules[name].RATE.append(2)
+    assert fingerprint(it) != before
 
 
 class Derived:

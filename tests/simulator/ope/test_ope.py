@@ -327,6 +327,7 @@ def test_rounds_after_a_rows_end_are_left_out():
     assert (log.action.tolist(), log.reward.tolist(), log.unit.tolist()) == ([1, 3, 4], [1.0, 0.0, 1.0], [0, 1, 1])
 
 
+@pytest.mark.filterwarnings("ignore:partial support")
 def test_rounds_that_belong_together_count_once():
     """Every round of ten written ten times: one stderr as of the originals, given their units."""
     generator = torch.Generator().manual_seed(0)

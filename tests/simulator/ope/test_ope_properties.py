@@ -222,3 +222,58 @@ def test_lists_are_units_and_contexts():
     assert cascade_model([0]).shape == (2, 1, 2)
     one = ope.ips([1, 0, 1], [0.5] * 3, [0.5] * 3, unit=[0, 0, 1])
     assert one.stderr == ope.ips([1, 0, 1], [0.5] * 3, [0.5] * 3, unit=torch.tensor([0, 0, 1])).stderr
+
+
+def half_shown(rounds, seed=0, items=4, shown=2):
+    """Rounds of a policy that shows each of the first items alike, under one that shows all of them alike."""
+    action = torch.randint(shown, (rounds,), generator=torch.Generator().manual_seed(seed))
+    logged, evaluated = torch.full((rounds,), 1 / shown), torch.full((rounds, items), 1 / items)
+    return torch.ones(rounds), action, logged, evaluated
+
+
+def slates_of(rounds):
+    """The same, as the first of two positions, of which the second is shown as the evaluated policy would."""
+    reward, action, logged, evaluated = half_shown(rounds)
+    slate = torch.stack([action, torch.full_like(action, 3)], 1)
+    one = torch.ones(rounds)
+    chances = torch.stack([logged, logged], 1), torch.stack([evaluated[:, 0], evaluated[:, 0]], 1)
+    return torch.stack([reward, 0 * one], 1), slate, *chances, evaluated[:, None].expand(-1, 2, -1)
+
+
+def test_partial_support_is_in_the_estimate_and_a_warning():
+    reward, action, logged, evaluated = half_shown(400)
+    rewards, slate, prefix, prefix_e, choices = slates_of(400)
+    model = torch.full((400, 4), 0.5)
+    shown = evaluated[:, 0]
+    estimates = {
+        "ips": lambda: ope.ips(reward, logged, shown),
+        "snips": lambda: ope.ips(reward, logged, shown, self_normalised=True),
+        "dr": lambda: ope.dr(reward, action, logged, evaluated, model),
+        "sips": lambda: ope.sips(rewards, logged, shown),
+        "iips": lambda: ope.iips(rewards, prefix, prefix_e),
+        "rips": lambda: ope.rips(rewards, prefix, prefix_e),
+        "cascade_dr": lambda: ope.cascade_dr(
+            rewards, slate, prefix, prefix_e, choices, model[:, None].expand(-1, 2, -1)
+        ),
+    }
+    values = {"ips": 0.5, "snips": 1, "dr": 0.75, "sips": 0.5, "iips": 0.5, "rips": 0.5}
+    for name, make in estimates.items():
+        with pytest.warns(UserWarning, match=r"partial support: .* speaks for 50.0% of it only") as caught:
+            found = make()
+        assert [warning.filename for warning in caught] == [__file__], name
+        assert (found.support, found.undefined) == (0.5, "")
+        assert "; partial support: " in str(found)
+        assert found.value == pytest.approx(values.get(name, found.value))
+
+
+@pytest.mark.filterwarnings("error")
+def test_full_support_is_not_doubted():
+    """Of 400 logs of 200 rounds, with weights of 1/4 to 4, none; nor where rounds of a user are all alike."""
+    logged, evaluated = torch.tensor([0.4, 0.3, 0.2, 0.1]), torch.tensor([0.1, 0.2, 0.3, 0.4])
+    for seed in range(400):
+        action = torch.multinomial(logged, 200, True, generator=torch.Generator().manual_seed(seed))
+        found = ope.ips(torch.ones(200), logged[action], evaluated[action])
+        assert found.doubt == ""
+        assert found.support == pytest.approx(1, abs=0.5)
+        users = torch.arange(200).repeat_interleave(25)
+        assert not ope.ips(torch.ones(5000), logged[action[users]], evaluated[action[users]], unit=users).doubt

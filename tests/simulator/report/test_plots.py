@@ -185,10 +185,11 @@ def test_one_step_is_a_point_with_its_interval():
     assert interval[:, 1].tolist() == pytest.approx([2 - 2**0.5, 2 + 2**0.5])
 
 
-def test_a_history_draws_itself():
+def test_a_history_draws_itself(tmp_path):
     record = ["click", Record("attraction", reduce="mean"), Record("state", every=2)]
     history = rollout(WORLD, POLICY, rows=10, horizon=6, record=record, seed=1)
     figure = history.plot()
+    assert plots.save(figure, tmp_path / "history.png").stat().st_size > 1000
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["reward", "click", "attraction", "state"]
     assert figure.axes[0].lines[0].get_ydata().tolist() == pytest.approx(history.reward.double().mean(0).tolist())
     assert len(figure.axes[2].lines) == 2  # a curve for each position
