@@ -232,7 +232,7 @@ def film(history: History, names: Names, policy: Any = None) -> Json:
     else:
         return {}
     told_apart = {"observation", "action", "reward", "terminated", "truncated", "reference", "history_ids"}
-    verdicts = [name for name in history.sites if "/" in name and columns[name].ndim == 2]
+    verdicts = [name for name in history.sites if is_verdict(name, columns[name])]
     sites = [name for name in history.sites if name not in told_apart and name not in verdicts]
     episodes = []
     for i, (row, length) in enumerate(zip(history.ids.tolist(), history.length.tolist(), strict=True)):
@@ -297,6 +297,12 @@ def _list_step(book: Screens, at: Json, columns: Json, i: int, t: int) -> Json:
     return step
 
 
+def is_verdict(name: str, column: Any) -> bool:
+    """Whether a site, as NumPy has it, is a metric's verdict: a "/" in its name, and (n, T) numbers of at most 1."""
+    numeric = "/" in name and not isinstance(column, Mapping) and column.ndim == 2 and column.dtype.kind in "biuf"
+    return numeric and not bool((column > 1).any())
+
+
 def _verdict(value: Any) -> Any:
     """True or False; None where a metric does not count the step (NaN, or below 0), a number in between as it is."""
     value = value.item()
@@ -326,8 +332,9 @@ def _end(columns: Json, i: int, length: int) -> str:
 
 def numpy_columns(history: History) -> dict[str, Any]:
     """Every column of a history as NumPy has it."""
+    return {name: map_column(to_array, column) for name, column in history.columns.items()}
 
-    def numpy(leaf: Any) -> Any:
-        return leaf.detach().cpu().numpy() if isinstance(leaf, Tensor) else np.asarray(leaf)
 
-    return {name: map_column(numpy, column) for name, column in history.columns.items()}
+def to_array(values: Any) -> Any:
+    """Values of any kind as NumPy has them, from whatever device."""
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)

@@ -24,7 +24,7 @@ from ..formats import html_table
 from ..history import History
 from ..whatif import Effect, Ensemble, counted, with_error
 from . import plots, totals
-from .film import Json, film
+from .film import Json, film, to_array
 from .graph import screen_graph
 from .panels import panels
 
@@ -232,7 +232,7 @@ def _film(history: History, told: _Told, success: Any) -> Json:
         if success is not None:
             episode["success"] = bool(success[i])
         if told.by:
-            episode["by"] = {name: str(np.asarray(values)[i]) for name, values in told.by.items()}
+            episode["by"] = {name: str(to_array(values)[i]) for name, values in told.by.items()}
     sites = {name: list(names[name]) for name in history.sites if name in names}
     return {**shown, "graph": screen_graph(shown, history[first], told.world), "words": sites}
 

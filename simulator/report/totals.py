@@ -12,7 +12,7 @@ from torch import Tensor
 from ..arguments import as_tensor, check_is, what_is
 from ..history import History
 from ..whatif import with_error
-from .film import Names, is_screen, words
+from .film import Names, is_screen, is_verdict, numpy_columns, to_array, words
 
 MOST_GROUPS = 12  # of a table: more distinct numbers are put together by their quantiles
 _Z = 1.959964  # of a 95 % interval
@@ -58,14 +58,14 @@ def groups(
     check_is("by", by, Mapping, "a dict, name -> (rows,) values")
     found = {}
     for name, given in by.items():
-        values = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+        values = to_array(given)
         if values.shape != (len(history),):
             raise ValueError(f"by[{name!r}] is {what_is(given)}: expected ({len(history)},) values, one for each row")
         found[name] = values
     if success is not None and "observation" in history.columns and len(history) > 1:
         observation = history.observation
         if isinstance(observation, dict) and "goal" in observation:
-            goals = np.array([words(names, "goal", goal) for goal in _first(observation["goal"])], dtype=object)
+            goals = np.array([words(names, "goal", goal) for goal in to_array(observation["goal"][:, 0])], dtype=object)
             if 1 < len(set(goals)) <= min(MOST_GROUPS, len(goals) // 2):
                 found.setdefault("goal", goals)
         found.setdefault("steps taken", history.length.cpu().numpy())
@@ -79,10 +79,6 @@ def groups(
             rows.append({**row, "mean return": with_error(returns[torch.as_tensor(members)], "episode")})
         tables[name] = rows
     return {name: rows for name, rows in tables.items() if len(rows) > 1}
-
-
-def _first(column: Any) -> Any:
-    return column[:, 0].cpu().numpy() if isinstance(column, Tensor) else column[:, 0]
 
 
 def _returns(history: History) -> Tensor:
@@ -101,27 +97,37 @@ def _parted(values: Array) -> list[tuple[str, Array]]:
 
 
 def verdicts(history: History) -> list[dict[str, Any]]:
-    """How often each metric that was recorded says that a step is right: sites (n, T) whose name has a "/" in it."""
-    rows, valid = [], history.valid
-    for name in (name for name in history.sites if "/" in name):
-        values = torch.as_tensor(history.column(name)).double()
-        if values.shape == valid.shape:
-            counted = valid & ~values.isnan() & (values >= 0)
-            hits, count = values[counted].sum().item(), int(counted.sum())
-            whole = hits == round(hits)
-            right = share(round(hits), count) if whole or not count else f"{100 * hits / count:.1f} %"
-            left_out = int(valid.sum()) - count
-            rows.append({"metric": name, "right": right, "steps counted": count, "left out": left_out})
+    """How often each metric that was recorded says that a step is right, as ``film.is_verdict`` knows them.
+
+    Errors are of the ratio of sums over episodes, since the steps of an episode depend on each other.
+    """
+    rows, valid = [], history.valid.cpu().numpy()
+    for name, column in numpy_columns(history).items():
+        if not is_verdict(name, column):
+            continue
+        counted = valid & (column >= 0)  # NaN and numbers below 0 are of steps that do not count
+        hits, counts = np.where(counted, column, 0).sum(1, dtype=np.float64), counted.sum(1)
+        n, count = len(counts), int(counts.sum())
+        right = hits.sum() / max(count, 1)
+        error = (((hits - right * counts) ** 2).sum() * n / max(n - 1, 1)) ** 0.5 / max(count, 1)
+        said = (
+            f"{100 * right:.1f} % ± {100 * error:.1f}"
+            if count and n > 1
+            else f"{100 * right:.1f} %"
+            if count
+            else "none"
+        )
+        rows.append({"metric": name, "right": said, "steps counted": count, "left out": int(valid.sum()) - count})
     return rows
 
 
 def confusion(history: History, names: Names) -> str:
     """A table of types of action: what was taken, for each type that the reference has; "" without a reference."""
-    reference = history.sites.get("reference")
-    if not isinstance(reference, dict) or "type" not in reference or not isinstance(history.action, dict):
+    columns = history.columns
+    both: Any = [columns.get(name) for name in ("reference", "action")]
+    if not all(isinstance(column, dict) and "type" in column for column in both):
         return ""
-    valid = history.valid
-    right, taken = (np.asarray(column["type"][valid].cpu()) for column in (reference, history.action))
+    right, taken = (to_array(column["type"])[history.valid.cpu().numpy()] for column in both)
     kinds = [kind for kind in np.unique([right, taken]).tolist() if kind >= 0]
     said = [html.escape(words(names, "type", kind)) for kind in kinds]
     counts = [[int(((right == a) & (taken == b)).sum()) for b in kinds] for a in kinds]

@@ -200,6 +200,12 @@ def test_groups_verdicts_and_types_count_every_row():
     rows = {row["metric"]: row for row in totals.verdicts(history)}
     assert rows["match/strict"]["right"].startswith("50.0 %")
     assert (rows["match/loose"]["steps counted"], rows["match/loose"]["left out"]) == (6, 2)
+    assert rows["match/strict"]["right"] == "50.0 % ± 0.0"  # two of four in both episodes
+    right = torch.tensor([[1.0, 1, 1, 0], [0, 0, torch.nan, torch.nan]])
+    (row,) = totals.verdicts(on_screens(**{"match/a": right}))
+    hits, counts, share = np.array([3, 0]), np.array([4, 2]), 0.5
+    error = (2 * ((hits - share * counts) ** 2).sum()) ** 0.5 / 6
+    assert row["right"] == f"50.0 % ± {100 * error:.1f}"
     table = totals.confusion(history, NAMES)
     assert re.findall(r">(\d*)</td>", table) == ["6", "", "2", ""]  # tap as tap; typing never done
     assert totals.confusion(on_screens(), NAMES) == ""
@@ -240,6 +246,16 @@ def test_the_page_does_not_depend_on_how_python_hashes_text(tmp_path):
         subprocess.run([sys.executable, "-c", write], env=environment, cwd=tmp_path, check=True)
         pages.add((tmp_path / "page.html").read_text())
     assert len(pages) == 1
+
+
+def test_sites_with_a_slash_that_are_no_verdicts_are_shown_as_they_are(tmp_path):
+    sites = {"time/ms": torch.full((2, 4), 250.0), "said/raw": np.full((2, 4), ODD, dtype=object)}
+    history = on_screens(**sites, **{"part/of": {"a": torch.zeros(2, 4)}})
+    page = report(history, tmp_path / "a.html", world=Words())
+    step = filmed(page)[0]["episodes"][0]["steps"][0]
+    assert step["sites"] == {"time/ms": 250.0, "said/raw": ODD, "part/of": {"a": 0.0}}
+    assert step["verdicts"] == {}
+    assert "Verdicts" not in page.read_text()
 
 
 def test_only_the_first_episodes_are_filmed_and_all_are_counted(tmp_path):
