@@ -20,7 +20,7 @@ from torch import Tensor
 from ethogram.agents.gui import Scripted
 from ethogram.envs.gui import ELEMENTS, VOCABULARY, App, GuiView, SymbolicGui, carry, checklist, form, search, undo
 from ethogram.simulator import Draws, History, Policy, rollout
-from ethogram.simulator.report import plots
+from ethogram.simulator.report import plots, report
 from ethogram.simulator.whatif import standard_error
 
 FAMILIES: dict[str, Callable[[int], App]] = {
@@ -108,7 +108,12 @@ def main() -> None:
     ax = plots.axes("Carrying a value from screen to screen", "steps between seeing and needing", "success (%)")
     files = [plots.save(plots.curves(ax, success, list(distances)), given.out / "gui_memory.png")]
     files += draw_episode(given.out)
-    print(f"\nPictures: {', '.join(map(str, files))}")
+    world, policy = SymbolicGui(carry(SHOWN)), Scripted(memory=1)
+    seen = rollout(world, policy, rows=20, horizon=world.app.horizon, seed=0, record="all")
+    page = report(
+        seen, given.out / "gui_memory.html", title="A policy that looks one step back", world=world, policy=policy
+    )
+    print(f"\nPictures: {', '.join(map(str, files))}\nReport: {page}")
     one = carry(1)
     forgets = successes(one, POLICIES[FORGETS], episodes)
     print(

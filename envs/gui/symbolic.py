@@ -12,6 +12,7 @@ from torch import Tensor
 from ethogram.simulator import Draws, Sites, Transition, check_is
 
 from . import kernels, motion
+from .actions import DIRECTIONS, TYPES
 from .apps import ELEMENTS, FLAGS, KINDS, WORDS, App
 from .layouts import SKINS, skins
 from .motion import VALUES
@@ -66,6 +67,12 @@ class SymbolicGui:
                 "text": spaces.Discrete(len(VOCABULARY)),
             }
         )
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Words of the ids in observations, actions and sites, by field; what reports show."""
+        texts = dict.fromkeys(("text", "goal", "values"), VOCABULARY)
+        return {"kind": KINDS, "type": TYPES, "direction": DIRECTIONS, **texts}
 
     @cached_property
     def _skins(self) -> tuple[Tensor, Tensor]:
