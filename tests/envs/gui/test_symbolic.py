@@ -1,17 +1,12 @@
 """The symbolic screens: the contract of worlds, both sides of the kernels, shells, what taps and keys do."""
 
-import warnings
 from dataclasses import replace
 from functools import partial
 
-import gymnasium
-import numpy as np
 import pytest
 import torch
 from bits_of_screens import Monkey
-from gymnasium.utils.env_checker import check_env
 
-import ethogram.envs  # noqa: F401  registers the ids
 from ethogram.agents import gui as gui_agent
 from ethogram.agents.gui import Scripted
 from ethogram.envs.gui import (
@@ -22,21 +17,28 @@ from ethogram.envs.gui import (
     Element,
     SymbolicGui,
     Variable,
-    carry,
-    checklist,
-    form,
     kernels,
     made,
     motion,
-    reactive,
-    search,
     shown,
+)
+from ethogram.envs.gui_tasks import (
+    carry,
+    checklist,
+    compare,
+    form,
+    keypad,
+    multi_app,
+    reactive,
+    recent_action,
+    search,
+    termination,
     undo,
 )
 from ethogram.simulator import Do, Draws, Sites, check_world, rollout
 
-FAMILIES = {"Carry": carry, "Form": form, "Undo": undo, "Search": search, "Checklist": checklist, "Reactive": reactive}
-APPS = [*(maker(d) for maker in (carry, form, undo, search, checklist) for d in (0, 1, 3)), carry(2, 3, 9), reactive()]
+MAKERS = (carry, form, undo, search, checklist, compare, keypad, termination, recent_action, multi_app)
+APPS = [*(maker(d) for maker in MAKERS for d in (0, 1, 3)), carry(2, 3, 9, 3, 2), compare(2, 3, True, 2, 4, 1), reactive()]
 every_app = pytest.mark.parametrize("app", APPS, ids=lambda app: f"{app.name}, {app.num_variables} variables")
 
 
@@ -70,50 +72,6 @@ def test_the_compiled_side_gives_the_bits_of_torch(app):
         state = step.state
         visited |= set(after[:, 0].tolist())
     assert len(visited) > app.num_screens // 2
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_shell_passes_gymnasiums_checker_and_draws(name):
-    env = gymnasium.make(f"ethogram/Gui{name}-v0", render_mode="rgb_array")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        check_env(env.unwrapped)
-    env.reset(seed=1)
-    env.step({**env.action_space.sample(), "type": 1})
-    picture = env.render()
-    assert picture.dtype == np.uint8
-    assert picture.std() > 5
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_vector_shell_equals_single_shells(name):
-    """Rows end at different times, so that they are at different steps."""
-    many, rows = gymnasium.make_vec(f"ethogram/Gui{name}-v0", 5, autoreset_mode="SameStep"), range(5)
-    singles = [gymnasium.make(f"ethogram/Gui{name}-v0") for _ in rows]
-    monkey = Monkey()
-    seen = many.reset(seed=7)[0]
-    alone = [env.reset(seed=7 + i)[0] for i, env in enumerate(singles)]
-    ends = 0
-    for t in range(40):
-        action = {k: v.numpy() for k, v in monkey.act(None, None, Draws(1, torch.arange(5), t)).items()}
-        for i in rows:
-            assert all(np.array_equal(seen[k][i], alone[i][k]) for k in alone[i])
-        seen, reward, over, late, _ = many.step(action)
-        for i, env in enumerate(singles):
-            alone[i], r, o, c, _ = env.step({k: v[i] for k, v in action.items()})
-            assert (r, o, c) == (reward[i], over[i], late[i])
-            if o or c:
-                ends += 1
-                alone[i] = env.reset()[0]
-    assert ends > 5
-
-
-def test_time_limit_of_make_vec_is_taken():
-    envs = gymnasium.make_vec("ethogram/GuiCarry-v0", 2, max_episode_steps=3)
-    envs.reset(seed=0)
-    idle = {name: np.zeros((2, *(space.shape or ())), space.dtype) for name, space in envs.single_action_space.items()}
-    late = [envs.step(idle)[3].tolist() for _ in range(3)]
-    assert late == [[False, False], [False, False], [True, True]]
 
 
 def act(world, state, **parts):
@@ -214,8 +172,6 @@ def test_bad_input_is_refused_by_name():
         carry(10)
     with pytest.raises(ValueError, match="distractors is 6"):
         carry(0, 2, 6)
-    with pytest.raises(TypeError, match="unknown keyword 'distanse'"):
-        gymnasium.make("ethogram/GuiCarry-v0", distanse=3)
 
 
 def test_an_app_of_ones_own():
