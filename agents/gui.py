@@ -94,7 +94,7 @@ class Scripted:
         }
 
     def _seen(self, observation: dict[str, Tensor], history: History) -> Seen:
-        """"kind" (n, k + 1, 8) and "text" (n, k + 1, 8, 2); "tapped" (n, k), the first words of what was tapped."""
+        """ "kind" (n, k + 1, 8) and "text" (n, k + 1, 8, 2); "tapped" (n, k), the first words of what was tapped."""
         if not self.memory or not history.num_steps:
             nothing = observation["goal"][:, :0]
             return {"kind": observation["kind"][:, None], "text": observation["text"][:, None], "tapped": nothing}
@@ -137,7 +137,9 @@ class Scripted:
             stop = luck * (times + 1) < torch.where((ways > times) | ~turn, 1, 0)
             stop |= send & (times > 2)  # then giving up at once succeeds more often
             any_key = draws.gumbel("key", kind.shape[1]).where(key, -torch.inf).argmax(1)
-            due = torch.where(displayed[:, None], due, torch.arange(kind.shape[1], device=kind.device) == any_key[:, None])
+            due = torch.where(
+                displayed[:, None], due, torch.arange(kind.shape[1], device=kind.device) == any_key[:, None]
+            )
             enough = torch.where(displayed, enough, stop)
             page = ((kind == TEXT) & (label == PAGE) & (text[..., 1] == 0)).any(1)
             here, enough = here | (turn & page), torch.where(turn & page, luck * times < 1, enough)

@@ -16,6 +16,7 @@ from .apps import (
     made,
     shown,
 )
+from .paths import begun, path_efficiency, shortest
 from .symbolic import SymbolicGui
 from .view import GuiView
 from .words import VOCABULARY
@@ -43,7 +44,10 @@ __all__ = [
     "Variable",
     "action_space",
     "along",
+    "begun",
     "made",
     "opposite",
+    "path_efficiency",
+    "shortest",
     "shown",
 ]

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    import networkx
 
 ELEMENTS = 8  # places for elements on a screen
 WORDS = 4  # of a goal
@@ -91,6 +94,39 @@ class App:
     def num_variables(self) -> int:
         """V."""
         return len(self.variables)
+
+    def graph(self) -> "networkx.DiGraph":
+        """The screens and dialogs as a graph: an edge for each two of which the one may be shown right after the other.
+
+        A node is the number of a screen, with ``elements``, its ``Element``s, and ``over``, the screen over which it
+        stands as a dialog, or None. An edge has ``actions``: (type of action, number of the element, or -1) of all that
+        lead there: "tap", "scroll", "home", and "back" where one came that way. Taps after which the same is shown
+        have none.
+        """
+        import networkx
+
+        found = networkx.DiGraph()
+        over = {dialog: s for s, (_, _, dialog) in enumerate(self.dialogs.tolist()) if dialog >= 0}
+        for s, elements in enumerate(self.elements.tolist()):
+            found.add_node(s, elements=[Element(*e) for e in elements if e[0] != EMPTY], over=over.get(s))
+
+        def lead(start: int, end: int, action: tuple[str, int]) -> None:
+            for there in [end, *(dialog for dialog, screen in over.items() if screen == end)]:
+                if there != start:
+                    found.add_edge(start, there)
+                    found[start][there].setdefault("actions", []).append(action)
+
+        for s, data in list(found.nodes(data=True)):
+            for number, element in enumerate(data["elements"]):
+                if element.leads >= 0:
+                    lead(s, element.leads, ("tap", number))
+                    lead(element.leads, over.get(s, s), ("back", -1))
+                elif s in over and element.sets == self.dialogs[over[s], 0]:
+                    found.add_edge(s, over[s], actions=[("tap", number)])
+            for end in sorted({*self.scrolls[s].tolist()} - {s}):
+                lead(s, end, ("scroll", -1))
+            lead(s, 0, ("home", -1))
+        return found
 
     @property
     def visible(self) -> Tensor:

@@ -36,7 +36,9 @@ class Words(spaces.Text):
 
     def __init__(self, seed: int | np.random.Generator | None = None) -> None:
         """seed: of the samples."""
-        super().__init__(max(map(len, VOCABULARY)), min_length=0, charset="".join(sorted({*"".join(VOCABULARY)})), seed=seed)
+        super().__init__(
+            max(map(len, VOCABULARY)), min_length=0, charset="".join(sorted({*"".join(VOCABULARY)})), seed=seed
+        )
 
     def sample(self, mask: Any = None, probability: Any = None) -> str:
         """A word, each as often; masks of Gymnasium's Text are refused."""

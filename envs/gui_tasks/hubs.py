@@ -4,6 +4,7 @@ The memory distance is the steps between seeing or doing something and needing i
 on the screen where it is needed; from 1 on it never is.
 """
 
+from collections.abc import Mapping
 from math import factorial
 
 from ethogram.simulator import checked_int
@@ -12,7 +13,13 @@ from .. import gui
 from ..gui import BUTTON, ELEMENTS, ICON, INPUT, ITEM, TEXT, App, Element, Variable, made, shown
 
 words = gui.words
-NEXT, ZERO, FIRST_LABEL, FIRST_VALUE, FIRST_APP = words.NEXT, words.ZERO, words.FIRST_LABEL, words.FIRST_VALUE, words.FIRST_APP
+NEXT, ZERO, FIRST_LABEL, FIRST_VALUE, FIRST_APP = (
+    words.NEXT,
+    words.ZERO,
+    words.FIRST_LABEL,
+    words.FIRST_VALUE,
+    words.FIRST_APP,
+)
 LABELS, APPS, VALUES = len(words.LABELS), len(words.APPS), len(words.VALUES)  # how many of each
 
 Screens = list[list[Element]]
@@ -67,7 +74,7 @@ def checklist(distance: int = 1, apps: int = 3) -> App:
         if depth == 1:
             icon = icon._replace(sets=i, adds=1)
         screens[0].append(icon)
-        screens += _inside(FIRST_APP + i, len(screens), depth, [], counts=i)
+        screens += _inside(FIRST_APP + i, len(screens), depth, [], {"sets": i, "adds": 1})
         if not distance:
             screens[-1][0] = Element(TEXT, FIRST_APP + i, shown(i))
     counted = [(i, there + 1 if i < apps else there) for i in range(there)]
@@ -86,7 +93,8 @@ def checklist(distance: int = 1, apps: int = 3) -> App:
 def recent_action(distance: int = 1, presses: int = 2, distractors: int = 2) -> App:
     """``GuiRecentAction-v0``: press what the goal names in turn, once each; only who knows the last press knows the next.
 
-    A press shows nothing. From distance 2 on it opens a way of ``distance`` - 1 screens, from which one returns home.
+    A press shows nothing. From distance 2 on it opens a way of ``distance`` - 1 screens, the same for all, and counts
+    at its end, from which one returns home.
     presses: K, 2 or 3. distractors: other buttons, 0 to 4; at distance 0, where presses are shown, there are 8 elements
     at most. A policy without memory presses each of the K as often. At distance 1 it says done as often as it presses
     one, and succeeds in (K + 1)^-(K + 1) of all episodes; beyond, it says done on the way, after one press in K, and
@@ -95,15 +103,16 @@ def recent_action(distance: int = 1, presses: int = 2, distractors: int = 2) -> 
     distance, presses = checked_int("distance", distance, 0, FARTHEST), checked_int("presses", presses, 2, 3)
     most = 4 if distance else min(4, ELEMENTS - 2 * presses)
     names = presses + checked_int("distractors", distractors, 0, most)
-    pressed, nothing = names, names + presses + 1
-    variables = [Variable(FIRST_LABEL, LABELS, 0, j) for j in range(names)] + [Variable(0)] * (presses + 2)
+    pressed, nothing, latest = names, names + presses + 1, names + presses + 2
+    variables = [Variable(FIRST_LABEL, LABELS, 0, j) for j in range(names)] + [Variable(0)] * (presses + 3)
+    counts = {"sets": pressed, "adds": presses + 1}
     press = Element(ICON, leads=1) if distance > 1 else Element(BUTTON)
-    press = press._replace(sets=pressed, adds=presses + 1)
+    press = press._replace(sets=latest) if distance > 2 else press._replace(**counts)
     screens = [[press._replace(label=shown(j), gives=shown(j)) for j in range(names)]]
     if not distance:
         screens[0] += [Element(TEXT, ZERO + 1 + j, shown(pressed + j)) for j in range(presses)]
     elif distance > 1:
-        screens += _inside(words.PAGE, 1, distance - 1, [])
+        screens += _inside(words.PAGE, 1, distance - 1, [], {**counts, "gives": shown(latest)})
     return made(
         f"recent action, distance {distance}",
         screens,
@@ -166,11 +175,12 @@ def reactive(distractors: int = 5) -> App:
     return made("reactive", [screen], variables, [words.TAP, shown(0)], wanted, needed, horizon=4, memoryless=1.0)
 
 
-def _inside(app: int, first: int, depth: int, content: list[Element], counts: int = -1) -> Screens:
-    """The screens of an app, one leading to the next; counts: the variable that counts arrivals at the last."""
+def _inside(
+    app: int, first: int, depth: int, content: list[Element], arrives: Mapping[str, int] | None = None
+) -> Screens:
+    """The screens of an app, one leading to the next; arrives: what the tap that opens the last does besides."""
     screens: Screens = []
     for k in range(depth - 1):
-        last = k == depth - 2 and counts >= 0
-        on = Element(BUTTON, NEXT, leads=first + k + 1, sets=counts if last else -1, adds=int(last))
-        screens.append([Element(TEXT, app, ZERO + k), on])
+        does = arrives if arrives and k == depth - 2 else {}
+        screens.append([Element(TEXT, app, ZERO + k), Element(BUTTON, NEXT, leads=first + k + 1, **does)])
     return [*screens, [Element(TEXT, app), *content]]

@@ -10,7 +10,13 @@ from .. import gui
 from ..gui import BUTTON, ELEMENTS, ICON, INPUT, ITEM, TEXT, App, Element, Variable, made, shown
 
 words = gui.words
-NEXT, ZERO, FIRST_LABEL, FIRST_VALUE, FIRST_APP = words.NEXT, words.ZERO, words.FIRST_LABEL, words.FIRST_VALUE, words.FIRST_APP
+NEXT, ZERO, FIRST_LABEL, FIRST_VALUE, FIRST_APP = (
+    words.NEXT,
+    words.ZERO,
+    words.FIRST_LABEL,
+    words.FIRST_VALUE,
+    words.FIRST_APP,
+)
 LABELS, VALUES, DIGITS = len(words.LABELS), len(words.VALUES), 10  # how many of each
 
 Screens = list[list[Element]]
@@ -152,7 +158,9 @@ def compare(
     if distance:
         told = len(asked) + sample  # screens
         views = [listed[s::told] for s in range(told)]
-        screens = _line([*([*view, Element(BUTTON, NEXT, leads=s + 1)] for s, view in enumerate(views[:-1])), views[-1]], distance)
+        screens = _line(
+            [*([*view, Element(BUTTON, NEXT, leads=s + 1)] for s, view in enumerate(views[:-1])), views[-1]], distance
+        )
         ask = [element._replace(content=0) for element in ask]
     else:
         told, screens = 1, []
@@ -184,7 +192,10 @@ def keypad(distance: int = 2, digits: int = 2, keys: int = 4, branching: int = 1
     A policy without memory knows neither the code nor how much of it is entered. It presses each key as often, and
     says that it is done once in so many times: it succeeds in keys^-K K^K / (K + 1)^(K + 1) of all episodes, K digits.
     """
-    distance, digits = checked_int("distance", distance, 0, FARTHEST), checked_int("digits", digits, 1, 6 if distance else 3)
+    distance, digits = (
+        checked_int("distance", distance, 0, FARTHEST),
+        checked_int("digits", digits, 1, 6 if distance else 3),
+    )
     keys = checked_int("keys", keys, 2, ELEMENTS if distance else ELEMENTS - 2 * digits)
     entered, nothing = digits, 2 * digits + 1
     variables = [Variable(ZERO + 1, keys, GROUP + j) for j in range(digits)] + [Variable(0)] * (digits + 2)
@@ -210,16 +221,16 @@ def termination(distance: int = 2, sends: int = 2, distractors: int = 2, branchi
     """``GuiTermination-v0``: send as often as the goal says and say done; or nothing, and say that it is infeasible.
 
     It is infeasible where two values that the goal names differ, in one of 8 episodes; one stands ``distance`` screens
-    before the other and the button. Nothing shows how often it was pressed. sends: 1 to 3. distractors: other values,
-    0 to 5. branching: as in ``carry``.
-    A policy without memory gives up at once, or sends and says done as it comes, the better of the two: it succeeds in
-    max(1/8, 7/8 K^K / (K + 1)^(K + 1)) of all episodes, K sends.
+    before the other and the button, and nobody can say so before they have been there. Nothing shows how often the
+    button was pressed. sends: 1 to 3. distractors: other values, 0 to 5. branching: as in ``carry``.
+    A policy without memory gives up at the button, or sends and says done as it comes, the better of the two: it
+    succeeds in max(1/8, 7/8 K^K / (K + 1)^(K + 1)) of all episodes, K sends.
     """
     distance, sends = checked_int("distance", distance, 0, FARTHEST), checked_int("sends", sends, 1, 3)
     rows = 2 + checked_int("distractors", distractors, 0, 5)
     labels = _labels(rows)
     first = len(labels)
-    ticket, other, zero, given_up, gate, right, asked, count, answer = range(first, first + 9)
+    ticket, other, zero, given_up, gate, right, asked, count, answer, arrived, there = range(first, first + 11)
     differ = {"choices": INFEASIBLE_IN, "group": GROUP}
     variables = [
         *labels,
@@ -232,21 +243,25 @@ def termination(distance: int = 2, sends: int = 2, distractors: int = 2, branchi
         Variable(ZERO + sends, hides=zero, **differ),
         Variable(ZERO),
         Variable(0),
+        Variable(0 if distance else words.SEND),
+        Variable(words.SEND),
         *(Variable(FIRST_VALUE, VALUES, GROUP + j) for j in range(2, rows)),
     ]
     notice = [Element(ITEM, shown(0), shown(ticket))]
-    notice += [Element(ITEM, shown(j), shown(answer + j - 1)) for j in range(2, rows)]
+    notice += [Element(ITEM, shown(j), shown(there + j - 1)) for j in range(2, rows)]
     desk = [Element(ITEM, shown(1), shown(gate))]
     desk.append(Element(BUTTON, words.SEND, 0 if distance else shown(count), sets=count, adds=1))
     screens = [*_line([notice], distance), desk] if distance else [[*notice, *desk]]
     last = len(screens) - 1
+    if distance:
+        screens[last - 1][-1] = screens[last - 1][-1]._replace(sets=arrived, gives=words.SEND)
     _astray(screens, variables, branching, 0)
     return made(
         f"termination, distance {distance}",
         screens,
         variables,
         goal=[words.SEND, ZERO + sends, shown(0), shown(1)],
-        wanted=[(count, asked), (answer, right)],
+        wanted=[(count, asked), (answer, right), (arrived, there)],
         needed=[(last, ticket), (last, count)],
         horizon=2 * (distance + sends + 1),
         memoryless=max(1, (INFEASIBLE_IN - 1) * _stopping(sends)) / INFEASIBLE_IN if distance else 1.0,

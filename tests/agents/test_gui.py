@@ -5,6 +5,7 @@ import torch
 
 from ethogram.agents.gui import Scripted
 from ethogram.envs.gui import SymbolicGui
+from ethogram.envs.gui.words import FIRST_VALUE
 from ethogram.envs.gui_tasks import (
     carry,
     checklist,
@@ -18,7 +19,6 @@ from ethogram.envs.gui_tasks import (
     termination,
     undo,
 )
-from ethogram.envs.gui.words import FIRST_VALUE
 from ethogram.simulator import Do, check_policy, rollout
 
 MAKERS = (carry, form, undo, search, checklist, compare, keypad, termination, recent_action, multi_app)
