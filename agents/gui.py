@@ -41,8 +41,8 @@ class Scripted:
     the buttons at random, and takes the goal's last app for the last.
 
     The first of these rules that applies is followed: close an advertisement; press what is to be pressed next; choose
-    what a dialog asks for; fill in an empty field; tap what the goal names; go on; scroll down; at home, open what is to
-    be opened and was not; say done where nothing is left; go home.
+    what a dialog asks for; fill in an empty field; tap what the goal names; go on; scroll down; at home, open what is
+    to be opened and was not; say done where nothing is left; go home.
     """
 
     memory: int = 100
@@ -147,7 +147,7 @@ class Scripted:
         return [(over, DONE, torch.zeros_like(verb)), (key.any(1) & due.any(1), TAP, _first(due))]
 
     def _infeasible(self, goal: Tensor, seen: Seen) -> Tensor:
-        """(n,) whether two values that are to be the same are known to differ; who forgets guesses, if it is likelier."""
+        """(n,) whether two values that are to be the same are known to differ; who forgets may guess so."""
         send = goal[:, 0] == SEND
         if not send.any():
             return send
@@ -156,7 +156,7 @@ class Scripted:
         return send & torch.where((one > 0) & (other > 0), one != other, guessed)
 
     def _unopened(self, text: Tensor, goal: Tensor, seen: Seen) -> Tensor:
-        """(n, 8) whether an icon is to be opened: the goal asks for it, and no count or screen seen says that it was."""
+        """(n, 8) whether an icon is to be opened: the goal asks for it, and nothing seen says that it was."""
         verb, label, last = goal[:, :1], text[..., 0], _last(goal)
         asked = (text[..., :1] == goal[:, None, 1:]).any(2) | (verb == FIND)
         inside = seen["text"][..., 0].where(seen["kind"] == TEXT, -1).flatten(1)  # headings of apps and folders

@@ -95,7 +95,7 @@ class App:
         """V."""
         return len(self.variables)
 
-    def graph(self) -> "networkx.DiGraph":
+    def graph(self) -> "networkx.DiGraph[int]":
         """The screens and dialogs as a graph: an edge for each two of which the one may be shown right after the other.
 
         A node is the number of a screen, with ``elements``, its ``Element``s, and ``over``, the screen over which it
@@ -105,7 +105,7 @@ class App:
         """
         import networkx
 
-        found = networkx.DiGraph()
+        found: networkx.DiGraph[int] = networkx.DiGraph()
         over = {dialog: s for s, (_, _, dialog) in enumerate(self.dialogs.tolist()) if dialog >= 0}
         for s, elements in enumerate(self.elements.tolist()):
             found.add_node(s, elements=[Element(*e) for e in elements if e[0] != EMPTY], over=over.get(s))

@@ -164,8 +164,8 @@ def show(
 ) -> None:
     """The observations of (n, 11 + V) states.
 
-    at (n,) int64 is the screen shown; box (n, 8, 4) float32; kind (n, 8) int64; flags (n, 8, 3) int8; text (n, 8, 2) int64;
-    wants (n, 4) int64 is the goal.
+    at (n,) int64 is the screen shown; box (n, 8, 4) float32; kind (n, 8) int64; flags (n, 8, 3) int8; text (n, 8, 2)
+    int64; wants (n, 4) int64 is the goal.
     """
     for i in range(state.shape[0]):
         screen, skin = _shown(state[i], dialogs), state[i, _SKIN]

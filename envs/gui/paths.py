@@ -47,7 +47,7 @@ def shortest(app: App, values: Tensor) -> list[int]:
         after[:, OPENED:VALUES].masked_fill_(torch.arange(VALUES - OPENED) >= after[:, DEPTH : DEPTH + 1], 0)
         there = ~hopeless(after[:, VALUES:])
         after, origin = after[there], origin[there]
-        every, group = torch.cat([known, after * matters]).unique(dim=0, return_inverse=True)
+        every, group = torch.unique(torch.cat([known, after * matters]), dim=0, return_inverse=True)
         first = torch.full((len(every),), len(group)).scatter_reduce(0, group, torch.arange(len(group)), "amin")
         fresh = first[first >= len(known)] - len(known)
         known, state, origin = every, after[fresh], origin[fresh]
@@ -68,8 +68,8 @@ def path_efficiency(app: App, history: History) -> Tensor:
     2018 (the formula from memory). history: of the app's world, with the whole rewards.
     """
     values, done = _pattern(app, begun(app, history)), history.reward.sum(1) > 0
-    patterns, which = values.unique(dim=0, return_inverse=True)
-    used = which[done].unique().tolist()
+    patterns, which = torch.unique(values, dim=0, return_inverse=True)
+    used = sorted(set(which[done].tolist()))
     lengths = torch.zeros(len(patterns))
     lengths[used] = torch.tensor([float(len(shortest(app, patterns[k]))) for k in used])
     return (lengths[which] / history.length.clamp(min=1)).where(done, 0.0)

@@ -32,7 +32,8 @@ class SymbolicGui:
     A tap or a word where there is nothing for it does nothing; ``App`` says all that actions do.
     Reward: 1 for done when the task is done, else 0. Done terminates.
 
-    Sites: "screen" (n,) int64, where the row is after the action, dialogs left out; "values" (n, V) int64, words of the app's variables.
+    Sites: "screen" (n,) int64, where the row is after the action, dialogs left out; "values" (n, V) int64, words of
+    the app's variables.
     Draws: "task" (n, groups), of the variables; "skin" (n,), of the layout.
     """
 

@@ -1,4 +1,4 @@
-"""The words of the symbolic screens and goals, and the few numbers by which everybody knows them; free text made of them."""
+"""The words of symbolic screens and goals, the numbers by which everybody knows them, and free text made of them."""
 
 from typing import Any
 
@@ -51,7 +51,8 @@ class Words(spaces.Text):
         return isinstance(x, str) and x in _IDS
 
     def __repr__(self) -> str:
-        return f"Words({len(VOCABULARY)} of VOCABULARY, such as {VOCABULARY[FIRST_LABEL]!r} and {VOCABULARY[FIRST_VALUE]!r})"
+        some = f"{VOCABULARY[FIRST_LABEL]!r} and {VOCABULARY[FIRST_VALUE]!r}"
+        return f"Words({len(VOCABULARY)} of VOCABULARY, such as {some})"
 
 
 def ids_of(texts: Any) -> Any:

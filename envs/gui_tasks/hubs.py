@@ -91,7 +91,7 @@ def checklist(distance: int = 1, apps: int = 3) -> App:
 
 
 def recent_action(distance: int = 1, presses: int = 2, distractors: int = 2) -> App:
-    """``GuiRecentAction-v0``: press what the goal names in turn, once each; only who knows the last press knows the next.
+    """``GuiRecentAction-v0``: press what the goal names in turn; only who knows the last press knows the next.
 
     A press shows nothing. From distance 2 on it opens a way of ``distance`` - 1 screens, the same for all, and counts
     at its end, from which one returns home.

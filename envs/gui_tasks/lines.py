@@ -185,7 +185,7 @@ def compare(
 
 
 def keypad(distance: int = 2, digits: int = 2, keys: int = 4, branching: int = 1) -> App:
-    """``GuiKeypad-v0``: a code seen ``distance`` screens earlier is to be entered on keys; what was entered is not shown.
+    """``GuiKeypad-v0``: a code seen ``distance`` screens earlier is to be entered, and what was entered is not shown.
 
     digits: of the code, 1 to 6. keys: 2 to 8; at distance 0, where code, keys and what was entered share a screen, keys
     and twice the digits are at most 8. branching: as in ``carry``.

@@ -20,6 +20,7 @@ from ethogram.envs.gui_tasks import (
     undo,
 )
 from ethogram.simulator import Do, check_policy, rollout
+from ethogram.simulator.whatif import corrupt_past, drop_past, shuffle_past
 
 MAKERS = (carry, form, undo, search, checklist, compare, keypad, termination, recent_action, multi_app)
 FAMILIES = {maker.__name__: maker for maker in MAKERS}
@@ -133,6 +134,69 @@ def test_a_corrupted_past_is_believed():
         return {**seen, "text": value}
 
     assert success(app, Scripted(), rows=500, interventions=[Do("observation", corrupted, stop=1)]) == 0
+
+
+@pytest.mark.parametrize("distance", [1, 2, 5])
+def test_what_is_dropped_from_the_past_is_forgotten(distance):
+    """Dropping all but k steps is remembering k steps: to the bit, whatever the policy can remember."""
+    for maker in MAKERS:
+        app = maker(distance)
+        for keep in (0, distance - 1, distance):
+            drop = [Do("history", drop_past(keep))]
+            dropped = rollout(SymbolicGui(app), Scripted(), rows=60, horizon=app.horizon, interventions=drop)
+            short = rollout(SymbolicGui(app), Scripted(keep), rows=60, horizon=app.horizon)
+            if keep:  # with none at all, Scripted(0) plays as one that knows that it forgets
+                assert all(torch.equal(dropped.action[k], short.action[k]) for k in short.action), app.name
+    app = carry(distance)
+    assert success(app, Scripted(), 300, interventions=[Do("history", drop_past(distance))]) == 1
+    assert success(app, Scripted(), 300, interventions=[Do("history", drop_past(distance - 1))]) < 0.1
+
+
+def test_a_shuffled_past_misleads_only_where_order_matters():
+    shuffled = [Do("history", shuffle_past)]
+    for app in (carry(3), compare(3), keypad(3), termination(3), checklist(2), search(2), multi_app(3)):
+        assert success(app, Scripted(), 300, interventions=shuffled) == 1
+    assert success(recent_action(2, 3), Scripted(), 300, interventions=shuffled) < 0.5  # which press was last?
+
+
+@pytest.mark.parametrize("maker", [carry, form, undo, compare, keypad, termination, multi_app])
+def test_a_corrupted_past_misleads_where_values_are_remembered(maker):
+    app = maker(3)
+
+    def other_word(past):
+        text = past["text"]
+        value = torch.where(text >= FIRST_VALUE, FIRST_VALUE + (text - FIRST_VALUE + 1) % 64, text)
+        digit = (past["kind"] == 4)[..., None] & (text > 0) & (text < 11) & (torch.arange(2) == 1)
+        value = torch.where(digit, 11 - text, value)  # from 9 down: the smallest is largest
+        return {**past, "text": value}
+
+    assert success(app, Scripted(), 300, interventions=[Do("history", corrupt_past(other_word))]) < 0.5
+    assert success(app, Scripted(), 300, interventions=[Do("history", corrupt_past(lambda past: past))]) == 1
+
+
+def test_another_goal_is_followed_and_another_screen_believed():
+    """Told to type the other name's value, a policy that remembers does so: of the world's own goal it knows nothing."""
+    app = carry(3)
+
+    def other_goal(seen):
+        other = 20 + (seen["goal"][:, 1] - 20 + 1) % 16  # the name of the list's next row
+        return {**seen, "goal": torch.stack([seen["goal"][:, 0], other, other * 0, other * 0], 1)}
+
+    def other_names(seen):  # fields ask for what the goal says
+        name = torch.where(seen["kind"] == 3, seen["goal"][:, 1:2], seen["text"][..., 0])
+        return {**seen, "text": torch.stack([name, seen["text"][..., 1]], 2)}
+
+    told = [Do("observation", other_goal), Do("observation", other_names)]
+    history = rollout(SymbolicGui(app), Scripted(), rows=200, horizon=app.horizon, interventions=told, record=["values"])
+    assert history.reward.sum() < 20
+    values = history.sites["values"][torch.arange(200), history.length - 1]
+    rows = (app.num_variables - 1) // 2
+    assert torch.equal(values[:, -1], values[:, rows + 1])  # the next row's value was typed
+
+    def emptied(seen):
+        return {**seen, "text": torch.where((seen["kind"] == 4)[..., None], 0, seen["text"])}
+
+    assert success(app, Scripted(), 300, interventions=[Do("observation", emptied, stop=1)]) < 0.1
 
 
 @in_every_family
