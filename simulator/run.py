@@ -76,7 +76,7 @@ class Run:
         return {id(leaf): leaf.clone() for leaf in leaves_of(seen) if id(leaf) in own}
 
     def _other_past(self, history: History) -> History:
-        """What the policy sees of its past, where somebody intervenes on it; what is recorded stays as it is."""
+        """The past as the policy sees it, where somebody intervenes on that; what is recorded stays as it is."""
         self.site.names["history"] = None
         other = self.site.unrecorded()("history", history)
         if not isinstance(other, History):

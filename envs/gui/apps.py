@@ -99,9 +99,9 @@ class App:
         """The screens and dialogs as a graph: an edge for each two of which the one may be shown right after the other.
 
         A node is the number of a screen, with ``elements``, its ``Element``s, and ``over``, the screen over which it
-        stands as a dialog, or None. An edge has ``actions``: (type of action, number of the element, or -1) of all that
-        lead there: "tap", "scroll", "home", and "back" where one came that way. Taps after which the same is shown
-        have none.
+        stands as a dialog, or None. An edge has ``actions``: (type of action, number of the element in ``elements``, or
+        -1) of all that can lead there: "tap", "type", "scroll", "home", and "back" where one came that way. What one
+        does without another screen being shown has none.
         """
         import networkx
 
@@ -111,18 +111,21 @@ class App:
             found.add_node(s, elements=[Element(*e) for e in elements if e[0] != EMPTY], over=over.get(s))
 
         def lead(start: int, end: int, action: tuple[str, int]) -> None:
-            for there in [end, *(dialog for dialog, screen in over.items() if screen == end)]:
-                if there != start:
-                    found.add_edge(start, there)
-                    found[start][there].setdefault("actions", []).append(action)
+            for there in {end, self.dialogs[end, 2].item()} - {start, -1}:
+                found.add_edge(start, there)
+                found[start][there].setdefault("actions", []).append(action)
 
-        for s, data in list(found.nodes(data=True)):
-            for number, element in enumerate(data["elements"]):
+        for s in range(self.num_screens):
+            here = over.get(s, s)
+            opens = self.dialogs[here, 0].item()  # the variable that opens and closes a dialog here
+            for number, element in enumerate(found.nodes[s]["elements"]):
                 if element.leads >= 0:
                     lead(s, element.leads, ("tap", number))
-                    lead(element.leads, over.get(s, s), ("back", -1))
-                elif s in over and element.sets == self.dialogs[over[s], 0]:
-                    found.add_edge(s, over[s], actions=[("tap", number)])
+                    lead(element.leads, here, ("back", -1))
+                elif 0 <= element.sets <= opens < element.sets + max(element.adds, 1):
+                    lead(s, here, ("tap", number))
+                if element.fills == opens >= 0:
+                    lead(s, here, ("type", number))
             for end in sorted({*self.scrolls[s].tolist()} - {s}):
                 lead(s, end, ("scroll", -1))
             lead(s, 0, ("home", -1))

@@ -1,4 +1,4 @@
-"""What a policy sees of its past, changed: mechanisms for ``Do("history", …)``.
+"""Changes of a policy's past, as it sees it: mechanisms for ``Do("history", …)``.
 
 The record of the run stays as it is; only what the policy reads is another. What it sees at present is not touched.
 """
@@ -64,7 +64,7 @@ def _of_steps(history: History, steps: Tensor, past: Column | None = None) -> Hi
 
     def with_present(before: Any, whole: Any) -> Any:
         joined = torch.cat if isinstance(whole, Tensor) else np.concatenate
-        return joined([before, whole[:, history.num_steps :]], 1)  # type: ignore[operator]
+        return joined([before, whole[:, history.num_steps :]], 1)
 
     if not history.num_steps:
         return history

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ethogram.agents.gui import Scripted
-from ethogram.envs.gui import SymbolicGui
+from ethogram.envs.gui import VOCABULARY, SymbolicGui
 from ethogram.envs.gui.words import FIRST_VALUE
 from ethogram.envs.gui_tasks import (
     carry,
@@ -192,6 +192,11 @@ def test_another_goal_is_followed_and_another_screen_believed():
     values = history.sites["values"][torch.arange(200), history.length - 1]
     rows = (app.num_variables - 1) // 2
     assert torch.equal(values[:, -1], values[:, rows + 1])  # the next row's value was typed
+
+    def other_app(seen):
+        return {**seen, "goal": torch.where(torch.arange(4) == 3, VOCABULARY.index("Photos"), seen["goal"])}
+
+    assert success(checklist(3), Scripted(), 100, interventions=[Do("observation", other_app)]) == 0
 
     def emptied(seen):
         return {**seen, "text": torch.where((seen["kind"] == 4)[..., None], 0, seen["text"])}
