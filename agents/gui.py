@@ -27,8 +27,8 @@ from ethogram.simulator import Draws, History, checked_int
 
 TAP, SCROLL, TYPE, HOME, DONE, DOWN = 1, 6, 7, 11, 15, 2  # of the action schema
 
-
 Seen = dict[str, Tensor]  # the last k screens and the present one, as observed, and what was tapped on each of the k
+Rule = tuple[Tensor, int, Tensor]  # (n,) where it applies, a type of action, (n,) the element
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Scripted:
         }
 
     def _seen(self, observation: dict[str, Tensor], history: History) -> Seen:
-        """ "kind" (n, k + 1, 8) and "text" (n, k + 1, 8, 2); "tapped" (n, k), the first words of what was tapped."""
+        """Kinds (n, k + 1, 8) and texts (n, k + 1, 8, 2), and the first words of what was tapped, (n, k)."""
         if not self.memory or not history.num_steps:
             nothing = observation["goal"][:, :0]
             return {"kind": observation["kind"][:, None], "text": observation["text"][:, None], "tapped": nothing}
@@ -105,46 +105,21 @@ class Scripted:
         word = seen["text"][:, :-1, :, 0].gather(2, at)[..., 0]
         return {**seen, "tapped": word.where((did["type"] == TAP) & (did["element"] > 0), 0)}
 
-    def _presses(self, now: dict[str, Tensor], seen: Seen, draws: Draws) -> list[tuple[Tensor, int, Tensor]]:
+    def _presses(self, now: dict[str, Tensor], seen: Seen, draws: Draws) -> list[Rule]:
         """Rules for buttons that are to be pressed in turn, a code that is to be entered, or to send so many times."""
-        kind, text, goal = now["kind"], now["text"], now["goal"]
-        verb, names = goal[:, 0], goal[:, 1:]
-        turn, code, send = verb == IN_TURN, verb == ENTER, verb == SEND
-        if not (turn | code | send).any():
+        goal = now["goal"]
+        turn = goal[:, 0] == IN_TURN
+        if not (turn | (goal[:, 0] == ENTER) | (goal[:, 0] == SEND)).any():
             return []
-        label, digit = text[..., 0], (text[..., 0] >= ZERO) & (text[..., 0] <= NINE)
-        button = ((kind == BUTTON) | (kind == ICON)) & (now["flags"][..., 0] > 0)
-        key = button & torch.where(turn[:, None], (label[..., None] == names[:, None]).any(2), digit & code[:, None])
-        key |= button & (label == SEND)
-        here = key.any(1)
-        times = torch.where(turn, (names > 0).sum(1), names[:, 0] - ZERO)  # presses that are wanted
-        tapped = seen["tapped"]
-        named = (tapped[..., None] == names[:, None]) & (names[:, None] > 0)  # (n, k, 3)
-        place = (1 + named.long().argmax(2)) * named.any(2)
-        number = torch.arange(1, 1 + place.shape[1], device=place.device) * (place > 0)
-        latest = place.gather(1, number.argmax(1, keepdim=True))[:, 0] if place.shape[1] else torch.zeros_like(verb)
-        counted = torch.where(code[:, None], (tapped >= ZERO) & (tapped <= NINE), tapped == SEND).sum(1)
-        displayed = ((kind == TEXT) & digit).any(1) | ((label == SEND) & (text[..., 1] > 0)).any(1)
-        display = ((kind == TEXT) & digit & (text[..., 1] > 0)).sum(1)
-        display = torch.where(send, ((text[..., 1] - ZERO) * (label == SEND)).sum(1), display)
-        done = torch.where(displayed, display, torch.where(turn, latest, counted))  # presses so far
-        following = goal.gather(1, (1 + done).clamp(max=goal.shape[1] - 1)[:, None])[:, 0]
-        following = torch.where(turn, following, torch.where(code, _value_of(ZERO + 1 + done, seen), SEND))
-        due, enough = key & (label == following[:, None]), done >= times
+        key, shown = _keys(now), _shown_presses(now)  # shown: -1 where it is hidden
+        times = torch.where(turn, (goal[:, 1:] > 0).sum(1), goal[:, 1] - ZERO)  # presses that are wanted
+        pressed = torch.where(shown >= 0, shown, _remembered_presses(goal, seen))
+        due = key & (now["text"][..., 0] == _next_key(goal, pressed, seen)[:, None])
+        over = key.any(1) & ((pressed >= times) | self._infeasible(goal, seen))
         if not self.memory:
-            ways = torch.where(turn & (kind != ICON).all(1), times + 1, times)
-            luck = draws.uniform("press")
-            stop = luck * (times + 1) < torch.where((ways > times) | ~turn, 1, 0)
-            stop |= send & (times > 2)  # then giving up at once succeeds more often
-            any_key = draws.gumbel("key", kind.shape[1]).where(key, -torch.inf).argmax(1)
-            due = torch.where(
-                displayed[:, None], due, torch.arange(kind.shape[1], device=kind.device) == any_key[:, None]
-            )
-            enough = torch.where(displayed, enough, stop)
-            page = ((kind == TEXT) & (label == PAGE) & (text[..., 1] == 0)).any(1)
-            here, enough = here | (turn & page), torch.where(turn & page, luck * times < 1, enough)
-        over = here & (enough | self._infeasible(goal, seen))
-        return [(over, DONE, torch.zeros_like(verb)), (key.any(1) & due.any(1), TAP, _first(due))]
+            guess, stops = _guess(now, key, times, draws)
+            due, over = torch.where((shown >= 0)[:, None], due, guess), torch.where(shown >= 0, over, stops)
+        return [(over, DONE, torch.zeros_like(times)), (due.any(1), TAP, _first(due))]
 
     def _infeasible(self, goal: Tensor, seen: Seen) -> Tensor:
         """(n,) whether two values that are to be the same are known to differ; who forgets may guess so."""
@@ -170,15 +145,66 @@ def _value_of(name: Tensor, seen: Seen) -> Tensor:
     """(n,) what stood beside a name when that was last seen with a value; 0 where it was not."""
     kind, text = seen["kind"], seen["text"]
     told = (text[..., 0] == name[:, None, None]) & ((kind == ITEM) | (kind == ICON))
-    told &= (text[..., 1] >= FIRST_VALUE) | ((text[..., 1] >= ZERO) & (text[..., 1] <= NINE))
+    told &= (text[..., 1] >= FIRST_VALUE) | _is_digit(text[..., 1])
     told, value = told.flatten(1), text[..., 1].flatten(1)  # the latest last
     place = told.shape[1] - 1 - told.flip(1).long().argmax(1)
     return value.gather(1, place[:, None])[:, 0].where(told.any(1), 0)
 
 
-def _choices(
-    kind: Tensor, clickable: Tensor, text: Tensor, goal: Tensor, seen: Seen
-) -> list[tuple[Tensor, int, Tensor]]:
+def _keys(now: dict[str, Tensor]) -> Tensor:
+    """(n, 8) which buttons are among those that the goal wants pressed."""
+    label, verb = now["text"][..., 0], now["goal"][:, :1]
+    button = ((now["kind"] == BUTTON) | (now["kind"] == ICON)) & (now["flags"][..., 0] > 0)
+    named = (label[..., None] == now["goal"][:, None, 1:]).any(2) & (verb == IN_TURN)
+    return button & (named | (_is_digit(label) & (verb == ENTER)) | ((label == SEND) & (verb == SEND)))
+
+
+def _shown_presses(now: dict[str, Tensor]) -> Tensor:
+    """(n,) how often the screen says that keys were pressed; -1 where it does not say."""
+    label, content = now["text"].unbind(2)
+    place, sends = (now["kind"] == TEXT) & _is_digit(label), (label == SEND) & (content > 0)
+    count = torch.where(place, content > 0, (content - ZERO) * sends).sum(1)
+    return count.where((place | sends).any(1), -1)
+
+
+def _remembered_presses(goal: Tensor, seen: Seen) -> Tensor:
+    """(n,) how often keys were pressed, as far as is remembered; those to be pressed in turn, up to the latest."""
+    tapped, names = seen["tapped"], goal[:, None, 1:]
+    named = (tapped[..., None] == names) & (names > 0)  # (n, k, 3)
+    turn = (1 + named.long().argmax(2)) * named.any(2)  # (n, k) place of what was pressed, 0 for what is none of them
+    when = torch.arange(1, 1 + turn.shape[1], device=turn.device) * (turn > 0)
+    latest = (turn * (when == when.amax(1, keepdim=True))).amax(1) if turn.shape[1] else torch.zeros_like(goal[:, 0])
+    count = torch.where(goal[:, :1] == ENTER, _is_digit(tapped), tapped == SEND).sum(1)
+    return torch.where(goal[:, 0] == IN_TURN, latest, count)
+
+
+def _next_key(goal: Tensor, pressed: Tensor, seen: Seen) -> Tensor:
+    """(n,) the word on the key that is to be pressed after so many; 0 where that is not known."""
+    named = goal.gather(1, (1 + pressed).clamp(max=goal.shape[1] - 1)[:, None])[:, 0]
+    digit, verb = _value_of(ZERO + 1 + pressed, seen), goal[:, 0]
+    return torch.where(verb == IN_TURN, named, torch.where(verb == ENTER, digit, SEND))
+
+
+def _guess(now: dict[str, Tensor], key: Tensor, times: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+    """(n, 8) a key at random, and (n,) whether to say done: as often as succeeds most, for one who forgets.
+
+    Once in K + 1 times; where presses open a way, at the end of one way in K; to send thrice is not worth a try.
+    """
+    kind, verb = now["kind"], now["goal"][:, 0]
+    number = draws.gumbel("key", kind.shape[1]).where(key, -torch.inf).argmax(1, keepdim=True)
+    guess = key & (torch.arange(kind.shape[1], device=kind.device) == number)
+    turn, opens = verb == IN_TURN, (key & (kind == ICON)).any(1)
+    end = turn & ((kind == TEXT) & (now["text"][..., 0] == PAGE) & (now["text"][..., 1] == 0)).any(1)
+    chance = torch.where(end, 1 / times, torch.where(opens, 0, 1 / (times + 1)))
+    chance = chance.masked_fill((verb == SEND) & (times > 2), 1)
+    return guess, (key.any(1) | end) & (draws.uniform("press") < chance)
+
+
+def _is_digit(words: Tensor) -> Tensor:
+    return (words >= ZERO) & (words <= NINE)
+
+
+def _choices(kind: Tensor, clickable: Tensor, text: Tensor, goal: Tensor, seen: Seen) -> list[Rule]:
     """The rule for a dialog that asks which value is largest, or the same as another."""
     verb, item = goal[:, 0], (kind == ITEM) & clickable
     asked = ((verb == LARGEST) | (verb == SAME_AS)) & item.any(1)

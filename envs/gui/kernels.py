@@ -59,9 +59,9 @@ def move(
 ) -> int:
     """A step of every row, from ``state`` (n, 11 + V) to ``after``, both int64; reward (n,) float32, done (n,) bool.
 
-    order (K, 8), boxes (K, 8, 4): of the layouts. kind, element, direction, text (n,) int64 and point (n, 2) float32:
-    actions. Returns the first row with a number that is none of its space, or a state that is none; -1 where all are,
-    and n where there are not as many actions.
+    dialogs: (S, 3) as in ``App``, or (0, 3) for none at all. order (K, 8), boxes (K, 8, 4): of the layouts. kind,
+    element, direction, text (n,) int64 and point (n, 2) float32: actions. Returns the first row with a number that is
+    none of its space, or a state that is none; -1 where all are, and n where there are not as many actions.
     """
     screens, places, n = elements.shape[0], elements.shape[1], state.shape[0]
     if not kind.shape[0] == point.shape[0] == element.shape[0] == direction.shape[0] == text.shape[0] == n:
@@ -75,7 +75,7 @@ def move(
         for c in range(state.shape[1]):
             after[i, c] = state[i, c]
         reward[i], done[i] = 0, kind[i] == _DONE
-        act, here = kind[i], _shown(state[i], dialogs)
+        act, here = kind[i], _shown(state, i, screen, dialogs) if dialogs.shape[0] else screen
         if act in (_TAP, _TYPE):
             slot = element[i] - 1
             if slot < 0:
@@ -139,11 +139,12 @@ def _word(state: Array, word: int) -> int:
 
 
 @compiled
-def _shown(state: Array, dialogs: Array) -> int:
-    """The screen that is shown: the present one, or the dialog over it."""
-    screen = state[_SCREEN]
+def _shown(state: Array, i: int, screen: int, dialogs: Array) -> int:
+    """The screen that is shown in row i: the present one, or the dialog over it."""
     variable = dialogs[screen, 0]
-    return dialogs[screen, 2] if variable >= 0 and state[_VALUES + variable] == dialogs[screen, 1] else screen
+    if variable < 0 or state[i, _VALUES + variable] != dialogs[screen, 1]:
+        return screen
+    return dialogs[screen, 2]
 
 
 @compiled
@@ -168,7 +169,9 @@ def show(
     int64; wants (n, 4) int64 is the goal.
     """
     for i in range(state.shape[0]):
-        screen, skin = _shown(state[i], dialogs), state[i, _SKIN]
+        screen, skin = state[i, _SCREEN], state[i, _SKIN]
+        if dialogs.shape[0]:
+            screen = _shown(state, i, screen, dialogs)
         at[i], scrolling = screen, scrolls[screen, 1] != screen
         for e in range(order.shape[1]):
             what = elements[screen, order[skin, e]]

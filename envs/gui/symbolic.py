@@ -86,8 +86,9 @@ class SymbolicGui:
     def _arrays(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Arrays of the app and its layouts, for the kernels ``move`` and ``show``."""
         app, (order, boxes) = self.app, self._skins
-        for_move = (app.elements, app.scrolls, app.dialogs, app.wanted, order, boxes)
-        for_show = (app.elements, app.scrolls, app.dialogs, app.goal, order, boxes)
+        dialogs = app.dialogs[: len(app.dialogs) * bool((app.dialogs >= 0).any())]  # none: the kernels ask for none
+        for_move = (app.elements, app.scrolls, dialogs, app.wanted, order, boxes)
+        for_show = (app.elements, app.scrolls, dialogs, app.goal, order, boxes)
         return (*(part.numpy() for part in for_move), app.answer), tuple(part.numpy() for part in for_show)
 
     def reset(self, draws: Draws, site: Sites) -> tuple[Tensor, dict[str, Any]]:
