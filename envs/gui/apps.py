@@ -111,13 +111,13 @@ class App:
             found.add_node(s, elements=[Element(*e) for e in elements if e[0] != EMPTY], over=over.get(s))
 
         def lead(start: int, end: int, action: tuple[str, int]) -> None:
-            for there in {end, self.dialogs[end, 2].item()} - {start, -1}:
+            for there in {end, int(self.dialogs[end, 2])} - {start, -1}:
                 found.add_edge(start, there)
                 found[start][there].setdefault("actions", []).append(action)
 
         for s in range(self.num_screens):
             here = over.get(s, s)
-            opens = self.dialogs[here, 0].item()  # the variable that opens and closes a dialog here
+            opens = int(self.dialogs[here, 0])  # the variable that opens and closes a dialog here
             for number, element in enumerate(found.nodes[s]["elements"]):
                 if element.leads >= 0:
                     lead(s, element.leads, ("tap", number))

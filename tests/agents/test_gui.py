@@ -175,7 +175,7 @@ def test_a_corrupted_past_misleads_where_values_are_remembered(maker):
 
 
 def test_another_goal_is_followed_and_another_screen_believed():
-    """Told to type the other name's value, a policy that remembers does so: of the world's own goal it knows nothing."""
+    """Told to type another value, a policy that remembers does so: of the world's own goal it knows nothing."""
     app = carry(3)
 
     def other_goal(seen):
@@ -187,7 +187,8 @@ def test_another_goal_is_followed_and_another_screen_believed():
         return {**seen, "text": torch.stack([name, seen["text"][..., 1]], 2)}
 
     told = [Do("observation", other_goal), Do("observation", other_names)]
-    history = rollout(SymbolicGui(app), Scripted(), rows=200, horizon=app.horizon, interventions=told, record=["values"])
+    how = {"rows": 200, "horizon": app.horizon, "record": ["values"]}
+    history = rollout(SymbolicGui(app), Scripted(), interventions=told, **how)
     assert history.reward.sum() < 20
     values = history.sites["values"][torch.arange(200), history.length - 1]
     rows = (app.num_variables - 1) // 2
