@@ -24,7 +24,8 @@ class SymbolicGui:
 
     Observation: a dict of "screen", the number of the screen or of the dialog over it; "box" (8, 4) float32, left, top,
     right and bottom of each element as fractions of the screen, 0 where there is none; "kind" (8,), of ``KINDS``;
-    "flags" (8, 3), of ``FLAGS``; "text" (8, 2), two words an element; "goal" (4,) words. Words are ids of ``VOCABULARY``, 0 for none.
+    "flags" (8, 3), of ``FLAGS``; "text" (8, 2), two words an element; "goal" (4,) words. Words are ids of
+    ``VOCABULARY``, 0 for none.
     Action: a dict of "type", of which tap 1, scroll 6, type 7, back 10, home 11 and done 15 do something, the other
     types of 0 to 15 nothing; "element", 1 to 8, or 0 for the one at "point" (x, y); "direction" of a scroll, where the
     view goes, up 1 or down 2; "text", the word typed, or answered with done: "infeasible" for what cannot be done.
