@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 
 from ethogram.agents.gui import Human, HumanTiming, Scripted, clone, fit_human_timing
-from ethogram.envs.gui import App, SymbolicGui, carry, checklist, form, search, undo
+from ethogram.envs.gui import App, SymbolicGui
 from ethogram.envs.gui_metrics import episode_scores
+from ethogram.envs.gui_tasks import carry, checklist, form, search, undo
 from ethogram.simulator import History, Policy, rollout
 from ethogram.simulator.report import plots
 from ethogram.simulator.whatif import standard_error

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ethogram.agents.gui import Human, Scripted, clone
-from ethogram.envs.gui import SymbolicGui, carry, checklist, form, reactive, search, undo
+from ethogram.envs.gui import SymbolicGui
+from ethogram.envs.gui_tasks import carry, checklist, form, reactive, search, undo
 from ethogram.simulator import History, check_policy, rollout
 
 ROWS = 3000

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from ethogram.agents.gui import Human, HumanTiming, Scripted, fit_human_timing
-from ethogram.envs.gui import SymbolicGui, carry, checklist, form, reactive, search
+from ethogram.envs.gui import SymbolicGui
+from ethogram.envs.gui_tasks import carry, checklist, form, reactive, search
 from ethogram.simulator import Draws, History, rollout
 
 DEMOS = "miniwob_demos_actions.jsonl.gz"

@@ -17,7 +17,8 @@ from ethogram.agents.gui_learning.har import (
 )
 from ethogram.agents.gui_learning.summaries import PAST, asked, episodes_of
 from ethogram.agents.learning import GRPO, advantages, train
-from ethogram.envs.gui import TYPES, SymbolicGui, checklist
+from ethogram.envs.gui import TYPES, SymbolicGui
+from ethogram.envs.gui_tasks import checklist
 from ethogram.simulator import Draws, rollout
 
 APP = checklist(distance=1)

@@ -8,7 +8,8 @@ from ethogram.agents.gui_learning import HCPO, GuiPolicy, Imitation, steps_of
 from ethogram.agents.gui_learning.flops import QWEN_3B, dropped_at, prefill_flops
 from ethogram.agents.gui_learning.hcpo import bias, length_probabilities
 from ethogram.agents.learning import train
-from ethogram.envs.gui import SymbolicGui, carry
+from ethogram.envs.gui import SymbolicGui
+from ethogram.envs.gui_tasks import carry
 from ethogram.simulator import Draws, rollout
 
 APP = carry(distance=2)

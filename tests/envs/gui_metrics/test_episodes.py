@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ethogram.agents.gui import Again, Altered, Chance, Human, HumanTiming, Scripted, WrongNeighbour, clone
-from ethogram.envs.gui import SymbolicGui, carry, form, reactive, search
+from ethogram.envs.gui import SymbolicGui
 from ethogram.envs.gui.words import FIRST_VALUE
 from ethogram.envs.gui_metrics import (
     episode_scores,
@@ -19,6 +19,7 @@ from ethogram.envs.gui_metrics import (
     success_by_distance,
 )
 from ethogram.envs.gui_metrics.measures import measures
+from ethogram.envs.gui_tasks import carry, form, reactive, search
 from ethogram.simulator import Draws, History, Sites, check_policy, rollout
 
 ROWS = 3000
