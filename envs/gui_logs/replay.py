@@ -131,10 +131,17 @@ class Replay:
         return {**of_actions, "label": self.recording.arrays.strings, "whose": ("", "reference", "own")}
 
     def reference(self, history: History) -> dict[str, Any]:
-        """The recorded actions, as columns (n, T, …) of a history of this replay; for reports."""
+        """The recorded actions, as columns (n, T, …) of a history of this replay; for reports.
+
+        "box" (n, T, 4) is the smallest of the boxes that count as right, 0 where there is none.
+        """
         arrays, seen = self.recording.arrays, history.observation
         at = arrays.first[seen["episode"][:, :-1].numpy()] + seen["step"][:, :-1].numpy()
         columns = {name: column[at] for name, column in arrays.reference.items()}
+        width, height = np.moveaxis(arrays.box[..., 2:] - arrays.box[..., :2], -1, 0)  # (S, B)
+        known = np.arange(arrays.box.shape[1]) < arrays.boxes[:, None]
+        smallest = np.where(known, width * height, np.inf).argmin(1)
+        columns["box"] = arrays.box[np.arange(len(smallest)), smallest][at]
         return {name: column if name == "text" else torch.from_numpy(column) for name, column in columns.items()}
 
     def reset(self, draws: Draws, site: Sites) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -165,12 +165,15 @@ def test_a_world_may_know_the_shortest_way_to_do_the_task():
 def test_a_replay_tells_its_references_and_words(tmp_path):
     right = (GuiAction("tap", (0.5, 0.25)), GuiAction("type", text=ODD), GuiAction("scroll", direction="down"))
     elements = {"elements": ((0.2, 0.2, 0.8, 0.3),), "labels": (ODD,)}
-    recording = Recording([RecordedEpisode("a", "Look", tuple(RecordedStep(action, **elements) for action in right))])
+    boxes = (((0.0, 0.0, 1.0, 1.0), (0.25, 0.25, 0.75, 0.5)), (), ())
+    steps = tuple(RecordedStep(action, box, **elements) for action, box in zip(right, boxes, strict=True))
+    recording = Recording([RecordedEpisode("a", "Look", steps)])
     world, column = Replay(recording, "own"), GuiActions.of([GuiAction("back")])._asdict()
     history = rollout(world, Always(column), rows=1, horizon=3, record="all")
     (shown,) = filmed(report(history, tmp_path / "a.html", world=world))
     steps = shown["episodes"][0]["steps"]
     assert [step["reference"]["words"] for step in steps] == [f"tap on '{ODD}'", f"type '{ODD}'", "scroll down"]
+    assert [step["reference"].get("box") for step in steps] == [[0.25, 0.25, 0.75, 0.5], None, None]
     assert [step["words"] for step in steps] == ["back"] * 3
     assert steps[2]["past"] == ["back (own)", "back (own)"]
     assert steps[0]["verdicts"]["match/strict"] is False
