@@ -20,7 +20,7 @@ from ethogram.envs.gui import GuiAction
 from ethogram.envs.gui_logs import SOURCES, Recording, Replay, success
 from ethogram.envs.gui_metrics import RecordedEpisode, RecordedStep
 from ethogram.simulator import History, Policy, rollout
-from ethogram.simulator.report import plots
+from ethogram.simulator.report import plots, report
 from ethogram.simulator.whatif import standard_error
 
 MODES = ("recorded", "own", "own_patched")
@@ -124,6 +124,9 @@ def main() -> None:
         plots.bars(ax, [name.replace(" ", "\n", 2) for name in histories], bars)
     print(f"\nFigure: {plots.save(panels, options.out / 'replay_human_demos.png')}")
     repeats = histories["the last again"]
+    page = options.out / "replay_human_demos.html"
+    solved = success(repeats["own"], recording, METRICS[0])
+    print(f"Report: {report(repeats['own'], page, world=Replay(recording, 'own'), success=solved)}")
     recorded, own = (percent(by_episode(repeats[mode], METRICS[0])) for mode in ("recorded", "own"))
     print(f"Doing the last action again is right in {recorded} % of steps after recorded ones, {own} % after its own")
 

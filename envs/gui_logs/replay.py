@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from ethogram.simulator import Draws, Sites, Transition, check_is, checked_int
+from ethogram.simulator import Draws, History, Sites, Transition, check_is, checked_int
 
 from ..gui import DIRECTIONS, KEYS, STATUSES, TYPES, GuiActions, action_space
 from ..gui_metrics import METRICS
@@ -123,6 +123,26 @@ class Replay:
         letters = set(_LATIN.characters).union(*texts.tolist())
         longest = max(_LATIN.max_length, *map(len, texts.tolist()))
         return spaces.Text(longest, min_length=0, charset="".join(sorted(letters)))
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Words of the ids in observations and actions, by field; what reports show."""
+        of_actions = {"type": TYPES, "direction": DIRECTIONS, "key": KEYS, "status": STATUSES}
+        return {**of_actions, "label": self.recording.arrays.strings, "whose": ("", "reference", "own")}
+
+    def reference(self, history: History) -> dict[str, Any]:
+        """The recorded actions, as columns (n, T, …) of a history of this replay; for reports.
+
+        "box" (n, T, 4) is the smallest of the boxes that count as right, 0 where there is none.
+        """
+        arrays, seen = self.recording.arrays, history.observation
+        at = arrays.first[seen["episode"][:, :-1].numpy()] + seen["step"][:, :-1].numpy()
+        columns = {name: column[at] for name, column in arrays.reference.items()}
+        width, height = np.moveaxis(arrays.box[..., 2:] - arrays.box[..., :2], -1, 0)  # (S, B)
+        known = np.arange(arrays.box.shape[1]) < arrays.boxes[:, None]
+        smallest = np.where(known, width * height, np.inf).argmin(1)
+        columns["box"] = arrays.box[np.arange(len(smallest)), smallest][at]
+        return {name: column if name == "text" else torch.from_numpy(column) for name, column in columns.items()}
 
     def reset(self, draws: Draws, site: Sites) -> tuple[dict[str, Any], dict[str, Any]]:
         """The first screens; nothing has been done yet."""

@@ -80,10 +80,10 @@ def told(names: Names, action: Any, boxes: Any, texts: Sequence[str]) -> Json:
         done["box"] = _rounded(boxes[element - 1])
         left, top, right, bottom = done["box"]
         point = [right - min(0.06, (right - left) / 4), (top + bottom) / 2]  # a sign beside the text
-    elif "box" in action:  # all of what would be right
-        done["box"] = _rounded(action["box"])
     elif point is not None and (inside := _smallest(boxes, point)) is not None:
         element, done["box"] = inside + 1, _rounded(boxes[inside])
+    if "box" in action and np.any(action["box"]):  # where all is right; zeros for nowhere
+        done["box"] = _rounded(action["box"])
     if point is not None:
         done["at"] = _rounded(point)
     last = np.asarray(action.get("point2", [0, 0])).tolist()

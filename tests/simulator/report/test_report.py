@@ -14,6 +14,9 @@ from recorded import ODD, Words, action, judged, on_screens
 from scipy.stats import binomtest
 
 from ethogram.agents.simple import Fixed
+from ethogram.envs.gui import GuiAction, GuiActions
+from ethogram.envs.gui_logs import Recording, Replay
+from ethogram.envs.gui_metrics import RecordedEpisode, RecordedStep
 from ethogram.envs.sessions import CascadingSession, trap
 from ethogram.simulator import History, rollout
 from ethogram.simulator.report import report, totals
@@ -21,6 +24,18 @@ from ethogram.simulator.report.film import film, told
 from ethogram.simulator.report.graph import screen_graph
 
 NAMES = Words.names
+
+
+class Always:
+    """Does the same at every step."""
+
+    def __init__(self, action):
+        self.action = action
+
+    def act(self, observation, history, draws):
+        return self.action
+
+
 BOXES = np.array([[0.1, 0.1, 0.9, 0.3], [0.1, 0.1, 0.3, 0.2]])
 
 
@@ -145,6 +160,24 @@ def test_a_world_may_know_the_shortest_way_to_do_the_task():
     known, unknown = (episode["way"] for episode in shown["episodes"])
     assert (known["shortest"], known["to"], known["detours"]) == (["0", "1", "2"], "do the task", ["3"])
     assert (unknown["shortest"], unknown["to"], unknown["detours"]) == (["0", "2", "3"], "the same end", [])
+
+
+def test_a_replay_tells_its_references_and_words(tmp_path):
+    right = (GuiAction("tap", (0.5, 0.25)), GuiAction("type", text=ODD), GuiAction("scroll", direction="down"))
+    elements = {"elements": ((0.2, 0.2, 0.8, 0.3),), "labels": (ODD,)}
+    boxes = (((0.0, 0.0, 1.0, 1.0), (0.25, 0.25, 0.75, 0.5)), (), ())
+    steps = tuple(RecordedStep(action, box, **elements) for action, box in zip(right, boxes, strict=True))
+    recording = Recording([RecordedEpisode("a", "Look", steps)])
+    world, column = Replay(recording, "own"), GuiActions.of([GuiAction("back")])._asdict()
+    history = rollout(world, Always(column), rows=1, horizon=3, record="all")
+    (shown,) = filmed(report(history, tmp_path / "a.html", world=world))
+    steps = shown["episodes"][0]["steps"]
+    assert [step["reference"]["words"] for step in steps] == [f"tap on '{ODD}'", f"type '{ODD}'", "scroll down"]
+    assert [step["reference"].get("box") for step in steps] == [[0.25, 0.25, 0.75, 0.5], None, None]
+    assert [step["words"] for step in steps] == ["back"] * 3
+    assert steps[2]["past"] == ["back (own)", "back (own)"]
+    assert steps[0]["verdicts"]["match/strict"] is False
+    assert shown["screens"][0]["elements"][0][5] == ODD
 
 
 def test_lists_are_screens_with_clicks_as_taps(tmp_path):
