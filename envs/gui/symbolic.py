@@ -2,21 +2,25 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator import Draws, Sites, Transition, check_is
+from ethogram.simulator import Draws, History, Sites, Transition, check_is
 
 from . import kernels, motion
 from .actions import DIRECTIONS, TYPES
 from .apps import ELEMENTS, FLAGS, KINDS, WORDS, App
 from .layouts import SKINS, skins
 from .motion import VALUES
+from .paths import begun, shortest
 from .words import VOCABULARY, Words, ids_of
+
+if TYPE_CHECKING:
+    import networkx
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +83,14 @@ class SymbolicGui:
         """Words of the ids in observations, actions and sites, by field; what reports show."""
         texts = dict.fromkeys(("text", "goal", "values"), VOCABULARY)
         return {"kind": KINDS, "type": TYPES, "direction": DIRECTIONS, **texts}
+
+    def graph(self) -> "networkx.DiGraph[Any]":
+        """The screens, as ``App.graph`` has them; for reports."""
+        return self.app.graph()
+
+    def shortest(self, history: History) -> list[list[int]]:
+        """The screens on a shortest way to do the task of each row; for reports."""
+        return [shortest(self.app, values) for values in begun(self.app, history)]
 
     @cached_property
     def _skins(self) -> tuple[Tensor, Tensor]:
