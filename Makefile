@@ -22,7 +22,7 @@ demo: $(READY) ## set up, fetch the data if that is possible, and run the first 
 	$(BIN)/python examples/movielens_sessions.py
 
 test: $(READY) ## run the tests, slow ones left out; ARGS="-m slow" runs those
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto $(ARGS)
 
 lint: $(READY) ## check style, formatting and types
 	$(BIN)/ruff check

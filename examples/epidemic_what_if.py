@@ -24,7 +24,7 @@ from ethogram.agents.citizens import Heuristic
 from ethogram.envs.epidemics import AGE_BANDS, Disease, Epidemic
 from ethogram.envs.people import Population, city_layers, synthetic_city
 from ethogram.simulator import Do, Effect, Ensemble, History, Processes, Record, Setup, ensemble
-from ethogram.simulator.report import pictures, plots, write_report
+from ethogram.simulator.report import pictures, plots, report
 
 DAYS, CLOSED, EARLIER = 126, 42, 28
 AREAS, COLUMNS = 20, 5  # a city of four rows of five areas
@@ -212,9 +212,7 @@ def main() -> None:
     over_time, where = curves(found), maps(found, people)
     first = plots.save(over_time, arguments.out / "epidemic_what_if.png")
     second = plots.save(where, arguments.out / "epidemic_what_if_areas.png")
-    report = write_report(
-        arguments.out / "epidemic_what_if.html",
-        "What if the schools had closed two weeks earlier?",
+    page = report(
         {
             "The city": [
                 f"{arguments.people:,} synthetic people in {AREAS} areas, {DAYS} days, {arguments.seeds} pairs of runs "
@@ -238,8 +236,10 @@ def main() -> None:
                 "school and in their own area, at work and by chance all over the city.",
             ],
         },
+        arguments.out / "epidemic_what_if.html",
+        title="What if the schools had closed two weeks earlier?",
     )
-    print(f"\nPictures: {first}, {second}\nReport: {report}")
+    print(f"\nPictures: {first}, {second}\nReport: {page}")
     print(f"\nDeaths, had the schools closed two weeks earlier: {told(change(found, EARLY, 'died', ALL))}")
 
 

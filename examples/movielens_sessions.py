@@ -39,7 +39,7 @@ from ethogram.agents.simple import Table
 from ethogram.envs.datasets import load_movielens, paper_mdp, session_mdp
 from ethogram.envs.sessions import CascadingMDP, CascadingSession, good_medium_bad, trap
 from ethogram.simulator import Do, Effect, Setup, contrast, rollout
-from ethogram.simulator.report import plots, write_report
+from ethogram.simulator.report import plots, report
 from ethogram.simulator.whatif import mean_return, reward_by_step
 
 AWARE, UNAWARE = "CascadingVI", "CascadingVI-Bonus (variance-unaware)"
@@ -235,8 +235,8 @@ def main() -> None:
     what_if = [part for name, (_, total) in effects.items() for part in (f"Clicks a session, {name}:", total)]
     title = f"Recommendation sessions: {source} and a trap"
     sections: dict[str, list[Any]] = {"Learning": learning, **tables, f"What if? {source} sessions": what_if}
-    report = write_report(options.out / "movielens_sessions.html", title, sections)
-    print(f"\nPicture: {picture}\nReport:  {report}\n")
+    page = report(sections, options.out / "movielens_sessions.html", title=title)
+    print(f"\nPicture: {picture}\nReport:  {page}\n")
     for name, (_, total) in effects.items():
         print(f"Clicks a session, {name}: {total}")
 

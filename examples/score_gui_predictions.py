@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from ethogram.envs.gui import GuiAction
+from ethogram.envs.gui_logs import load_android_control
 from ethogram.envs.gui_metrics import (
     RecordedEpisode,
     RecordedStep,
-    load_android_control,
     noisy_taps,
     score,
     write_predictions,
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs"), help="folder for the plot (default outputs)")
     options = parser.parse_args()
     try:
-        recording = load_android_control(options.data)
+        recording = list(load_android_control(options.data).episodes)
     except FileNotFoundError as error:
         if options.data is not None:
             raise

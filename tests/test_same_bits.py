@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import bits_of_populations  # noqa: F401  its cases
+import bits_of_recordings  # noqa: F401
 import bits_of_screens  # noqa: F401
 import bits_of_sessions  # noqa: F401
 import by_hand

@@ -17,7 +17,7 @@ from ethogram.simulator import (
     whatif,
 )
 from ethogram.simulator.formats import from_pandas, load_interactions
-from ethogram.simulator.report import pictures, plots, write_report
+from ethogram.simulator.report import pictures, plots, report
 
 LOG = pandas.DataFrame({"who": [1, 1, 2], "what": [3, 4, 3], "stars": [1.0, 2.0, 5.0], "when": [1, 2, 3]})
 TABLE = pandas.DataFrame({"id": [0, 0], "step": [0, 1], "action": [0, 1], "reward": [0.0, 1.0]})
@@ -142,10 +142,26 @@ OF_RECORDS = [
     Door("RelaxedDraws", calibrate.RelaxedDraws, {"seed": 0, "ids": torch.arange(3)}, {"temperature": RATE}),
     # ---- reports
     Door(
-        "write_report",
-        write_report,
-        {"path": NULL, "title": "a", "sections": {"b": ["c"]}},
-        {"path": (3, None), "title": (3, None), "sections": (3, "abc", {"a": "text"}, {"a": [3]}, {"a": 3})},
+        "report",
+        report,
+        {"what": {"b": ["c"]}, "path": NULL},
+        {
+            "what": (3, "abc", {"a": "text"}, {"a": [3]}, {"a": 3}),
+            "path": (3, None),
+            "title": (3, None),
+            "about": (3, "abc"),
+            "by": (3, "abc"),
+            "episodes": (0, *COUNT),
+        },
+    ),
+    Door(
+        "report of a history",
+        report,
+        {"what": PLAYED, "path": NULL, "by": {"group": [1, 2, 3, 1, 2, 3]}, "success": [1] * 6},
+        {
+            "by": ({"group": [1]}, {"group": "ab"}, {"group": torch.zeros(6, 2)}),
+            "success": ("abc", [1], torch.zeros(6, 2)),
+        },
     ),
     Door(
         "curves",

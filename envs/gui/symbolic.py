@@ -2,42 +2,53 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from ethogram.simulator import Draws, Sites, Transition, check_is
+from ethogram.simulator import Draws, History, Sites, Transition, check_is
 
 from . import kernels, motion
+from .actions import DIRECTIONS, TYPES
 from .apps import ELEMENTS, FLAGS, KINDS, WORDS, App
 from .layouts import SKINS, skins
 from .motion import VALUES
-from .words import VOCABULARY
+from .paths import begun, shortest
+from .words import VOCABULARY, Words, ids_of
+
+if TYPE_CHECKING:
+    import networkx
 
 
 @dataclass(frozen=True, eq=False)
 class SymbolicGui:
     """A task on the screens of an app: see what stands there, tap, type, go back, and say when it is done.
 
-    Observation: a dict of "screen", the number of the screen; "box" (8, 4) float32, left, top, right and bottom of
-    each element as fractions of the screen, 0 where there is none; "kind" (8,), of ``KINDS``; "flags" (8, 3), of
-    ``FLAGS``; "text" (8, 2), two words an element; "goal" (4,) words. Words are ids of ``VOCABULARY``, 0 for none.
+    Observation: a dict of "screen", the number of the screen or of the dialog over it; "box" (8, 4) float32, left, top,
+    right and bottom of each element as fractions of the screen, 0 where there is none; "kind" (8,), of ``KINDS``;
+    "flags" (8, 3), of ``FLAGS``; "text" (8, 2), two words an element; "goal" (4,) words. Words are ids of
+    ``VOCABULARY``, 0 for none.
     Action: a dict of "type", of which tap 1, scroll 6, type 7, back 10, home 11 and done 15 do something, the other
     types of 0 to 15 nothing; "element", 1 to 8, or 0 for the one at "point" (x, y); "direction" of a scroll, where the
-    view goes, up 1 or down 2; "text", the word typed. A tap or a word where there is nothing for it does nothing.
+    view goes, up 1 or down 2; "text", the word typed, or answered with done: "infeasible" for what cannot be done.
+    With ``free_text`` the action space's "text" is the word itself; steps take ids and arrays of words in any case.
+    A tap or a word where there is nothing for it does nothing; ``App`` says all that actions do.
     Reward: 1 for done when the task is done, else 0. Done terminates.
 
-    Sites: "screen" (n,) int64, where the row is after the action; "values" (n, V) int64, words of the app's variables.
+    Sites: "screen" (n,) int64, where the row is after the action, dialogs left out; "values" (n, V) int64, words of
+    the app's variables.
     Draws: "task" (n, groups), of the variables; "skin" (n,), of the layout.
     """
 
     app: App
+    free_text: bool = False
 
     def __post_init__(self) -> None:
         check_is("app", self.app, App, "an App, as carry() makes one")
+        check_is("free_text", self.free_text, bool, "True or False")
 
     @property
     def observation_space(self) -> spaces.Dict:
@@ -63,9 +74,23 @@ class SymbolicGui:
                 "point": spaces.Box(0, 1, (2,), np.float32),
                 "element": spaces.Discrete(ELEMENTS + 1),
                 "direction": spaces.Discrete(5),
-                "text": spaces.Discrete(len(VOCABULARY)),
+                "text": Words() if self.free_text else spaces.Discrete(len(VOCABULARY)),
             }
         )
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Words of the ids in observations, actions and sites, by field; what reports show."""
+        texts = dict.fromkeys(("text", "goal", "values"), VOCABULARY)
+        return {"kind": KINDS, "type": TYPES, "direction": DIRECTIONS, **texts}
+
+    def graph(self) -> "networkx.DiGraph[Any]":
+        """The screens, as ``App.graph`` has them; for reports."""
+        return self.app.graph()
+
+    def shortest(self, history: History) -> list[list[int]]:
+        """The screens on a shortest way to do the task of each row; for reports."""
+        return [shortest(self.app, values) for values in begun(self.app, history)]
 
     @cached_property
     def _skins(self) -> tuple[Tensor, Tensor]:
@@ -81,9 +106,10 @@ class SymbolicGui:
     def _arrays(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Arrays of the app and its layouts, for the kernels ``move`` and ``show``."""
         app, (order, boxes) = self.app, self._skins
-        for_move = (app.elements, app.scrolls, app.wanted, order, boxes)
-        for_show = (app.elements, app.scrolls, app.goal, order, boxes)
-        return tuple(part.numpy() for part in for_move), tuple(part.numpy() for part in for_show)
+        dialogs = app.dialogs[: len(app.dialogs) * bool((app.dialogs >= 0).any())]  # none: the kernels ask for none
+        for_move = (app.elements, app.scrolls, dialogs, app.wanted, order, boxes)
+        for_show = (app.elements, app.scrolls, dialogs, app.goal, order, boxes)
+        return (*(part.numpy() for part in for_move), app.answer), tuple(part.numpy() for part in for_show)
 
     def reset(self, draws: Draws, site: Sites) -> tuple[Tensor, dict[str, Any]]:
         """Every row on the first screen of an episode of its own."""
@@ -95,8 +121,10 @@ class SymbolicGui:
         state = torch.from_numpy(start)
         return state, self._seen(state)
 
-    def step(self, state: Tensor, action: dict[str, Tensor], draws: Draws, site: Sites) -> Transition:
+    def step(self, state: Tensor, action: dict[str, Any], draws: Draws, site: Sites) -> Transition:
         """One action of every row. Shapes: state (n, 11 + V)."""
+        if not isinstance(action["text"], Tensor):
+            action = {**action, "text": torch.from_numpy(ids_of(action["text"])).to(state.device)}
         if isinstance(state, Tensor) and state.is_cpu:
             after, reward, done = self._moved(state, action)
         else:

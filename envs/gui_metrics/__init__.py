@@ -1,4 +1,4 @@
-"""How right predicted actions are on recorded screens: every published step metric by name, with baselines beside."""
+"""How right actions on screens are: every published step metric by name; how episodes go; what the past is worth."""
 
 from .baselines import (
     Predictions,
@@ -10,9 +10,12 @@ from .baselines import (
     scrolls_reversed,
     wrong_neighbour,
 )
+from .episodes import EpisodeScores, episode_scores
+from .history import RepeatScores, history_gain, history_tokens, repeat_scores, retention, success_by_distance
 from .match import EQUIVALENCES, RULES, Rule, Verdict, os_atlas, strict
+from .measures import Measure
 from .mind2web import MIND2WEB_RULES
-from .recorded import RecordedEpisode, RecordedStep, load_android_control, load_mind2web
+from .recorded import Box, RecordedEpisode, RecordedStep, inside
 from .scoring import METRICS, Interval, Score, Scores, score, write_predictions
 
 __all__ = [
@@ -20,25 +23,34 @@ __all__ = [
     "METRICS",
     "MIND2WEB_RULES",
     "RULES",
+    "Box",
+    "EpisodeScores",
     "Interval",
+    "Measure",
     "Predictions",
     "RecordedEpisode",
     "RecordedStep",
+    "RepeatScores",
     "Rule",
     "Score",
     "Scores",
     "Verdict",
     "chance",
+    "episode_scores",
+    "history_gain",
+    "history_tokens",
+    "inside",
     "last_word_missing",
-    "load_android_control",
-    "load_mind2web",
     "noisy_taps",
     "os_atlas",
     "random_taps",
     "reference",
+    "repeat_scores",
+    "retention",
     "score",
     "scrolls_reversed",
     "strict",
+    "success_by_distance",
     "write_predictions",
     "wrong_neighbour",
 ]

@@ -67,7 +67,7 @@ def aitw(step: RecordedStep, predicted: GuiAction) -> Verdict:
     here, there = truth.point, predicted.point
     right = _apart(here, there) <= 0.14
     if not right and here and there:
-        right = any(inside(here, box) and inside(there, box) for box in map(_grown_aitw, step.boxes))
+        right = any(inside(here, box) and inside(there, box) for box in map(_grown_aitw, step.elements or step.boxes))
     return Verdict(True, right, grounding=right)
 
 

@@ -236,7 +236,7 @@ def score(
 
     predictions: a JSON Lines file, or objects, of ``{"episode_id": …, "step": 0, "action": …}``, steps from 0; or the
         actions themselves, [episode][step], as the baselines give them.
-    recording: what ``load_android_control`` or ``load_mind2web`` gives, or episodes of your own.
+    recording: the episodes of what a reader of ``gui_logs`` gives, or of your own.
     metrics: names of METRICS; None: "match/…" where every step has a reference, else "mind2web/…" as well.
     decode: how "action" is read: as ``GuiAction.as_json`` writes it, or ``decode`` of a codec for text of a model. What
         it refuses with ParseError or ValueError is wrong by every metric, and told.
@@ -246,7 +246,7 @@ def score(
     """
     check_callable("decode", decode, "a function from an action as it was written to a GuiAction")
     resamples, seed = checked_int("resamples", resamples, 1), checked_seed(seed)
-    check_is("recording", recording, list | tuple, "a list of RecordedEpisode, as load_android_control gives")  # type: ignore[arg-type]
+    check_is("recording", recording, list | tuple, "a list of RecordedEpisode, such as load_android_control().episodes")  # type: ignore[arg-type]
     if not recording:
         raise ValueError("the recording is empty: expected one RecordedEpisode or more")
     if metrics is None:

@@ -68,7 +68,7 @@ def balanced(happens: Tensor, probability: Tensor) -> Tensor:
 
 
 def once(considered: Tensor, happens: Tensor, first: Tensor | float) -> Tensor:
-    """What people do to others, with the derivative of those of whom it is only considered made (1 + first) / 2 of it.
+    """Deeds of people to others, with the derivative of those of whom it is only considered made (1 + first) / 2 of it.
 
     Somebody whose infection is only considered meets a contact day after day, who is considered to be infected on each
     of them, and then infects back. Half of the derivative of an event (``balanced``) goes by what happened, and counts

@@ -1,7 +1,7 @@
 """Plots and pages of what happened. Importing this loads matplotlib."""
 
 from . import pictures, plots
-from .page import write_report
+from .page import report
 from .plots import history_figure
 
-__all__ = ["history_figure", "pictures", "plots", "write_report"]
+__all__ = ["history_figure", "pictures", "plots", "report"]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_learning import NOW, SCREEN, parsed, steps_of, symbols, written
 from ethogram.agents.gui_learning import rewards as rule
-from ethogram.envs.gui import TYPES, VOCABULARY, SymbolicGui, carry
+from ethogram.envs.gui import TYPES, VOCABULARY, SymbolicGui
+from ethogram.envs.gui_tasks import carry
 from ethogram.simulator import rollout
 
 TAP, SCROLL, TYPE, BACK = (TYPES.index(name) for name in ("tap", "scroll", "type", "back"))

@@ -17,7 +17,8 @@ from ethogram.agents.gui_learning import (
 )
 from ethogram.agents.gui_learning.hcpo import bias, length_probabilities
 from ethogram.agents.learning import train
-from ethogram.envs.gui import SymbolicGui, carry
+from ethogram.envs.gui import SymbolicGui
+from ethogram.envs.gui_tasks import carry
 from ethogram.simulator import Draws, rollout
 
 APP = carry(distance=2)

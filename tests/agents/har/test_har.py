@@ -19,7 +19,8 @@ from ethogram.agents.har import (
     thoughts,
 )
 from ethogram.agents.learning import GRPO, advantages, train
-from ethogram.envs.gui import TYPES, SymbolicGui, checklist
+from ethogram.envs.gui import TYPES, SymbolicGui
+from ethogram.envs.gui_tasks import checklist
 from ethogram.simulator import Draws, rollout
 
 APP = checklist(distance=1)

@@ -12,7 +12,7 @@ from ethogram.agents.simple import UniformSlates
 from ethogram.envs.sessions import CascadingSession, trap
 from ethogram.simulator.networks import small_world
 from ethogram.simulator.recording import Record
-from ethogram.simulator.report import pictures, plots, write_report
+from ethogram.simulator.report import pictures, plots, report
 from ethogram.simulator.rollout import rollout
 from ethogram.simulator.sites import Do
 from ethogram.simulator.whatif import Effect, Ensemble, Setup, contrast, ensemble, reward_by_step
@@ -126,7 +126,7 @@ def test_a_report_is_one_well_formed_page_that_fetches_nothing(tmp_path, effect)
     curve, number = Ensemble(values, tuple(range(5))), Ensemble({"a": values["a"][:, 0]}, tuple(range(5)))
     paired = Effect(values["a"], values["b"], tuple(range(5)))
     parts = ["a < b", ax, effect, history, [{"policy": "<x>", "value": 1.5}], [], reduced, curve, number, paired]
-    page = write_report(tmp_path / "r" / "report.html", "What if & why", {"Results": parts}).read_text()
+    page = report({"Results": parts}, tmp_path / "r" / "report.html", title="What if & why").read_text()
 
     class Balanced(HTMLParser):
         open_: list = []  # noqa: RUF012
@@ -163,7 +163,7 @@ def test_names_are_shown_as_they_are(tmp_path):
     plots.save(ax, tmp_path / "curves.png")
     history = rollout(WORLD, POLICY, rows=3, horizon=3, record=[odd])
     named = replace(history, series={"a$b $": history.series["reward"]})
-    assert "a$b $" in write_report(tmp_path / "report.html", "$", {"One": [named]}).read_text()
+    assert "a$b $" in report({"One": [named]}, tmp_path / "report.html", title="$").read_text()
 
 
 def test_bands_say_what_they_are():
@@ -205,14 +205,14 @@ def test_a_history_draws_itself(tmp_path):
 def test_reports_say_in_words_what_is_no_number(tmp_path):
     def said(factual, counterfactual):
         effect = Effect(torch.tensor(factual).double(), torch.tensor(counterfactual).double(), range(len(factual)))
-        return write_report(tmp_path / "report.html", "", {"": [effect]}).read_text()
+        return report({"": [effect]}, tmp_path / "report.html", title="").read_text()
 
     assert "it is the same in every pair" in said([1.0, 2.0], [2.0, 3.0])
     assert "no interval from one pair" in said([1.0], [2.0])
     for page in (said([1.0, 2.0], [2.0, 3.0]), said([1.0], [2.0]), said([0.0, 0.0], [-0.0, -0.0])):
         assert not re.search(r"\b(nan|inf)\b|-0[ <]", page.partition("<body>")[2])
     history = rollout(WORLD, POLICY, rows=1, horizon=3)
-    page = write_report(tmp_path / "report.html", "", {"": [history, plots.panels(3, columns=3)[0]]}).read_text()
+    page = report({"": [history, plots.panels(3, columns=3)[0]]}, tmp_path / "report.html", title="").read_text()
     assert "(no interval from one row)" in page
     assert 'width="1498"' in page  # 15.6 inches, so that letters are as large as the text's
 
