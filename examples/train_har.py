@@ -2,7 +2,7 @@
 
 Run: python examples/train_har.py        (about two minutes; --help for options)
 
-The past is told in sentences, such as "tap mail": which app was opened, which folder was looked into. A teacher that
+The past is told in sentences, such as "tap mail": which button was pressed, which folder was opened. A teacher who
 looks at the screen alone shows a small transformer how to think and act; one thought in eight looks back. HAR
 (arXiv:2511.09127) then collects the policy's own errors, has it reflect on them with hints that never name what is
 right, and has it try again in the form in which it will act. Its reward is form * (action + 0.2 * memory), where memory
@@ -23,14 +23,15 @@ from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_learning import Episodes, GuiPolicy, episodes_of
 from ethogram.agents.har import WarmUp, awareness, har, located, moved_by_history, succeeds
 from ethogram.agents.learning import train
-from ethogram.envs.gui import App, SymbolicGui, checklist, reactive, search
+from ethogram.envs.gui import App, SymbolicGui
+from ethogram.envs.gui_tasks import reactive, recent_action, search
 from ethogram.simulator import rollout
-from ethogram.simulator.report import plots
+from ethogram.simulator.report import plots, report
 from ethogram.simulator.whatif import standard_error
 
 TASKS: dict[str, App] = {
     "what the goal names": reactive(3),
-    "each app once": checklist(1, apps=2),
+    "buttons in turn": recent_action(1, presses=3),
     "each folder once": search(1, folders=3),
 }
 WARM, GRPO, HAR = "warm-up", "GRPO", "HAR"
@@ -90,7 +91,7 @@ def main() -> None:
     train(WarmUp(policy, shown, seed=given.seed), size.warm, rate=6e-3)
     plain = copy.deepcopy(policy)
     found = {WARM: measures(policy, tests)}
-    settings = {"rate": 5e-4, "prompts": size.prompts, "seed": given.seed}
+    settings = {"rate": 1e-3, "prompts": size.prompts, "seed": given.seed}
     har(plain, shown, (0, 2 * size.updates), gamma=0, located=False, **settings)
     found[GRPO] = measures(plain, tests)
     course = har(policy, shown, (size.updates, size.updates), **settings)
@@ -105,9 +106,13 @@ def main() -> None:
     plots.curves(plots.label(left, "HAR's rounds", "update", "reward"), rewards)
     places = range(1, len(found[WARM]) + 1)
     ways = {way: torch.stack([value.mean() for value in part.values()]) for way, part in found.items()}
-    names = ["goal", "apps", "folders", "described", "aware", "moved"]
+    names = ["goal", "in turn", "folders", "described", "aware", "moved"]
     plots.curves(plots.label(right, "Shares", "", "share"), ways, places).set_xticks(list(places), names)
-    print(f"\nPicture: {plots.save(right, given.out / 'train_har.png')}")
+    picture, app = plots.save(right, given.out / "train_har.png"), TASKS["buttons in turn"]
+    world = SymbolicGui(app)
+    history = rollout(world, policy, rows=4, horizon=app.horizon, seed=3)
+    page = report(history, given.out / "train_har.html", title="After HAR", world=world, policy=policy)
+    print(f"\nPicture: {picture}; a film of four episodes: {page}")
     needs = [f"right: {name}" for name in TASKS if name != "what the goal names"]
     was, with_grpo, now = (torch.cat([found[way][name] for name in needs]) for way in (WARM, GRPO, HAR))
     print(

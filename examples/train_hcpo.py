@@ -2,8 +2,8 @@
 
 Run: python examples/train_hcpo.py        (about two minutes; --help for options)
 
-Three tasks on the screens of an app need different pasts: to tap what the goal names needs none; to open two apps, each
-once, needs to know where one has been; to type a value that stood one screen ago needs that screen. A small transformer
+Three tasks on the screens of an app need different pasts: to tap what the goal names needs none; to press two
+buttons in turn needs the last press; to type a value that stood one screen ago needs that screen. A small transformer
 copies an expert until it is right about half of the time. Then HCPO (HiconAgent, arXiv:2512.01763) goes on by rewards:
 each answer of a group is drawn with a history of its own length, all are scored with the whole one, and a branch that
 forgets past screens after its first layer learns beside one that keeps them. The policy acts compressed in the end.
@@ -22,15 +22,16 @@ from torch import Tensor
 from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_learning import HCPO, GuiPolicy, Imitation, Steps, steps_of, successes
 from ethogram.agents.learning import Training, train
-from ethogram.envs.gui import App, SymbolicGui, carry, checklist, reactive
+from ethogram.envs.gui import App, SymbolicGui
+from ethogram.envs.gui_tasks import carry, reactive, recent_action
 from ethogram.simulator import rollout
-from ethogram.simulator.report import plots
+from ethogram.simulator.report import plots, report
 from ethogram.simulator.whatif import standard_error
 
 MEMORY, DROP_AT = 2, 1  # steps looked back; layers that still see past screens
 TASKS: dict[str, App] = {
     "what the goal names": reactive(3),
-    "each app once": checklist(1, apps=2),
+    "buttons in turn": recent_action(1),
     "a value one screen ago": carry(1),
 }
 
@@ -122,7 +123,11 @@ def main() -> None:
     }
     plots.label(right, "Steps that are right", "steps of history", "share")
     picture = plots.save(plots.curves(right, series, range(MEMORY + 1)), given.out / "train_hcpo.png")
-    print(f"\nPicture: {picture}")
+    app = carry(1)
+    world = SymbolicGui(app)
+    history = rollout(world, policy, rows=4, horizon=app.horizon, seed=3)
+    page = report(history, given.out / "train_hcpo.html", title="After HCPO", world=world, policy=policy)
+    print(f"\nPicture: {picture}; a film of four episodes: {page}")
     was, now = (torch.cat([part[name][-1] for name in TASKS]) for part in (before, after))
     print(
         f"With compressed histories, HCPO takes the share of right steps from {percent(was)} % to {percent(now)} % "

@@ -18,12 +18,13 @@ from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_learning import Episodes, GuiPolicy, episodes_of
 from ethogram.agents.har import WarmUp, awareness, har, located, moved_by_history, succeeds
 from ethogram.agents.learning import train
-from ethogram.envs.gui import SymbolicGui, checklist, reactive, search
+from ethogram.envs.gui import SymbolicGui
+from ethogram.envs.gui_tasks import reactive, recent_action, search
 from ethogram.simulator import rollout
 from ethogram.simulator.whatif import Effect
 
 ALONE = "reactive"  # the task that needs no memory
-TASKS = {ALONE: reactive(3), "apps": checklist(1, apps=2), "folders": search(1, folders=3)}
+TASKS = {ALONE: reactive(3), "presses in turn": recent_action(1, presses=3), "folders": search(1, folders=3)}
 WAYS: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {  # updates of each round, as shares of half; settings
     "HAR": ((1, 1), {}),
     "GRPO": ((0, 2), {"gamma": 0.0, "located": False}),
@@ -86,7 +87,7 @@ def one_seed(seed: int, warm: int, updates: int, episodes: int, tested: int) -> 
     for way, ((first, second), settings) in WAYS.items():
         policy = copy.deepcopy(start)
         rounds = (first * updates, second * updates)
-        har(policy, shown, rounds, rate=5e-4, prompts=8, seed=seed, progress=False, **settings)
+        har(policy, shown, rounds, rate=1e-3, prompts=8, seed=seed, progress=False, **settings)
         row |= measured(way, policy, tests)
     return row
 
@@ -114,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--warm", type=int, default=300, help="updates of the warm-up")
-    parser.add_argument("--updates", type=int, default=30, help="updates of each of the two rounds")
+    parser.add_argument("--updates", type=int, default=40, help="updates of each of the two rounds")
     parser.add_argument("--quick", action="store_true", help="two seeds and few updates: a check that it runs")
     given = parser.parse_args()
     torch.set_num_threads(1)

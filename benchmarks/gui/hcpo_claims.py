@@ -29,7 +29,8 @@ from ethogram.agents.gui_learning import (
 )
 from ethogram.agents.gui_learning.rewards import reward
 from ethogram.agents.learning import train
-from ethogram.envs.gui import SymbolicGui, carry, checklist, reactive
+from ethogram.envs.gui import SymbolicGui
+from ethogram.envs.gui_tasks import carry, checklist, reactive
 from ethogram.simulator import Draws, rollout
 from ethogram.simulator.whatif import Effect
 

@@ -18,7 +18,8 @@ from torch import Tensor
 from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_learning import HCPO, LENGTH, GuiPolicy, Prompts, Shape, dropped_at, prefill_flops, steps_of
 from ethogram.agents.gui_learning import symbols as s
-from ethogram.envs.gui import SymbolicGui, carry
+from ethogram.envs.gui import SymbolicGui
+from ethogram.envs.gui_tasks import carry
 from ethogram.simulator import Draws, rollout
 
 PROMPTS, GROUP, LAYERS, DROP_AT = 16, 8, 6, 1

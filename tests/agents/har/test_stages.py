@@ -7,7 +7,8 @@ from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_learning import Episodes, GuiPolicy, asked, episodes_of, parsed, sentence, symbols
 from ethogram.agents.har import WarmUp, awareness, har, located, mentions, moved_by_history, succeeds
 from ethogram.agents.learning import train
-from ethogram.envs.gui import SymbolicGui, checklist, reactive
+from ethogram.envs.gui import SymbolicGui
+from ethogram.envs.gui_tasks import checklist, reactive
 from ethogram.simulator import rollout
 
 
