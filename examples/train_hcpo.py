@@ -46,7 +46,7 @@ class Size(NamedTuple):
     tested: int  # episodes in each task
 
 
-FULL, QUICK = Size(2000, 600, 60, 16, 100), Size(200, 30, 4, 4, 20)
+FULL, QUICK = Size(2000, 700, 40, 16, 100), Size(200, 30, 4, 4, 20)
 
 
 def steps(episodes: int, seed: int) -> dict[str, Steps]:
@@ -83,8 +83,8 @@ def learned(size: Size, seed: int, tests: dict[str, Steps]) -> tuple[GuiPolicy, 
     """A policy, what it was right at after its warm start, and the course of its training."""
     torch.manual_seed(seed)
     shown = Steps.mixed(steps(size.episodes, seed).values())
-    policy = GuiPolicy(MEMORY, width=32, layers=2, hidden=128)
-    train(Imitation(policy, shown, batch=64, shorten=False, seed=seed), size.copied, rate=6e-3)
+    policy = GuiPolicy(MEMORY, width=48, layers=2, hidden=192)
+    train(Imitation(policy, shown, batch=64, shorten=False, seed=seed), size.copied, rate=4e-3)
     before = by_length(policy, tests)
     learner = HCPO(policy, shown, size.updates, prompts=size.prompts, drop_at=DROP_AT, seed=seed)
     return policy, before, train(learner, size.updates, rate=1e-3)

@@ -30,12 +30,12 @@ from ethogram.agents.gui_learning import (
 from ethogram.agents.gui_learning.rewards import reward
 from ethogram.agents.learning import train
 from ethogram.envs.gui import SymbolicGui
-from ethogram.envs.gui_tasks import carry, checklist, reactive
+from ethogram.envs.gui_tasks import carry, reactive, recent_action
 from ethogram.simulator import Draws, rollout
 from ethogram.simulator.whatif import Effect
 
 MEMORY, LAYERS, DROP_AT = 2, 2, 1
-TASKS = {"reactive": reactive(3), "each app once": checklist(1, apps=2), "carry": carry(1)}
+TASKS = {"reactive": reactive(3), "in turn": recent_action(1), "carry": carry(1)}
 VARIANTS: dict[str, dict[str, Any]] = {
     "HCPO": {},
     "fixed length": {"lengths": "full"},
@@ -107,8 +107,8 @@ def one_seed(seed: int, warm: int, updates: int, episodes: int, tested: int) -> 
     shown = Steps.mixed(steps(episodes, seed).values())
     tests = steps(tested, 10**6 + seed)
     everything = Steps.mixed(tests.values())
-    start = GuiPolicy(MEMORY, width=32, layers=LAYERS, hidden=128)
-    train(Imitation(start, shown, batch=64, shorten=False, seed=seed), warm, rate=6e-3, progress=False)
+    start = GuiPolicy(MEMORY, width=48, layers=LAYERS, hidden=192)
+    train(Imitation(start, shown, batch=64, shorten=False, seed=seed), warm, rate=4e-3, progress=False)
     row = measured("warm start", start, everything) | preferred(start, tests)
     for name, settings in VARIANTS.items():
         policy = copy.deepcopy(start)
@@ -156,8 +156,8 @@ def report_flops() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--warm", type=int, default=600, help="updates of the warm start")
-    parser.add_argument("--updates", type=int, default=30, help="updates of each variant")
+    parser.add_argument("--warm", type=int, default=700, help="updates of the warm start")
+    parser.add_argument("--updates", type=int, default=25, help="updates of each variant")
     parser.add_argument("--quick", action="store_true", help="two seeds and few updates: a check that it runs")
     given = parser.parse_args()
     torch.set_num_threads(1)
