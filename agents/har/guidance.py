@@ -6,8 +6,10 @@ from torch import Tensor
 from ethogram.envs.gui.actions import TYPES
 from ethogram.simulator import Draws
 
-from ..gui_learning import AT_A_POINT, NEAR, Episodes, Read, acted_on, bins, distance, symbols, words
+from .. import gui_learning
+from ..gui_learning import AT_A_POINT, NEAR, Episodes, Read, acted_on, bins, distance, words
 
+symbols = gui_learning.symbols
 DONE = TYPES.index("done")
 HINTS = 3  # guidelines at most, of two symbols each
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from ethogram.envs.gui.actions import TYPES
 from ethogram.simulator import Draws
 
+from .. import gui_learning
 from ..gui_learning import (
     AT_A_POINT,
     LENGTH,
@@ -27,12 +28,12 @@ from ..gui_learning import (
     asked,
     parsed,
     success,
-    symbols,
     words,
 )
 from ..learning import Answers
 from .guidance import error_of, guidelines, mentions
 
+symbols = gui_learning.symbols
 TAP = TYPES.index("tap")
 GAMMA = 0.2  # the weight of the memory reward
 CORRECT = 0.14  # of the screen: a place within this is right

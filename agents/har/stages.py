@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ethogram.simulator import Draws, check_is, check_number, checked_int, checked_seed
 
+from .. import gui_learning
 from ..gui_learning import (
     Episodes,
     GuiPolicy,
@@ -16,7 +17,6 @@ from ..gui_learning import (
     parsed,
     sentence,
     success,
-    symbols,
     to_summarise,
     written,
 )
@@ -24,6 +24,7 @@ from ..learning import GRPO, Measures, Training, masked_mean, rows_of, train
 from .guidance import error_of, mentions, thoughts
 from .practice import GAMMA, Practice, errors, grounding, inference, reflection, stated
 
+symbols = gui_learning.symbols
 AWARE = 0.12  # share of the warm-up's thoughts that look back
 
 
@@ -66,7 +67,7 @@ class WarmUp(nn.Module):
 
 
 def _ended(said: Tensor) -> Tensor:
-    """(m, 5) sentences of (m, 4) symbols, as they are written: what is not there is the end."""
+    """(m, 5) sentences of (m, 4) as they are written: what is not there is the end."""
     return torch.nn.functional.pad(torch.where(said == 0, symbols.END, said), (0, 1), value=symbols.END)
 
 
@@ -82,7 +83,7 @@ def _reflected(episodes: Episodes, thought: Tensor, draws: Draws) -> tuple[Promp
 
 
 class Course(NamedTuple):
-    """What a policy went through."""
+    """The course of a policy through both rounds."""
 
     errors: int  # steps that it did wrong after the warm-up
     first: Training  # reflection
