@@ -3,7 +3,7 @@
 Run: python examples/train_har.py        (about two minutes; --help for options)
 
 The past is told in sentences, such as "tap mail": which button was pressed, which folder was opened. A teacher who
-looks at the screen alone shows a small transformer how to think and act; one thought in eight looks back. HAR
+looks at the screen alone shows a small transformer how to think and act; one thought in seven looks back. HAR
 (arXiv:2511.09127) then collects the policy's own errors, has it reflect on them with hints that never name what is
 right, and has it try again in the form in which it will act. Its reward is form * (action + 0.2 * memory), where memory
 is 1 if the thought says something true of the past.
@@ -47,7 +47,7 @@ class Size(NamedTuple):
     tested: int  # episodes in each task
 
 
-FULL, QUICK = Size(800, 300, 40, 16, 100), Size(60, 25, 2, 4, 20)
+FULL, QUICK = Size(1500, 900, 40, 16, 100), Size(60, 25, 2, 4, 20)
 
 
 def steps(episodes: int, seed: int) -> dict[str, Episodes]:
@@ -88,7 +88,7 @@ def main() -> None:
     tests = steps(size.tested, 1_000_000)
     torch.manual_seed(given.seed)
     policy = GuiPolicy(4, past="sentences", width=32, layers=2, hidden=128)
-    train(WarmUp(policy, shown, seed=given.seed), size.warm, rate=6e-3)
+    train(WarmUp(policy, shown, seed=given.seed), size.warm, rate=4e-3)
     plain = copy.deepcopy(policy)
     found = {WARM: measures(policy, tests)}
     settings = {"rate": 1e-3, "prompts": size.prompts, "seed": given.seed}

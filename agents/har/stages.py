@@ -25,7 +25,7 @@ from .guidance import error_of, mentions, thoughts
 from .practice import GAMMA, Practice, errors, grounding, inference, reflection, stated
 
 symbols = gui_learning.symbols
-AWARE = 0.12  # share of the warm-up's thoughts that look back
+AWARE = 0.15  # share of the warm-up's thoughts that look back
 
 
 class WarmUp(nn.Module):

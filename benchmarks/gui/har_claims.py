@@ -82,7 +82,7 @@ def one_seed(seed: int, warm: int, updates: int, episodes: int, tested: int) -> 
     shown = Episodes.mixed(steps(episodes, seed).values())
     tests = steps(tested, 10**6 + seed)
     start = GuiPolicy(4, past="sentences", width=32, layers=2, hidden=128)
-    train(WarmUp(start, shown, seed=seed), warm, rate=6e-3, progress=False)
+    train(WarmUp(start, shown, seed=seed), warm, rate=4e-3, progress=False)
     row = measured("warm-up", start, tests)
     for way, ((first, second), settings) in WAYS.items():
         policy = copy.deepcopy(start)
@@ -114,12 +114,12 @@ def report(rows: list[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--warm", type=int, default=300, help="updates of the warm-up")
-    parser.add_argument("--updates", type=int, default=40, help="updates of each of the two rounds")
+    parser.add_argument("--warm", type=int, default=900, help="updates of the warm-up")
+    parser.add_argument("--updates", type=int, default=30, help="updates of each of the two rounds")
     parser.add_argument("--quick", action="store_true", help="two seeds and few updates: a check that it runs")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    seeds, sizes = range(given.seeds), (given.warm, given.updates, 1000, 60)
+    seeds, sizes = range(given.seeds), (given.warm, given.updates, 600, 60)
     if given.quick:
         seeds, sizes = range(2), (20, 2, 60, 10)
     rows = []
