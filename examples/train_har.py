@@ -104,10 +104,15 @@ def main() -> None:
     left, right = plots.panels(2)
     rewards = {"round 1: reflection": course.first["reward"], "round 2: as it will act": course.second["reward"]}
     plots.curves(plots.label(left, "HAR's rounds", "update", "reward"), rewards)
-    places = range(1, len(found[WARM]) + 1)
-    ways = {way: torch.stack([value.mean() for value in part.values()]) for way, part in found.items()}
+    ways = {
+        way: (
+            [value.mean().item() for value in part.values()],
+            [1.96 * standard_error(value).item() for value in part.values()],
+        )
+        for way, part in found.items()
+    }
     names = ["goal", "in turn", "folders", "described", "aware", "moved"]
-    plots.curves(plots.label(right, "Shares", "", "share"), ways, places).set_xticks(list(places), names)
+    plots.bars(plots.label(right, "Shares, as printed", "", "share"), names, ways)
     picture, app = plots.save(right, given.out / "train_har.png"), TASKS["buttons in turn"]
     world = SymbolicGui(app)
     history = rollout(world, policy, rows=4, horizon=app.horizon, seed=3)

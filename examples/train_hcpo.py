@@ -4,7 +4,7 @@ Run: python examples/train_hcpo.py        (about two minutes; --help for options
 
 Three tasks on the screens of an app need different pasts: to tap what the goal names needs none; to press two
 buttons in turn needs the last press; to type a value that stood one screen ago needs that screen. A small transformer
-copies an expert until it is right about half of the time. Then HCPO (HiconAgent, arXiv:2512.01763) goes on by rewards:
+copies an expert until it begins to read its past. Then HCPO (HiconAgent, arXiv:2512.01763) goes on by rewards:
 each answer of a group is drawn with a history of its own length, all are scored with the whole one, and a branch that
 forgets past screens after its first layer learns beside one that keeps them. The policy acts compressed in the end.
 
