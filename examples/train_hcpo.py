@@ -115,14 +115,13 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     left, right = plots.panels(2)
     plots.curves(plots.label(left, "Learning", "update", "answers that are right"), {"HCPO": course["success"]})
-    shares = {"before": before, "after": after}
-    series = {
-        f"{name}, {when}": torch.stack(part[name][: MEMORY + 1]).mean(1)
-        for name in TASKS
-        for when, part in shares.items()
-    }
-    plots.label(right, "Steps that are right", "steps of history", "share")
-    picture = plots.save(plots.curves(right, series, range(MEMORY + 1)), given.out / "train_hcpo.png")
+    bars = {}
+    for when, part in (("before", before), ("after", after)):
+        shares = [torch.cat([part[name][k] for name in TASKS]) for k in range(len(lengths))]
+        errors = [1.96 * standard_error(share).item() for share in shares]
+        bars[when] = ([share.mean().item() for share in shares], errors)
+    plots.bars(plots.label(right, "Steps that are right", "history", "share"), lengths, bars)
+    picture = plots.save(right, given.out / "train_hcpo.png")
     app = carry(1)
     world = SymbolicGui(app)
     history = rollout(world, policy, rows=4, horizon=app.horizon, seed=3)
