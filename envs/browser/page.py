@@ -10,8 +10,6 @@ from .pipe import Asks, Browser, BrowserError, Request
 from .scripts import BEFORE
 from .tasks import PageTask
 
-_BORN = 1_577_836_800  # the page's first second, 2020-01-01: the same in every run
-_MOST_WAITS = 50  # for a page to be ready, of 100 ms of its clock each
 _MOVES = 4  # of the mouse between the ends of a drag
 _ELSEWHERE = ["http://*", "https://*", "ws://*", "wss://*", "ftp://*"]
 _HOOKED = ("back", "home", "recent", "open", "done")
@@ -39,7 +37,9 @@ class Page:
     def __init__(self, browser: Browser, task: PageTask, pixels: bool = False) -> None:
         """Open a tab and load the task in it. Raises BrowserError."""
         self.browser, self.task, self.pixels = browser, task, pixels
-        self.target = browser.ask("Target.createTarget", {"url": "about:blank"})["targetId"]
+        self.context = browser.ask("Target.createBrowserContext", {"disposeOnDetach": True})["browserContextId"]
+        blank = {"url": "about:blank", "browserContextId": self.context}
+        self.target = browser.ask("Target.createTarget", blank)["targetId"]
         attached = browser.ask("Target.attachToTarget", {"targetId": self.target, "flatten": True})
         self.session = str(attached["sessionId"])
         result = browser.together([(self.session, self._load())])[0]
@@ -57,78 +57,64 @@ class Page:
             Request("Emulation.setDeviceMetricsOverride", screen),
             Request("Page.addScriptToEvaluateOnNewDocument", {"source": BEFORE + self.task.hooks}),
         ]
-        yield from self._go(initialVirtualTime=_BORN)
-        yield from self._begin_once(0)  # the first episode after a load may still be laying itself out
+        yield from self._go()
+        yield from self.begin(0)  # the first episode after a load may still be laying itself out
 
-    def _go(self, **more: float) -> Asks:
-        """Load the page; its clock stands while files are read."""
-        answers = yield [
-            Request("Page.navigate", {"url": self.task.url}, "Page.loadEventFired"),
-            self._advance(100, "pauseIfNetworkFetchesPending", **more),
-        ]
+    def _go(self) -> Asks:
+        """Load the page."""
+        answers = yield [Request("Page.navigate", {"url": self.task.url}, "Page.loadEventFired")]
         if answers[0].get("errorText"):
             raise BrowserError(f"{self.task.url} cannot be loaded: {answers[0]['errorText']}")
 
-    def _advance(self, ms: float, policy: str = "advance", **more: float) -> Request:
-        """Move the page's clock on; 0 would let it run free."""
-        params = {"policy": policy, "budget": max(ms, 1), **more}
-        return Request("Emulation.setVirtualTimePolicy", params, "Emulation.virtualTimeBudgetExpired")
-
     def _evaluate(self, script: str) -> Asks:
-        """The value of a script, as JSON has it. BrowserError for what it throws."""
-        answers = yield [
-            Request("Runtime.evaluate", {"expression": script, "returnByValue": True, "userGesture": True})
-        ]
+        """The value of a script, as JSON has it, or of its promise. BrowserError for what it throws."""
+        how = {"expression": script, "returnByValue": True, "awaitPromise": True, "userGesture": True}
+        answers = yield [Request("Runtime.evaluate", how, may_fail=True)]
+        if "error" in answers[0]:  # the page went on to another
+            return None
         if "exceptionDetails" in answers[0]:
             details = answers[0]["exceptionDetails"]
-            said = details.get("exception", {}).get("description", details.get("text", ""))
+            said = str(details.get("exception", {}).get("description", details.get("text", "")))
+            if "__ethogram is not defined" in said:
+                raise BrowserError(f"{self.task.name} went to where there is no page")
             raise BrowserError(f"a script of {self.task.name} failed: {said:.200}")
         return answers[0]["result"].get("value")
 
     def begin(self, seed: int) -> Asks:
-        """Begin an episode: what is seen then."""
-        yield from self._begin_once(seed)
-        return (yield from self.look())
-
-    def _begin_once(self, seed: int) -> Asks:
-        script = f"window.ethogram && ethogram.reset ? (ethogram.reset({seed}), true) : false"
+        """Begin an episode; a Seen."""
+        yield list(_clicks((0, 0), 0))
+        script = f"__ethogram.begin({seed}, {json.dumps(self.task.url)})"
         if not (yield from self._evaluate(script)):
             yield from self._go()
-        yield list(_clicks((0, 0), 0))
-        yield [self._advance(1)]
-        for _ in range(_MOST_WAITS):
-            if (yield from self._evaluate("!window.ethogram || ethogram.ready !== false")):
-                return
-            yield [self._advance(100)]
-        raise BrowserError(f"{self.task.name} is not ready after {_MOST_WAITS * 100} ms of its clock")
+            yield from self._evaluate(script)
+        return (yield from self._look(""))
 
-    def look(self) -> Asks:
-        """What is seen now, a Seen."""
+    def _look(self, first: str) -> Asks:
+        """A Seen of the page; first: JavaScript to wait for."""
         width, height = self.task.width, self.task.height
-        script = f"__ethogram.look({width}, {height}, {json.dumps(self.task.hidden)})"
-        requests = [Request("Runtime.evaluate", {"expression": script, "returnByValue": True})]
+        look = f"return __ethogram.look({width}, {height}, {json.dumps(self.task.hidden)})"
+        seen = yield from self._evaluate(f"(async () => {{ {first} {look} }})()")
+        while self.session in self.browser.loading or seen is None:
+            if self.session in self.browser.loading:
+                yield [Request("Runtime.evaluate", {"expression": "0"}, "Page.frameStoppedLoading", may_fail=True)]
+            seen = yield from self._evaluate(f"(() => {{ {look} }})()")
+        png = ""
         if self.pixels:
             clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-            requests.append(
-                Request("Page.captureScreenshot", {"format": "png", "clip": clip, "optimizeForSpeed": True})
-            )
-        answers = yield requests
-        if "exceptionDetails" in answers[0]:
-            said = answers[0]["exceptionDetails"].get("exception", {}).get("description", "")
-            raise BrowserError(f"{self.task.name} cannot be looked at: {said:.200}")
-        png = answers[1]["data"] if self.pixels else ""
-        return Seen(*json.loads(answers[0]["result"]["value"]), png=png)
+            picture = {"format": "png", "clip": clip, "optimizeForSpeed": True}
+            answers = yield [Request("Page.captureScreenshot", picture)]
+            png = answers[0]["data"]
+        return Seen(*json.loads(seen), png=png)
 
     def do(self, action: GuiAction, at: Sequence[float] | None, pace: float) -> Asks:
         """One action, then ``pace`` ms and what else it takes on the page's clock: (what was not done and why, Seen).
 
-        at: where, in pixels of the page; None where the action says no place. A drag and a scroll have their own points.
+        at: where, in pixels of the page; None where the action says no place. Drags and scrolls have their own points.
         """
         problem = yield from self._act(action, at)
-        yield [self._advance(pace + (action.ms if action.type == "wait" else 0))]
-        while self.session in self.browser.loading:
-            yield [self._advance(100, "pauseIfNetworkFetchesPending")]
-        return problem, (yield from self.look())
+        frames = "await __ethogram.frames();" if action.type == "scroll" else ""
+        ms = pace + (action.ms if action.type == "wait" else 0)
+        return problem, (yield from self._look(f"{frames} await __ethogram.advance({ms});"))
 
     def _act(self, action: GuiAction, at: Sequence[float] | None) -> Asks:
         kind = action.type
@@ -141,13 +127,13 @@ class Page:
         elif kind == "drag":
             yield from self._drag(action)
         elif kind == "scroll":
-            yield from self._evaluate(self._wheel(action, at))
+            yield [self._wheel(action, at)]
         elif kind not in ("noop", "wait") and at is not None:
             if kind == "select":
                 return (yield from self._select(at, action.text))
             if kind == "long_press":
                 yield [_mouse("mouseMoved", at), _mouse("mousePressed", at, 1)]
-                yield [self._advance(action.ms)]
+                yield from self._evaluate(f"__ethogram.advance({action.ms})")
                 yield [_mouse("mouseReleased", at, 1)]
             else:
                 yield list(_clicks(at, {"hover": 0, "tap": 1, "double_tap": 2}[kind]))
@@ -165,10 +151,7 @@ class Page:
             place, entries = answers[0]["currentIndex"], answers[0]["entries"]
             if place > 0 and entries[place - 1]["url"].startswith("file:"):
                 entry = {"entryId": entries[place - 1]["id"]}
-                yield [
-                    Request("Page.navigateToHistoryEntry", entry, "Page.frameNavigated"),
-                    self._advance(100, "pauseIfNetworkFetchesPending"),
-                ]
+                yield [Request("Page.navigateToHistoryEntry", entry, "Page.frameStoppedLoading")]
                 return ""
             return "there is no page to go back to"
         return "" if action.type == "done" else f"the page has no {name}"
@@ -187,19 +170,19 @@ class Page:
         start, end = (self._pixels(point) for point in (action.point, action.point2))
         yield [_mouse("mouseMoved", start), _mouse("mousePressed", start, 1)]
         if action.ms:
-            yield [self._advance(action.ms)]
+            yield from self._evaluate(f"__ethogram.advance({action.ms})")
         path = [[a + (b - a) * step / _MOVES for a, b in zip(start, end, strict=True)] for step in range(1, _MOVES + 1)]
         yield [*(_mouse("mouseMoved", point, held=True) for point in [*path, end]), _mouse("mouseReleased", end, 1)]
 
-    def _wheel(self, action: GuiAction, at: Sequence[float] | None) -> str:
+    def _wheel(self, action: GuiAction, at: Sequence[float] | None) -> Request:
         """The wheel: as far as the finger went, half a screen where no path is known."""
         width, height = self.task.width, self.task.height
         across = action.direction in ("left", "right")
         pixels = action.amount * (width if across else height) or (width if across else height) / 2
         sign = -1 if action.direction in ("up", "left") else 1 if action.direction != "none" else 0
         x, y = at or (width / 2, height / 2)
-        across_by, down_by = (sign * pixels, 0) if across else (0, sign * pixels)
-        return f"__ethogram.wheel({x}, {y}, {across_by}, {down_by})"
+        delta = {"deltaX": sign * pixels if across else 0, "deltaY": 0 if across else sign * pixels}
+        return Request("Input.dispatchMouseEvent", {"type": "mouseWheel", "x": x, "y": y, **delta})
 
     def _select(self, at: Sequence[float], text: str) -> Asks:
         """Choose in a native select, as a person does: open it, arrows, Enter."""
@@ -244,7 +227,7 @@ def _mouse(kind: str, at: Sequence[float], count: int = 0, held: bool = False) -
 
 
 def _settled(at: Sequence[float]) -> Request:
-    """A release of no button, of which a page sees nothing: a move otherwise waits for a frame, perhaps for ever."""
+    """A release of no button, of which a page sees nothing: a move alone waits for a frame."""
     return Request("Input.dispatchMouseEvent", {"type": "mouseReleased", "x": at[0], "y": at[1], "button": "none"})
 
 

@@ -33,6 +33,7 @@ FLAGS = (  # a page is alone with itself: no network, no background work, no dia
     *("--force-color-profile=srgb", "--font-render-hinting=none", "--password-store=basic", "--use-mock-keychain"),
     *("--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=http://127.0.0.1:9", "--proxy-bypass-list=<-loopback>"),
     *("--force-webrtc-ip-handling-policy=disable_non_proxied_udp", "--disable-quic", "--disable-dev-shm-usage"),
+    "--disable-smooth-scrolling",
     "--disable-features=MediaRouter,OptimizationHints,Translate,AutofillServerCommunication,PaintHolding",
 )
 WAITED = '"$@" & exec 3<&- 4>&-; wait; rm -rf "$0"'  # whoever started it may be gone by then
@@ -48,6 +49,7 @@ class Request(NamedTuple):
     method: str
     params: dict[str, Any]
     event: str | None = None
+    may_fail: bool = False  # its answer may be {"error": …}, which would else end the work
 
 
 Asks = Generator[Sequence[Request], list[dict[str, Any]], Any]  # what is done on a page
@@ -218,10 +220,10 @@ class Browser:
             task, place = self._waiting.pop(message["id"], (None, 0))
             if task is None or task.over:
                 return
-            if "error" in message:
+            if "error" in message and not task.requests[place].may_fail:
                 method = task.requests[place].method
                 task.fail(BrowserError(f"{method}: {message['error'].get('message', message['error'])}"))
-            elif task.answered(place, message["result"]):
+            elif task.answered(place, message.get("result", message)):
                 self._go_on(task, task.answers)
             return
         name, session = message["method"], message.get("sessionId", "")
@@ -230,7 +232,7 @@ class Browser:
             self._write(self._last_id, "Page.handleJavaScriptDialog", {"accept": True}, session)
         elif name in ("Page.frameRequestedNavigation", "Page.frameStartedLoading"):
             self.loading.add(session)
-        elif name == "Page.frameStoppedLoading":
+        elif name in ("Page.frameStoppedLoading", "Page.downloadWillBegin"):
             self.loading.discard(session)
         task = self._working.get(session)
         if task is None or task.over:

@@ -1,4 +1,4 @@
-"""What runs inside pages, in JavaScript: a look at what is shown, one clock, and the hooks of MiniWoB++'s pages."""
+"""Scripts that run inside pages, in JavaScript: a look at what is shown, one clock, and the hooks of MiniWoB++'s pages."""
 
 import json
 
@@ -9,9 +9,11 @@ _WEB_KINDS = ("link", "checkbox", "radio", "select", "option", "slider", "tab", 
 KINDS = (*APP_KINDS, *(kind for kind in _WEB_KINDS if kind not in APP_KINDS))
 FLAGS = (*APP_FLAGS, *(flag for flag in ("focused", "checked", "enabled") if flag not in APP_FLAGS))
 LONGEST = 256  # characters of one element's text
+BORN = 1_577_836_800_000  # ms: an episode begins on 2020-01-01, in every run
 
-# Runs before a page's own scripts. Frames become timers, and events take the page's own clock: both would otherwise go
-# on in real time, or not at all. Who listens to taps is noted, since a page cannot be asked for it afterwards.
+# Runs before a page's own scripts. The page's clock moves when it is told to, and then runs the timers that are due, each
+# at its own time; frames are timers, and events take this clock. (The browser's own virtual time would hold up screenshots
+# and wheels of all pages but one.) Who listens to taps is noted, since a page cannot be asked for it afterwards.
 BEFORE = """
 (() => {
 const tapped = new WeakSet(), add = EventTarget.prototype.addEventListener;
@@ -19,24 +21,64 @@ EventTarget.prototype.addEventListener = function (type, ...rest) {
   if (/^(click|mousedown|mouseup|pointerdown|dblclick)$/.test(type) && this instanceof Element) tapped.add(this);
   return add.call(this, type, ...rest);
 };
-window.requestAnimationFrame = call => setTimeout(() => call(performance.now()), 1000 / 60);
-window.cancelAnimationFrame = clearTimeout;
-Object.defineProperty(Event.prototype, 'timeStamp', {get() { return performance.now(); }, configurable: true});
 
+const BORN = %(born)d, RealDate = Date, frame = window.requestAnimationFrame.bind(window);
+let now = 0, last = 0;
+const timers = new Map();
+function later(call, ms, every, rest) {
+  timers.set(++last, {at: now + Math.max(+ms || 0, 1), call, every, rest});
+  return last;
+}
+window.setTimeout = (call, ms, ...rest) => later(call, ms, 0, rest);
+window.setInterval = (call, ms, ...rest) => later(call, ms, Math.max(+ms || 0, 1), rest);
+window.requestAnimationFrame = call => later(() => call(now), 1000 / 60, 0, []);
+window.requestIdleCallback = call => later(() => call({didTimeout: false, timeRemaining: () => 50}), 1, 0, []);
+window.clearTimeout = window.clearInterval = window.cancelAnimationFrame = window.cancelIdleCallback =
+  number => { timers.delete(number); };
+performance.now = () => now;
+window.Date = new Proxy(RealDate, {
+  construct: (date, given, made) => Reflect.construct(date, given.length ? given : [BORN + Math.floor(now)], made),
+  apply: date => new date(BORN + Math.floor(now)).toString(),
+  get: (date, name) => name === 'now' ? () => BORN + Math.floor(now) : Reflect.get(date, name),
+});
+RealDate.prototype.constructor = window.Date;
+Object.defineProperty(Event.prototype, 'timeStamp', {get: () => now, configurable: true});
 
-// A wheel of the browser's own would wait for a frame, which may never come while the page's clock stands.
-function wheel(x, y, deltaX, deltaY) {
-  const at = document.elementFromPoint(x, y) || document.body;
-  const told = {deltaX, deltaY, clientX: x, clientY: y, bubbles: true, cancelable: true, composed: true};
-  if (!at.dispatchEvent(new WheelEvent('wheel', told))) return;
-  for (let element = at; element; element = element.parentElement) {
-    const page = element === document.scrollingElement, style = getComputedStyle(element);
-    const left = element.scrollLeft, top = element.scrollTop;
-    if (page || /auto|scroll/.test(style.overflowX + style.overflowY) || element.tagName === 'TEXTAREA')
-      element.scrollBy({left: deltaX, top: deltaY, behavior: 'instant'});
-    if (element.scrollLeft !== left || element.scrollTop !== top) return;
+const {port1, port2} = new MessageChannel(), waiting = [];
+port1.onmessage = () => waiting.shift()();
+const promises = () => new Promise(kept => { waiting.push(kept); port2.postMessage(0); });  // let what waits for them run
+
+async function advance(ms) {
+  for (const end = now + ms; ; await promises()) {
+    let number = 0, due = {at: end};
+    for (const [key, timer] of timers) if (timer.at < due.at || (!number && timer.at <= end)) [number, due] = [key, timer];
+    now = Math.max(now, due.at);
+    if (!number) return;
+    if (due.every) due.at += due.every, timers.delete(number), timers.set(number, due);
+    else timers.delete(number);
+    try { typeof due.call === 'string' ? (0, eval)(due.call) : due.call.apply(window, due.rest); }
+    catch (error) { console.error(error); }
   }
 }
+
+async function begin(seed, url) {  // false: the page has to be loaded again
+  const hooks = window.ethogram;
+  if (location.href.split('#')[0] !== url) return false;
+  if (hooks && hooks.reset) {
+    await advance(500);  // what an earlier episode has still under way
+    for (const timer of timers.values()) timer.at -= now;
+    now = 0;
+    hooks.reset(seed);
+    await advance(1);
+  } else if (now > 0) return false;
+  for (let waits = 0; hooks && hooks.ready === false; waits++) {
+    if (waits > 50) throw new Error('it is not ready after 5,000 ms of its clock');
+    await advance(100);
+  }
+  return true;
+}
+
+const frames = () => new Promise(kept => frame(() => frame(() => frame(kept))));  // what has scrolled is known by then
 
 const KINDS = %(kinds)s, FLAGS = %(flags)s, LONGEST = %(longest)d;
 const KIND = Object.fromEntries(KINDS.map((name, i) => [name, i]));
@@ -127,7 +169,7 @@ function look(width, height, hidden) {
   if (document.body) walk(document.body, [0, 0, width, height], 0, '');
   const hooks = window.ethogram || {};
   return JSON.stringify([String(hooks.goal ?? document.title), !!hooks.done, Number(hooks.reward) || 0,
-                         performance.now(), seen, hooks.fields ?? null]);
+                         now, seen, hooks.fields ?? null]);
 }
 
 function optionsAt(x, y) {
@@ -147,9 +189,9 @@ function optionBox(x, y, index) {  // of a list that stands open on the page
   const rect = option.getBoundingClientRect();
   return [(rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2];
 }
-Object.defineProperty(window, '__ethogram', {value: {look, wheel, optionsAt, optionBox}});
+Object.defineProperty(window, '__ethogram', {value: {advance, begin, frames, look, optionsAt, optionBox}});
 })();
-""" % {"kinds": json.dumps(KINDS), "flags": json.dumps(FLAGS), "longest": LONGEST}  # noqa: UP031  (it is full of braces)
+""" % {"born": BORN, "kinds": json.dumps(KINDS), "flags": json.dumps(FLAGS), "longest": LONGEST}  # noqa: UP031  (it is full of braces)
 
 # MiniWoB++'s pages, told in the hooks that any page may have. The cover that would hide the last screen stays away.
 MINIWOB = """
