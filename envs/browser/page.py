@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 
 
 class Page:
-    """A page of a browser. Its methods are generators for ``Browser.together``, but for ``open`` and ``close``."""
+    """A page of a browser. ``begin`` and ``do`` are generators for ``Browser.together``."""
 
     def __init__(self, browser: Browser, task: PageTask, pixels: bool = False) -> None:
         """Open a tab and load the task in it. Raises BrowserError."""
@@ -104,7 +104,8 @@ class Page:
             picture = {"format": "png", "clip": clip, "optimizeForSpeed": True}
             answers = yield [Request("Page.captureScreenshot", picture)]
             png = answers[0]["data"]
-        return Seen(*json.loads(seen), png=png)
+        goal, done, reward, time, elements, fields = json.loads(seen)
+        return Seen(goal, done, reward, time, elements, fields, png)
 
     def do(self, action: GuiAction, at: Sequence[float] | None, pace: float) -> Asks:
         """One action, then ``pace`` ms and what else it takes on the page's clock: (what was not done and why, Seen).
@@ -140,7 +141,7 @@ class Page:
         return ""
 
     def _hooked(self, action: GuiAction) -> Asks:
-        """What a page defines for itself; back without that is the browser's."""
+        """Call a function that the page defines for itself; back without one is the browser's."""
         name = "finish" if action.type == "done" else action.type
         given = {"done": [action.status, action.text], "open": [action.text]}.get(action.type, [])
         call = f"ethogram.{name}({', '.join(map(json.dumps, given))})"

@@ -1,8 +1,8 @@
 """A headless Chromium over its DevTools pipe, with the standard library alone: many pages, one process tree.
 
 Messages are JSON, each ended by a NUL, over file descriptors 3 and 4 of the browser. What is done on a page is a
-generator that yields requests and is sent their answers; ``Browser.together`` drives those of many pages at once, so that
-the pages work side by side. The protocol: https://chromedevtools.github.io/devtools-protocol.
+generator that yields requests and is sent their answers; ``Browser.together`` drives those of many pages at once, so
+that the pages work side by side. The protocol: https://chromedevtools.github.io/devtools-protocol.
 """
 
 import fcntl
@@ -13,6 +13,7 @@ import shutil
 import signal
 import tempfile
 import time
+import weakref
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ NAMES = (
     *("chromium-headless-shell", "chrome-headless-shell", "chromium", "chromium-browser"),
     *("google-chrome", "google-chrome-stable"),
 )
-FLAGS = (  # a page is alone with itself: no network, no background work, no dialogs, no slowing down of what is not seen
+FLAGS = (  # no network, no work in the background, no slowing down of what is not in front
     *("--headless", "--remote-debugging-pipe", "--no-first-run", "--no-default-browser-check", "--disable-gpu"),
     *("--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-sync"),
     *("--disable-extensions", "--disable-client-side-phishing-detection", "--disable-domain-reliability", "--no-pings"),
@@ -82,7 +83,6 @@ class Browser:
         """
         check_number("deadline", deadline)
         self.path, self.deadline = find_browser(path), deadline
-        self.owner = os.getpid()
         self._last_id = 0
         self._unread = b""
         self._unwritten = bytearray()
@@ -90,7 +90,6 @@ class Browser:
         self._working: dict[str, _Task] = {}
         self.loading: set[str] = set()  # sessions whose page is going to another
         self._profile = tempfile.mkdtemp(prefix="ethogram-browser-")
-        self._process = 0
         root = ("--no-sandbox",) if os.geteuid() == 0 else ()  # Chromium refuses its sandbox to root
         self._spawn([self.path, *FLAGS, *root, *flags, f"--user-data-dir={self._profile}", "about:blank"])
         try:
@@ -123,8 +122,10 @@ class Browser:
         finally:
             for end in (from_us, to_us, *theirs):
                 os.close(end)
-        os.set_blocking(self._out, False)
-        os.set_blocking(self._in, False)
+        ends = self._in, self._out
+        for end in ends:
+            os.set_blocking(end, False)
+        self._end = weakref.finalize(self, _ended, self._process, ends, self._profile, os.getpid())
         _OPEN.add(self)
 
     def _said(self) -> str:
@@ -136,8 +137,8 @@ class Browser:
 
     @property
     def alive(self) -> bool:
-        """Whether it is open, and this process's own."""
-        return self._process > 0 and self.owner == os.getpid()
+        """Whether it is open here: not in a fork of the process that opened it."""
+        return self._end.alive
 
     def ask(self, method: str, params: dict[str, Any] | None = None, session: str = "") -> dict[str, Any]:
         """One command to the browser itself, or to the page of a session; its answer. Raises BrowserError."""
@@ -244,23 +245,7 @@ class Browser:
 
     def close(self) -> None:
         """End it, with all its processes, and remove its profile; a second time does nothing."""
-        _OPEN.discard(self)
-        process, self._process = self._process, 0
-        if not process:
-            return
-        for end in (self._in, self._out):
-            os.close(end)
-        if self.owner != os.getpid():  # a copy in a forked process: not ours to end
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(process, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            os.waitpid(process, 0)
-        for _ in range(50):  # its last processes may still write
-            shutil.rmtree(self._profile, ignore_errors=True)
-            if not os.path.exists(self._profile):
-                break
-            time.sleep(0.02)
+        self._end()
 
     def __enter__(self) -> "Browser":
         return self
@@ -278,7 +263,8 @@ class _Task:
         self.answers: list[dict[str, Any]] = []
         self.awaited: list[str] = []  # events
         self.missing = 0  # answers and events
-        self.over, self.result = False, None
+        self.over = False
+        self.result: Any = None
 
     def send(self, answers: list[dict[str, Any]] | None) -> Sequence[Request] | None:
         """Its next requests; None when it is over."""
@@ -314,16 +300,28 @@ class _Task:
         self.asks.close()
 
 
-_OPEN: "set[Browser]" = set()
+_OPEN: "weakref.WeakSet[Browser]" = weakref.WeakSet()
+
+
+def _ended(process: int, ends: Sequence[int], profile: str, owner: int) -> None:
+    """Close the pipe; end the process group and remove its profile, unless this is a fork of whoever began it."""
+    for end in ends:
+        os.close(end)
+    if owner != os.getpid():
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(process, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(process, 0)
+    for _ in range(50):  # its last processes may still write
+        shutil.rmtree(profile, ignore_errors=True)
+        if not os.path.exists(profile):
+            break
+        time.sleep(0.02)
 
 
 def _left_to_the_parent() -> None:
     """A forked process must not keep the parent's browsers open after the parent."""
-    for browser in list(_OPEN):
-        browser.close()
-
-
-def _close_all() -> None:
     for browser in list(_OPEN):
         browser.close()
 

@@ -1,6 +1,5 @@
 """Pages lent to episodes: as many as rows are stepped together, in one browser that opens when it is needed."""
 
-import atexit
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,6 @@ class Pool:
         self.browser: Browser | None = None
         self.pages: list[Page] = []
         self.tenants: dict[Page, Life] = {}  # the one unused for longest first
-        atexit.register(self.close)
 
     def begin(self, lives: Sequence[Life]) -> list[Seen | BrowserError]:
         """Begin these episodes, side by side: what is seen, or why not."""
@@ -61,7 +59,7 @@ class Pool:
         return results
 
     def _work(self, life: Life, fresh: bool, action: Done | None) -> Asks:
-        """What is to be done on an episode's page."""
+        """Work on an episode's page: an action, after all that led to it if the page is fresh; or a beginning."""
         page = life.page
         assert page is not None
         if fresh or action is None:

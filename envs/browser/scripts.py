@@ -1,4 +1,4 @@
-"""Scripts that run inside pages, in JavaScript: a look at what is shown, one clock, and the hooks of MiniWoB++'s pages."""
+"""Scripts that run inside pages: a look at what is shown, one clock, and the hooks of MiniWoB++'s pages."""
 
 import json
 
@@ -11,9 +11,9 @@ FLAGS = (*APP_FLAGS, *(flag for flag in ("focused", "checked", "enabled") if fla
 LONGEST = 256  # characters of one element's text
 BORN = 1_577_836_800_000  # ms: an episode begins on 2020-01-01, in every run
 
-# Runs before a page's own scripts. The page's clock moves when it is told to, and then runs the timers that are due, each
-# at its own time; frames are timers, and events take this clock. (The browser's own virtual time would hold up screenshots
-# and wheels of all pages but one.) Who listens to taps is noted, since a page cannot be asked for it afterwards.
+# Runs before a page's own scripts. The page's clock moves when it is told to, and then runs the timers that are due,
+# each at its own time; frames are timers, and events take this clock. (The browser's own virtual time would hold up
+# screenshots and wheels of all pages but one.) Who listens to taps is noted, since a page cannot be asked afterwards.
 BEFORE = """
 (() => {
 const tapped = new WeakSet(), add = EventTarget.prototype.addEventListener;
@@ -46,12 +46,13 @@ Object.defineProperty(Event.prototype, 'timeStamp', {get: () => now, configurabl
 
 const {port1, port2} = new MessageChannel(), waiting = [];
 port1.onmessage = () => waiting.shift()();
-const promises = () => new Promise(kept => { waiting.push(kept); port2.postMessage(0); });  // let what waits for them run
+const promises = () => new Promise(kept => { waiting.push(kept); port2.postMessage(0); });  // what waits for them runs
 
 async function advance(ms) {
   for (const end = now + ms; ; await promises()) {
     let number = 0, due = {at: end};
-    for (const [key, timer] of timers) if (timer.at < due.at || (!number && timer.at <= end)) [number, due] = [key, timer];
+    for (const [key, timer] of timers)
+      if (timer.at < due.at || (!number && timer.at <= end)) [number, due] = [key, timer];
     now = Math.max(now, due.at);
     if (!number) return;
     if (due.every) due.at += due.every, timers.delete(number), timers.set(number, due);
@@ -130,9 +131,9 @@ function look(width, height, hidden) {
     let rect = all[0];
     for (const one of all) if (one.width * one.height > rect.width * rect.height) rect = one;
     const children = element.tagName === 'SELECT' && element.size < 2 && !element.multiple ? [] : element.children;
-    let text = '', mixed = false;
-    for (const node of element.childNodes)
-      if (node.nodeType === 3 && node.data.trim()) { text += ' ' + node.data; mixed = children.length > 0 || element === document.body; }
+    let text = '';
+    for (const node of element.childNodes) if (node.nodeType === 3 && node.data.trim()) text += ' ' + node.data;
+    let mixed = !!text && (children.length > 0 || element === document.body);
     if (element.tagName === 'SELECT' || element.tagName === 'TEXTAREA') text = '', mixed = false;
     const kind = kindOf(element, mixed ? '' : text.trim(), children.length === 0), style = getComputedStyle(element);
     const cut = style.overflowX !== 'visible' || style.overflowY !== 'visible';

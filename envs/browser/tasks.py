@@ -23,7 +23,7 @@ _HTML = "miniwob/html/"
 class PageTask:
     """A page to act on. ``miniwob`` and ``html_page`` make one.
 
-    url: a ``file:`` URL. width, height: pixels of the screen that is seen; window: those of the page, which may be wider.
+    url: a ``file:`` URL. width, height: pixels of the screen that is seen; window: of the page, which may be wider.
     hooks: JavaScript that runs before the page's own and defines ``window.ethogram``, for a page that does not.
     hidden: a CSS selector of what is no part of the screen.
     """
@@ -42,8 +42,8 @@ def miniwob(task: str, pages: str | Path | None = None, time_limit: float | None
 
     pages: the wheel ``miniwob-1.1.0-py3-none-any.whl``, or a folder ``html`` of the package; None for the installed
         package's, or else the wheel in the folder that the environment variable ETHOGRAM_DATA names, or in ./data.
-    time_limit: milliseconds of the page's clock after which it ends the episode, with reward -1; None for the task's own,
-        mostly 10,000.
+    time_limit: milliseconds of the page's clock after which it ends the episode, with reward -1; None for the task's
+        own, mostly 10,000.
 
     Raises FileNotFoundError, which says what to run, where there are no pages; ValueError for an unknown task.
     """
@@ -69,10 +69,10 @@ def miniwob_tasks(pages: str | Path | None = None) -> tuple[str, ...]:
 def html_page(path: str | Path, width: int = 360, height: int = 540) -> PageTask:
     """Any HTML file on this machine; width, height: of the window, in pixels.
 
-    The page may define ``window.ethogram``, with any of: ``reset(seed)``, which begins an episode (without it the page is
-    loaded again); ``goal``, text; ``done``, whether the episode is over; ``reward``, the sum of rewards so far; ``ready``,
-    false while the page prepares; and functions ``back``, ``home``, ``recent``, ``open(text)`` and ``finish(status,
-    text)`` for the actions of these names (``finish`` for done).
+    The page may define ``window.ethogram``, with any of: ``reset(seed)``, which begins an episode (without it the page
+    is loaded again); ``goal``, text; ``done``, whether the episode is over; ``reward``, the sum of rewards so far;
+    ``ready``, false while the page prepares; and functions ``back``, ``home``, ``recent``, ``open(text)`` and
+    ``finish(status, text)`` for the actions of these names (``finish`` for done).
     """
     check_is("path", path, (str, Path), "the path of an HTML file")
     file = Path(path).resolve()
@@ -102,8 +102,8 @@ def _folder(pages: str | Path | None) -> Path:
                 return folder.resolve()
     where = "the package miniwob is not installed, and there is no wheel of it" if pages is None else f"not at {pages}"
     raise FileNotFoundError(
-        f"MiniWoB++'s pages are not here ({where}): run `make data` in a checkout, or "
-        "`pip download --no-deps -d data miniwob==1.1.0` and set ETHOGRAM_DATA to that folder, or pass the wheel as `pages`"
+        f"MiniWoB++'s pages are not here ({where}): run `make data` in a checkout, or `pip download --no-deps -d data "
+        "miniwob==1.1.0` and set ETHOGRAM_DATA to that folder, or pass the wheel as `pages`"
     )
 
 
@@ -118,7 +118,7 @@ def _places() -> Iterable[Path]:
 
 @cache
 def _unpacked(wheel: Path) -> Path:
-    """The pages of a wheel, in a temporary folder that goes when this process does: a browser reads files, not archives."""
+    """The pages of a wheel, in a folder that goes when this process does: a browser reads files, not archives."""
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name.startswith((f"{_HTML}miniwob/", f"{_HTML}co"))]
         if not names:

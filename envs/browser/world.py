@@ -41,16 +41,17 @@ class BrowserGui:
 
     Rows are pages of one browser, stepped side by side. It opens at the first reset.
 
-    Observation: a dict of "box" (E, 4) float32, left, top, right and bottom of each element as fractions of the screen, 0
-    where there is none; "kind" (E,), of ``KINDS``; "flags" (E, k), of ``FLAGS``; "parent" (E,), the number of the
+    Observation: a dict of "box" (E, 4) float32, left, top, right and bottom of each element as fractions of the screen,
+    0 where there is none; "kind" (E,), of ``KINDS``; "flags" (E, k), of ``FLAGS``; "parent" (E,), the number of the
     element that it stands in, from 1, or 0; "text" and "value", a line an element (``texts`` splits them); "count", of
-    elements on the screen, of which those after the E-th are not told; "goal" text; "time", whole ms of the page's clock
-    since the episode began; "screen", a number that is the same for screens that look the same; with ``pixels``
+    elements on the screen, of which those after the E-th are not told; "goal" text; "time", whole ms of the page's
+    clock since the episode began; "screen", a number that is the same for screens that hold the same; with ``pixels``
     "pixels" (height, width, 3) uint8.
-    Action: a dict as ``GuiAction`` has it (``action_space``). Element e is tapped in the middle of its box; where it has
-    no use for a parameter it overlooks it. An action that cannot be done does nothing, and ``info["problem"]`` says why.
-    Reward: by how much the page's own reward went up. The page ends the episode, or done does. A page that crashes, hangs
-    or loses its browser truncates it, and ``info["reason"]`` says why.
+    Action: a dict as ``GuiAction`` has it (``action_space``). Element e is tapped in the middle of its box; parameters
+    that a type has no use for are overlooked. An action that cannot be done does nothing, and ``info["problem"]`` says
+    why.
+    Reward: by how much the page's own reward went up. The page ends the episode, or done does. A page that crashes,
+    hangs or loses its browser truncates it, and ``info["reason"]`` says why.
 
     Draws: none within an episode. A row's seed, from the run's and its id, goes to the page. Pages cannot go back:
     to step a state a second time, a fresh page does what led to it once more.
@@ -71,8 +72,12 @@ class BrowserGui:
 
     @cached_property
     def pool(self) -> Pool:
-        """Its pages; ``pool.close()`` ends the browser."""
+        """Its pages."""
         return Pool(self.task, self.browser, self.pixels, self.pace, self.deadline)
+
+    def close(self) -> None:
+        """End the browser, which would else go with the world; a reset opens another."""
+        self.pool.close()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "pool"}
