@@ -1,5 +1,6 @@
 """Real pages in a real browser: MiniWoB++'s tasks, and any HTML file, as worlds."""
 
+from .demos import Demo, Played, load_demos, replay_demos
 from .page import Page, Seen
 from .pipe import Browser, BrowserError, Request, find_browser
 from .scripts import FLAGS, KINDS
@@ -14,13 +15,17 @@ __all__ = [
     "BrowserError",
     "BrowserGui",
     "BrowserView",
+    "Demo",
     "Page",
     "PageTask",
+    "Played",
     "Request",
     "Seen",
     "find_browser",
     "html_page",
+    "load_demos",
     "miniwob",
     "miniwob_tasks",
+    "replay_demos",
     "texts",
 ]
