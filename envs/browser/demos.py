@@ -25,13 +25,13 @@ from .pipe import Asks, Browser, BrowserError
 from .tasks import miniwob, miniwob_tasks
 
 FILE = "miniwob_demos_actions.jsonl.gz"
-_CANDIDATES = 12  # seeds of one goal that are compared with a demonstration
+_CANDIDATES = 24  # seeds of one goal that are compared with a demonstration
 
 _FIND = """
 (target => {
   const words = text => (text || '').replace(/\\s+/g, ' ').trim();
-  const area = document.querySelector('#wrap') || document.body;
-  let best = null, most = 2.4;
+  const id = /^ui-id-/.test(target.id) ? '' : target.id, first = (target.cls || '').split(' ')[0];
+  let best = null, most = 1;
   for (const element of document.body.querySelectorAll('*')) {
     if (element.closest('#query, #reward-display, #sync-task-cover, #click-canvas')) continue;
     const rect = element.getBoundingClientRect();
@@ -39,11 +39,12 @@ _FIND = """
     const kind = element.tagName.toLowerCase() + (element.tagName === 'INPUT' ? '_' + element.type : '');
     const own = words([...element.childNodes].filter(n => n.nodeType === 3).map(n => n.data).join(' '));
     const away = Math.hypot(rect.left - target.x, rect.top - target.y);
-    const shared = target.cls && target.cls.split(' ')[0] === (element.getAttribute('class') || '').split(' ')[0];
+    const shared = first === (element.getAttribute('class') || '').split(' ')[0];
     const text = words(target.text), said = text && (own === text || words(element.textContent) === text);
-    if (text && !said && !(target.id && target.id === element.id) && away > 3) continue;
-    const score = (kind === target.tag ? 1 : 0) + (target.id && target.id === element.id ? 4 : 0) + (said ? 3 : 0) +
-      (shared ? 1.5 : 0) + (away <= 3 ? 2.5 : 0) - away / 100;
+    if (text && !said && !(id && id === element.id) && away > 3) continue;
+    if (kind !== target.tag && !(id && id === element.id)) continue;
+    const score = 1 + (id && id === element.id ? 4 : 0) + (said ? 3 : 0) +
+      (shared ? 1.5 : 0) + (away <= 3 ? 2.5 : 0) - away / 200;
     if (score > most) [best, most] = [element, score];
   }
   if (!best) return null;
@@ -53,13 +54,6 @@ _FIND = """
   const options = opens ? [...best.options].map(option => option.text.trim()) : null;
   return {x: rect.left, y: rect.top, w: rect.width, h: rect.height, options};
 })(%s)"""
-_FIT = """
-(targets => targets.filter(target => [...document.body.querySelectorAll('*')].some(element => {
-  const rect = element.getBoundingClientRect();
-  return Math.abs(rect.left - target.x) < 3 && Math.abs(rect.top - target.y) < 3 &&
-    Math.abs(rect.width - target.w) < 4 && (!target.text || element.textContent.includes(target.text)) &&
-    (!target.cls || element.getAttribute('class') === target.cls);
-})).length)(%s)"""
 
 
 @dataclass(frozen=True)
@@ -169,25 +163,24 @@ def _goals(tabs: Sequence[Page], tries: int, wanted: set[str]) -> list[str]:
 
 
 def _played(page: Page, demo: Demo, goals: Sequence[str]) -> Asks:
-    """Do a demonstration on a page, where it fits best."""
+    """Do a demonstration, of the seeds with its goal on that which looks most as it did when it was recorded."""
     yield from page._go()  # without what the search has left there
     seeds = [seed for seed, goal in enumerate(goals) if goal == demo.goal][:_CANDIDATES]
-    targets = [step["target"] for step in demo.steps if step.get("target")]
-    best = (-1, 0)
-    for seed in seeds:
-        yield from page.begin(seed)
-        fits = yield from page._evaluate(_FIT % json.dumps(targets))
-        best = max(best, (fits, -seed))
-    seed = -best[1] if seeds else 0
-    seen: Seen = yield from page.begin(seed)
-    swaps = {} if seeds else swapped(demo.goal, seen.goal)
-    reward, problem = yield from _steps(page, demo, seen, swaps)
-    return Played(demo, "exact" if seeds else "transferred", seed, reward, problem)
+    most, played = -1, None
+    for seed in seeds or [0]:
+        seen: Seen = yield from page.begin(seed)
+        swaps = {} if seeds else swapped(demo.goal, seen.goal)
+        fits, reward, problem = yield from _steps(page, demo, seen, swaps)
+        if fits > most:
+            most, played = fits, Played(demo, "exact" if seeds else "transferred", seed, reward, problem)
+        if fits == sum(bool(step.get("target")) for step in demo.steps):
+            break
+    return played
 
 
 def _steps(page: Page, demo: Demo, seen: Seen, swaps: Mapping[str, str]) -> Asks:
-    """Do the steps; the reward, and why it could not go on."""
-    problem, chosen_in = "", None
+    """Do the steps: how many were done on what stands where it was recorded, the reward, why it could not go on."""
+    problem, chosen_in, fits = "", None, 0
     for number, step in enumerate(demo.steps):
         after = demo.steps[number + 1]["t"] if number + 1 < len(demo.steps) else step["t"] + 1000
         pace = min(max(after - step["t"], 200), 2000)
@@ -196,18 +189,18 @@ def _steps(page: Page, demo: Demo, seen: Seen, swaps: Mapping[str, str]) -> Asks
         except ParseError as error:
             problem = f"step {number}: {error}"
             continue
-        at = None
+        target, at = step.get("target"), None
+        found = yield from _found(page, target, swaps)
+        fits += bool(found and target and max(abs(found["x"] - target["x"]), abs(found["y"] - target["y"])) <= 3)
         if action.point is not None:
-            found = yield from _found(page, step.get("target"), swaps)
             at, missed = _place(step, found)
             problem = missed and f"step {number}: {missed}"
-            options = found and found["options"]
-            if options:
-                again, chosen_in = chosen_in == step["target"].get("id"), step["target"].get("id")
+            if found and target and found["options"]:
+                again, chosen_in = chosen_in == target.get("id"), target.get("id")
                 if again:
                     continue
-                named = [option for option in options if option and option in seen.goal]
-                action = GuiAction("select", (0.0, 0.0), text=max(named, key=len, default=options[0]))
+                named = [option for option in found["options"] if option and option in seen.goal]
+                action = GuiAction("select", (0.0, 0.0), text=max(named, key=len, default=found["options"][0]))
         if action.type == "scroll":
             continue  # how far is not known; what is used next is brought into view
         if action.type == "type":
@@ -216,14 +209,14 @@ def _steps(page: Page, demo: Demo, seen: Seen, swaps: Mapping[str, str]) -> Asks
             action = _moved(page, action, at)
         _, seen = yield from page.do(action, at, pace)
         if seen.done:
-            return seen.reward, ""
-    return seen.reward, problem or "all was done, and the episode is not over"
+            return fits, seen.reward, ""
+    return fits, seen.reward, problem or "all was done, and the episode is not over"
 
 
 def _found(page: Page, target: Mapping[str, Any] | None, swaps: Mapping[str, str]) -> Asks:
     """The box of what was acted on, on the page as it is now; None if it is not there."""
-    if not target:
-        return None
+    if not target or target.get("w", 0) * target.get("h", 0) > page.task.width * page.task.height / 3:
+        return None  # nothing in particular
     words = {name: _swapped_words(str(target.get(name, "")), swaps) for name in ("text", "id")}
     return (yield from page._evaluate(_FIND % json.dumps({**target, **words})))
 
@@ -232,7 +225,8 @@ def _place(step: Mapping[str, Any], found: Mapping[str, Any] | None) -> tuple[tu
     """Where to act: as far into what was found as it was recorded; else at the recorded pixel."""
     x, y, target = step["action"]["x"], step["action"]["y"], step.get("target")
     if not found or not target:
-        return (x, y), "what was acted on is not there" if target else ""
+        large = not target or target["w"] * target["h"] > 10_000
+        return (x, y), "" if large else "what was acted on is not there"
     across, down = ((a - target[b]) / max(target[c], 1) for a, b, c in ((x, "x", "w"), (y, "y", "h")))
     inside = [min(max(part, 0.05), 0.95) for part in (across, down)]
     return (found["x"] + inside[0] * found["w"], found["y"] + inside[1] * found["h"]), ""

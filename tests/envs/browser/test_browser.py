@@ -1,6 +1,7 @@
 """A browser under our clock: pages side by side, no network, no orphans, no waiting for ever."""
 
 import contextlib
+import gzip
 import http.server
 import os
 import signal
@@ -13,21 +14,26 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
 
 from ethogram.envs.browser import (
     Browser,
     BrowserError,
     BrowserGui,
+    Demo,
     Page,
     Request,
     find_browser,
     html_page,
+    load_demos,
     miniwob,
     miniwob_tasks,
+    replay_demos,
     texts,
 )
 from ethogram.envs.gui import TYPES, GuiAction
-from ethogram.simulator import FromGym, rollout
+from ethogram.simulator import Draws, FromGym, Sites, rollout
 
 
 def _here() -> str:
@@ -358,3 +364,74 @@ def test_every_page_loads_begins_is_seen_and_repeats_itself_by_its_seed(browser,
             different.add(task)
         page.close()
     assert different <= moving
+
+
+def test_the_environment_is_one_by_gymnasiums_checker_and_ours(tasks):
+    env = gymnasium.make("ethogram/MiniWoB-v0", task="click-button", render_mode="rgb_array")
+    check_env(env.unwrapped, skip_render_check=True)
+    env.reset(seed=0)
+    assert env.render().shape[2] == 3
+    env.close()
+    world = BrowserGui(miniwob("click-test-2"), pixels=True)
+    _, seen = world.reset(Draws(0, torch.arange(2), scope="world"), Sites())
+    assert seen["pixels"].shape == (2, 210, 160, 3)
+    assert seen["pixels"].float().std() > 10
+    world.close()
+
+
+def test_an_element_that_is_gone_and_a_key_that_is_none_do_nothing_and_say_so(tasks):
+    env = gymnasium.make("ethogram/MiniWoB-v0", task="click-test-2")
+    seen, _ = env.reset(seed=0)
+    action = env.action_space.sample() | {"type": 1, "element": 9}
+    after, reward, terminated, truncated, info = env.step(action)
+    assert (reward, terminated, truncated) == (0, False, False)
+    assert info["problem"] == "there is no element 9: the screen has 2"
+    assert after["text"] == seen["text"]
+    with pytest.raises(ValueError, match="expected"):
+        env.step(action | {"key": 10**6})
+    env.close()
+
+
+def test_wrong_tasks_pages_and_demonstrations_are_refused_by_name(tasks, tmp_path):
+    with pytest.raises(ValueError, match=r"task is 'click-tset': expected one of 130 .*click-test"):
+        miniwob("click-tset")
+    with pytest.raises(FileNotFoundError, match="pip download"):
+        miniwob("click-test", pages=tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        html_page(tmp_path / "none.html")
+    with pytest.raises(ValueError, match="time_limit is 0"):
+        miniwob("click-test", time_limit=0)
+    demo = Demo("episode 7", "click-nothing", "Click", ({"t": 1, "action": {"type": "scroll"}},), 1.0)
+    with pytest.raises(ValueError, match="episode 7 is of task 'click-nothing'"):
+        next(replay_demos([demo]))
+    with gzip.open(tmp_path / "demos.jsonl.gz", "wt") as lines:
+        lines.write('{"episode_id": "a", "task": "b", "goal": "c", "steps": [], "raw_reward": 1}\n{"task": 1}\n')
+    with pytest.raises(ValueError, match="line 2, is no episode"):
+        load_demos(tmp_path / "demos.jsonl.gz")
+
+
+def test_a_time_limit_is_of_the_pages_clock(tasks):
+    env = gymnasium.make("ethogram/MiniWoB-v0", task="click-button", time_limit=1000, pace=400.0)
+    env.reset(seed=0)
+    wait = env.action_space.sample() | {"type": 0}
+    ends = [env.step(wait)[1:3] for _ in range(3)]
+    assert ends == [(0, False), (0, False), (-1, True)]
+    env.close()
+
+
+@pytest.mark.slow
+def test_people_who_succeeded_succeed_again_where_the_goal_is_the_same(tasks):
+    """Fourteen tasks in which the workflow and the goal say all there is to say."""
+    sure = {
+        *("choose-list", "click-test", "click-test-2", "enter-text", "use-spinner", "click-checkboxes-transfer"),
+        *("choose-date-easy", "click-collapsible-nodelay", "click-dialog-2", "click-menu", "click-option", "click-tab"),
+        *("enter-password", "grid-coordinate"),
+    }
+    try:
+        demos = load_demos()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    first = {demo.task: demo for demo in reversed(demos) if demo.raw_reward == 1 and demo.steps and demo.task in sure}
+    played = [one for one in replay_demos(list(first.values())) if one.how == "exact"]
+    assert len(played) >= 7
+    assert [one for one in played if one.reward != 1] == []
