@@ -435,3 +435,20 @@ def test_people_who_succeeded_succeed_again_where_the_goal_is_the_same(tasks):
     played = [one for one in replay_demos(list(first.values())) if one.how == "exact"]
     assert len(played) >= 7
     assert [one for one in played if one.reward != 1] == []
+
+
+def test_pointer_events_keep_fractions_of_pixels_and_two_taps_are_no_double_tap(browser, tmp_path):
+    page = page_of(
+        browser,
+        tmp_path,
+        "<div id=d style='height:200px'></div><script>window.log = [];"
+        "for (const k of ['pointerdown', 'mousedown', 'click', 'dblclick'])"
+        " d.addEventListener(k, e => log.push([k, e.clientX, e.detail]))</script>",
+    )
+    tap = GuiAction("tap", (0.5, 0.5))
+    run(page, page.do(tap, (20.75, 100.0), 1))
+    assert value(page, "log.splice(0)") == [["pointerdown", 20.75, 0], ["mousedown", 20, 1], ["click", 20, 1]]
+    run(page, page.do(tap, (20.0, 100.0), 1))
+    assert [kind for kind, *_ in value(page, "log.splice(0)")] == ["pointerdown", "mousedown", "click"]
+    run(page, page.do(GuiAction("double_tap", (0.5, 0.5)), (20.0, 100.0), 1))
+    assert value(page, "log.splice(0)")[-1] == ["dblclick", 20, 2]
