@@ -2,7 +2,7 @@
 
 Run: python examples/browse_miniwob.py        (a minute; needs a Chromium and MiniWoB++'s pages, and says so without)
 
-Ten of MiniWoB++'s tasks in a headless browser, four pages of each side by side. One policy reads the goal: it types what
+Ten of MiniWoB++'s tasks in a headless browser, four pages side by side. One policy reads the goal: it types what
 stands in quotes into the fields, chooses and ticks what is named, taps what the goal names and then the button that
 submits; it knows nothing of any task. The other taps anything. The pages' own rewards say who succeeds, and the screens
 of one episode are drawn in a strip.

@@ -4,7 +4,7 @@ from .demos import Demo, Played, load_demos, replay_demos
 from .page import Page, Seen
 from .pipe import Browser, BrowserError, Request, find_browser
 from .scripts import FLAGS, KINDS
-from .tasks import PageTask, html_page, miniwob, miniwob_tasks
+from .tasks import PageTask, html_page, miniwob, miniwob_fields, miniwob_tasks
 from .view import BrowserView
 from .world import BrowserGui, texts
 
@@ -25,6 +25,7 @@ __all__ = [
     "html_page",
     "load_demos",
     "miniwob",
+    "miniwob_fields",
     "miniwob_tasks",
     "replay_demos",
     "texts",

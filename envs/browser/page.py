@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..gui import GuiAction
@@ -27,7 +28,6 @@ class Seen(NamedTuple):
     reward: float  # so far
     time: float  # ms of the page's clock
     elements: list[list[Any]]
-    fields: dict[str, str] | None
     png: str = ""  # base64
 
 
@@ -37,10 +37,10 @@ class Page:
     def __init__(self, browser: Browser, task: PageTask, pixels: bool = False) -> None:
         """Open a tab and load the task in it. Raises BrowserError."""
         self.browser, self.task, self.pixels = browser, task, pixels
-        self.context = browser.ask("Target.createBrowserContext", {"disposeOnDetach": True})["browserContextId"]
+        self.context = browser.ask("Target.createBrowserContext")["browserContextId"]  # pages share no storage
         blank = {"url": "about:blank", "browserContextId": self.context}
-        self.target = browser.ask("Target.createTarget", blank)["targetId"]
-        attached = browser.ask("Target.attachToTarget", {"targetId": self.target, "flatten": True})
+        target = browser.ask("Target.createTarget", blank)["targetId"]
+        attached = browser.ask("Target.attachToTarget", {"targetId": target, "flatten": True})
         self.session = str(attached["sessionId"])
         result = browser.together([(self.session, self._load())])[0]
         if isinstance(result, BrowserError):
@@ -104,8 +104,7 @@ class Page:
             picture = {"format": "png", "clip": clip, "optimizeForSpeed": True}
             answers = yield [Request("Page.captureScreenshot", picture)]
             png = answers[0]["data"]
-        goal, done, reward, time, elements, fields = json.loads(seen)
-        return Seen(goal, done, reward, time, elements, fields, png)
+        return Seen(*json.loads(seen), png)
 
     def do(self, action: GuiAction, at: Sequence[float] | None, pace: float) -> Asks:
         """One action, then ``pace`` ms and what else it takes on the page's clock: (what was not done and why, Seen).
@@ -213,12 +212,8 @@ class Page:
 
     def close(self) -> None:
         """Close the tab, if it still can be."""
-        if self.browser.alive:
-            self.browser.together([("", _closing(self.target))])
-
-
-def _closing(target: str) -> Asks:
-    yield [Request("Target.closeTarget", {"targetId": target})]
+        with suppress(BrowserError):
+            self.browser.ask("Target.disposeBrowserContext", {"browserContextId": self.context})
 
 
 def _mouse(kind: str, at: Sequence[float], count: int = 0, held: bool = False) -> Request:

@@ -170,7 +170,7 @@ function look(width, height, hidden) {
   if (document.body) walk(document.body, [0, 0, width, height], 0, '');
   const hooks = window.ethogram || {};
   return JSON.stringify([String(hooks.goal ?? document.title), !!hooks.done, Number(hooks.reward) || 0,
-                         now, seen, hooks.fields ?? null]);
+                         now, seen]);
 }
 
 function optionsAt(x, y) {

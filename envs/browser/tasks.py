@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import runpy
 import shutil
 import tempfile
 import zipfile
@@ -16,7 +17,7 @@ from ethogram.simulator import check_is, check_number, checked_int
 from .scripts import MINIWOB, MINIWOB_HIDES
 
 WHEEL = "miniwob-1.1.0-py3-none-any.whl"
-_HTML = "miniwob/html/"
+_HTML, _FIELDS = "miniwob/html/", "miniwob/fields.py"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,22 @@ def miniwob(task: str, pages: str | Path | None = None, time_limit: float | None
 def miniwob_tasks(pages: str | Path | None = None) -> tuple[str, ...]:
     """Names of MiniWoB++'s tasks, alphabetical; pages: as ``miniwob`` takes them."""
     return _names(_folder(pages))
+
+
+def miniwob_fields(task: str, goal: str, pages: str | Path | None = None) -> dict[str, str]:
+    """The values that a goal of a task names, such as {"username": "alan", "password": "8G"}, as MiniWoB++ reads them.
+
+    pages: as ``miniwob`` takes them. Raises ValueError for a goal that is none of this task, or a task without fields.
+    """
+    check_is("goal", goal, str, "the goal of an episode, a text")
+    file = _folder(pages).parent / "fields.py"
+    known = runpy.run_path(str(file))["FIELD_EXTRACTORS"]
+    if task not in known:
+        raise ValueError(f"task is {task!r}: expected one of {len(known)} of which MiniWoB++ knows fields")
+    try:
+        return dict(known[task](goal))
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"goal is {goal!r:.100}: expected one of {task} ({error!s:.80})") from None
 
 
 def html_page(path: str | Path, width: int = 360, height: int = 540) -> PageTask:
@@ -120,7 +137,7 @@ def _places() -> Iterable[Path]:
 def _unpacked(wheel: Path) -> Path:
     """The pages of a wheel, in a folder that goes when this process does: a browser reads files, not archives."""
     with zipfile.ZipFile(wheel) as archive:
-        names = [name for name in archive.namelist() if name.startswith((f"{_HTML}miniwob/", f"{_HTML}co"))]
+        names = [name for name in archive.namelist() if name.startswith((f"{_HTML}miniwob/", f"{_HTML}co", _FIELDS))]
         if not names:
             raise ValueError(f"{wheel} holds no {_HTML}: expected the wheel of miniwob, 1.0 or later")
         folder = tempfile.mkdtemp(prefix="ethogram-miniwob-")

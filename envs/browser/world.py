@@ -161,7 +161,12 @@ class BrowserGui:
             at = None
         if problem and kind in ("tap", "double_tap", "long_press", "hover", "type", "select"):
             return (GuiAction("noop"), None), problem
-        return (self._action(kind, action, point, point2), at), ""
+        what = self._action(kind, action, point, point2)
+        if kind == "press" and what.type == "noop":
+            problem = "there is no key to press"
+        if kind == "scroll" and what.direction == "none":
+            problem = "there is no direction to scroll in"
+        return (what, at), problem
 
     def _action(self, kind: Any, given: Mapping[str, Any], point: Any, point2: Any) -> GuiAction:
         """The action with those parameters that its type has a use for."""

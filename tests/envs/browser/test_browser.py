@@ -28,6 +28,7 @@ from ethogram.envs.browser import (
     html_page,
     load_demos,
     miniwob,
+    miniwob_fields,
     miniwob_tasks,
     replay_demos,
     texts,
@@ -397,6 +398,10 @@ def test_wrong_tasks_pages_and_demonstrations_are_refused_by_name(tasks, tmp_pat
         miniwob("click-tset")
     with pytest.raises(FileNotFoundError, match="pip download"):
         miniwob("click-test", pages=tmp_path)
+    goal = 'Enter the username "alan" and the password "8G" into the text fields and press login.'
+    assert miniwob_fields("login-user", goal) == {"username": "alan", "password": "8G"}
+    with pytest.raises(ValueError, match="goal is 'Click': expected one of login-user"):
+        miniwob_fields("login-user", "Click")
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         html_page(tmp_path / "none.html")
     with pytest.raises(ValueError, match="time_limit is 0"):
