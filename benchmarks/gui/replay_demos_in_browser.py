@@ -1,5 +1,7 @@
 """Human MiniWoB++ demonstrations done again in a real browser: how many succeed, by the pages' own reward.
 
+Run: python benchmarks/gui/replay_demos_in_browser.py        (six minutes)
+
 Bar: at least 80 exact successes (on a seed of the same goal) over the 59 tasks, 4 demonstrations a task. Needs a
 Chromium, MiniWoB++'s pages (`make data`) and miniwob_demos_actions.jsonl.gz (where ETHOGRAM_DATA names, or --demos).
 """
