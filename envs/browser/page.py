@@ -104,7 +104,8 @@ class Page:
             picture = {"format": "png", "clip": clip, "optimizeForSpeed": True}
             answers = yield [Request("Page.captureScreenshot", picture)]
             png = answers[0]["data"]
-        return Seen(*json.loads(seen), png)
+        goal, done, reward, time, elements = json.loads(seen)
+        return Seen(goal, done, reward, time, elements, png)
 
     def do(self, action: GuiAction, at: Sequence[float] | None, pace: float) -> Asks:
         """One action, then ``pace`` ms and what else it takes on the page's clock: (what was not done and why, Seen).

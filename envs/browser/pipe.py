@@ -105,7 +105,7 @@ class Browser:
         theirs = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (from_us, to_us)]  # out of the way of 3 and 4
         log = os.path.join(self._profile, "log")
         try:
-            self._process = os.posix_spawn(
+            self.process = os.posix_spawn(
                 "/bin/sh",
                 ["sh", "-c", WAITED, self._profile, *command],
                 {**os.environ, "HOME": self._profile},
@@ -125,7 +125,7 @@ class Browser:
         ends = self._in, self._out
         for end in ends:
             os.set_blocking(end, False)
-        self._end = weakref.finalize(self, _ended, self._process, ends, self._profile, os.getpid())
+        self._end = weakref.finalize(self, _ended, self.process, ends, self._profile, os.getpid())
         _OPEN.add(self)
 
     def _said(self) -> str:

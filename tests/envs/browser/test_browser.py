@@ -307,7 +307,7 @@ def test_a_browser_killed_in_mid_step_truncates_with_the_reason(tasks):
     env = gymnasium.make("ethogram/MiniWoB-v0", task="click-test")
     seen, _ = env.reset(seed=0)
     pool = env.unwrapped.world.pool
-    os.killpg(pool.browser._process, signal.SIGKILL)
+    os.killpg(pool.browser.process, signal.SIGKILL)
     wait = env.action_space.sample() | {"type": 0, "element": 0}
     after, reward, terminated, truncated, info = env.step(wait)
     assert (reward, terminated, truncated) == (0, False, True)
