@@ -21,6 +21,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 TASKS = ("email-inbox", "click-test-2")
 TICKS = os.sysconf("SC_CLK_TCK")
 Side = tuple[Callable[[str], None], list[int], Callable[[], None]]
@@ -156,6 +158,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200, help="steps a round")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
+    torch.set_num_threads(1)
     print(f"{'':34}{'CPU ms a step':>24}{'wall':>8}{'CPU ms a reset':>24}{'wall':>8}")
     for task in TASKS:
         sides: dict[str, Side] = {}

@@ -27,6 +27,8 @@ from .tasks import miniwob, miniwob_tasks
 FILE = "miniwob_demos_actions.jsonl.gz"
 _CANDIDATES = 24  # seeds of one goal that are compared with a demonstration
 
+_LARGE = 160 * 210 / 3  # pixels; who acts on something larger acts on a place
+
 _FIND = """
 (target => {
   const words = text => (text || '').replace(/\\s+/g, ' ').trim();
@@ -42,8 +44,9 @@ _FIND = """
     const shared = first === (element.getAttribute('class') || '').split(' ')[0];
     const text = words(target.text), said = text && (own === text || words(element.textContent) === text);
     if (text && !said && !(id && id === element.id) && away > 3) continue;
-    if (kind !== target.tag && !(id && id === element.id)) continue;
-    const score = 1 + (id && id === element.id ? 4 : 0) + (said ? 3 : 0) +
+    const same = kind === target.tag || (id && id === element.id), widget = /^(input|button|select|textarea)/;
+    if (!same && (widget.test(kind) || widget.test(target.tag))) continue;
+    const score = (same ? 1 : 0) + (id && id === element.id ? 4 : 0) + (said ? 3 : 0) +
       (shared ? 1.5 : 0) + (away <= 3 ? 2.5 : 0) - away / 200;
     if (score > most) [best, most] = [element, score];
   }
@@ -52,7 +55,12 @@ _FIND = """
   const rect = best.getBoundingClientRect();
   const opens = best.tagName === 'SELECT' && best.size < 2 && !best.multiple;
   const options = opens ? [...best.options].map(option => option.text.trim()) : null;
-  return {x: rect.left, y: rect.top, w: rect.width, h: rect.height, options};
+  const parts = [[target.across, target.down]];  // of its box; the first at which nothing lies above it
+  const grid = [0.5, 0.2, 0.8, 0.1, 0.9];
+  for (const down of grid) for (const across of grid) parts.push([across, down]);
+  const points = parts.map(([across, down]) => [rect.left + across * rect.width, rect.top + down * rect.height]);
+  const open = points.find(point => best.contains(document.elementFromPoint(...point)));
+  return {box: [rect.left, rect.top, rect.width, rect.height], at: open || points[0], options};
 })(%s)"""
 
 
@@ -124,7 +132,7 @@ def replay_demos(
             raise ValueError(
                 f"demonstration {demo.episode_id} is of task {demo.task!r}: MiniWoB++ has none of this name"
             )
-    with Browser(browser, deadline=60.0) as opened:
+    with Browser(browser, deadline=300.0) as opened:
         for task in dict.fromkeys(demo.task for demo in demos):
             mine = [demo for demo in demos if demo.task == task]
             tabs = [Page(opened, miniwob(task, pages, time_limit=10_000_000)) for _ in range(at_once)]
@@ -173,13 +181,16 @@ def _played(page: Page, demo: Demo, goals: Sequence[str]) -> Asks:
         fits, reward, problem = yield from _steps(page, demo, seen, swaps)
         if fits > most:
             most, played = fits, Played(demo, "exact" if seeds else "transferred", seed, reward, problem)
-        if fits == sum(bool(step.get("target")) for step in demo.steps):
+        if fits == 2 * sum(bool(step.get("target")) for step in demo.steps):
             break
     return played
 
 
 def _steps(page: Page, demo: Demo, seen: Seen, swaps: Mapping[str, str]) -> Asks:
-    """Do the steps: how many were done on what stands where it was recorded, the reward, why it could not go on."""
+    """Do the steps: how well the page fits the recording, the reward, why it could not go on.
+
+    It fits by 1 for each thing that is there when it is to be acted on, and by 2 where it stands as it was recorded.
+    """
     problem, chosen_in, fits = "", None, 0
     for number, step in enumerate(demo.steps):
         after = demo.steps[number + 1]["t"] if number + 1 < len(demo.steps) else step["t"] + 1000
@@ -190,8 +201,10 @@ def _steps(page: Page, demo: Demo, seen: Seen, swaps: Mapping[str, str]) -> Asks
             problem = f"step {number}: {error}"
             continue
         target, at = step.get("target"), None
-        found = yield from _found(page, target, swaps)
-        fits += bool(found and target and max(abs(found["x"] - target["x"]), abs(found["y"] - target["y"])) <= 3)
+        found = yield from _found(page, step, swaps)
+        if found and target:
+            off = max(abs(a - target[part]) for a, part in zip(found["box"], "xywh", strict=True))
+            fits += 2 if off <= 3 else 1
         if action.point is not None:
             at, missed = _place(step, found)
             problem = missed and f"step {number}: {missed}"
@@ -213,23 +226,26 @@ def _steps(page: Page, demo: Demo, seen: Seen, swaps: Mapping[str, str]) -> Asks
     return fits, seen.reward, problem or "all was done, and the episode is not over"
 
 
-def _found(page: Page, target: Mapping[str, Any] | None, swaps: Mapping[str, str]) -> Asks:
-    """The box of what was acted on, on the page as it is now; None if it is not there."""
-    if not target or target.get("w", 0) * target.get("h", 0) > page.task.width * page.task.height / 3:
-        return None  # nothing in particular
+def _found(page: Page, step: Mapping[str, Any], swaps: Mapping[str, str]) -> Asks:
+    """The place of what was acted on, on the page as it is now; None if it is not there."""
+    target, action = step.get("target"), step["action"]
+    if not target:
+        return None
     words = {name: _swapped_words(str(target.get(name, "")), swaps) for name in ("text", "id")}
-    return (yield from page._evaluate(_FIND % json.dumps({**target, **words})))
+    inside = {
+        part: min(max((action.get(one, target[one]) - target[one]) / max(target[size], 1), 0.05), 0.95)
+        for part, one, size in (("across", "x", "w"), ("down", "y", "h"))
+    }
+    return (yield from page._evaluate(_FIND % json.dumps({**target, **words, **inside})))
 
 
 def _place(step: Mapping[str, Any], found: Mapping[str, Any] | None) -> tuple[tuple[float, float], str]:
-    """Where to act: as far into what was found as it was recorded; else at the recorded pixel."""
-    x, y, target = step["action"]["x"], step["action"]["y"], step.get("target")
-    if not found or not target:
-        large = not target or target["w"] * target["h"] > 10_000
-        return (x, y), "" if large else "what was acted on is not there"
-    across, down = ((a - target[b]) / max(target[c], 1) for a, b, c in ((x, "x", "w"), (y, "y", "h")))
-    inside = [min(max(part, 0.05), 0.95) for part in (across, down)]
-    return (found["x"] + inside[0] * found["w"], found["y"] + inside[1] * found["h"]), ""
+    """Where to act: on what was found, as far into it as was recorded if it is open there; else at that pixel."""
+    target = step.get("target")
+    particular = bool(target and target["w"] * target["h"] <= _LARGE)
+    if found and particular:
+        return (found["at"][0], found["at"][1]), ""
+    return (step["action"]["x"], step["action"]["y"]), "what was acted on is not there" if particular else ""
 
 
 def _moved(page: Page, action: GuiAction, at: tuple[float, float]) -> GuiAction:

@@ -116,6 +116,7 @@ function valueOf(element, kind) {
 
 function look(width, height, hidden) {
   const seen = [], active = document.activeElement;
+  const skipped = new Set(hidden ? document.querySelectorAll(hidden) : []);
   function put(rect, clip, kind, flags, parent, text, value) {
     const left = Math.max(rect.left, clip[0]), top = Math.max(rect.top, clip[1]);
     const right = Math.min(rect.right, clip[2]), bottom = Math.min(rect.bottom, clip[3]);
@@ -124,7 +125,7 @@ function look(width, height, hidden) {
     return seen.length;
   }
   function walk(element, clip, parent, pointer) {
-    if (hidden && element.matches(hidden)) return;
+    if (skipped.has(element)) return;
     if (/^(SCRIPT|STYLE|NOSCRIPT|TEMPLATE)$/.test(element.tagName)) return;
     if (!element.checkVisibility({visibilityProperty: true, opacityProperty: true})) return;
     const all = element.getClientRects();
