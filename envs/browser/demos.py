@@ -2,9 +2,9 @@
 
 The recordings know no seed. Where a seed is found whose goal is the demonstration's, the workflow is done there as it
 was done ("exact"); else on a seed with another goal, with the words of that goal in the places of the first one's
-("transferred"). What is acted on is found again by what was recorded of it, its id, text, class and place. Two things
-were not recorded: how far people scrolled, so what is used next is brought into view; and what they chose in an open
-list, so the option is taken that the goal names.
+("transferred"). What is acted on is found again by what was recorded of it, its id, text, class and place; an icon,
+also by a name beside it that the goal names. Two things were not recorded: how far people scrolled, so what is used next
+is brought into view; and what they chose in an open list, so the option is taken that the goal names.
 """
 
 import gzip
@@ -46,7 +46,12 @@ _FIND = """
     if (text && !said && !(id && id === element.id) && away > 3) continue;
     const same = kind === target.tag || (id && id === element.id), widget = /^(input|button|select|textarea)/;
     if (!same && (widget.test(kind) || widget.test(target.tag))) continue;
-    const score = (same ? 1 : 0) + (id && id === element.id ? 4 : 0) + (said ? 3 : 0) +
+    let named = false;  // an icon beside a name of the goal
+    for (let row = element, up = 0; up < 5 && row && row.textContent.length < 150 && !text && !id; up++) {
+      named ||= target.names.some(name => row.textContent.includes(name));
+      row = row.parentElement;
+    }
+    const score = (same ? 1 : 0) + (named ? 3 : 0) + (id && id === element.id ? 4 : 0) + (said ? 3 : 0) +
       (shared ? 1.5 : 0) + (away <= 3 ? 2.5 : 0) - away / 200;
     if (score > most) [best, most] = [element, score];
   }
@@ -201,7 +206,7 @@ def _steps(page: Page, demo: Demo, seen: Seen, swaps: Mapping[str, str]) -> Asks
             problem = f"step {number}: {error}"
             continue
         target, at = step.get("target"), None
-        found = yield from _found(page, step, swaps)
+        found = yield from _found(page, step, swaps, seen.goal)
         if found and target:
             off = max(abs(a - target[part]) for a, part in zip(found["box"], "xywh", strict=True))
             fits += 2 if off <= 3 else 1
@@ -226,7 +231,7 @@ def _steps(page: Page, demo: Demo, seen: Seen, swaps: Mapping[str, str]) -> Asks
     return fits, seen.reward, problem or "all was done, and the episode is not over"
 
 
-def _found(page: Page, step: Mapping[str, Any], swaps: Mapping[str, str]) -> Asks:
+def _found(page: Page, step: Mapping[str, Any], swaps: Mapping[str, str], goal: str) -> Asks:
     """The place of what was acted on, on the page as it is now; None if it is not there."""
     target, action = step.get("target"), step["action"]
     if not target:
@@ -236,7 +241,8 @@ def _found(page: Page, step: Mapping[str, Any], swaps: Mapping[str, str]) -> Ask
         part: min(max((action.get(one, target[one]) - target[one]) / max(target[size], 1), 0.05), 0.95)
         for part, one, size in (("across", "x", "w"), ("down", "y", "h"))
     }
-    return (yield from page._evaluate(_FIND % json.dumps({**target, **words, **inside})))
+    names = [word.strip('".,') for word in goal.split()[1:] if word[0] == "@" or word[0].isupper()]
+    return (yield from page._evaluate(_FIND % json.dumps({**target, **words, **inside, "names": names})))
 
 
 def _place(step: Mapping[str, Any], found: Mapping[str, Any] | None) -> tuple[tuple[float, float], str]:
