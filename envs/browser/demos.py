@@ -3,8 +3,8 @@
 The recordings know no seed. Where a seed is found whose goal is the demonstration's, the workflow is done there as it
 was done ("exact"); else on a seed with another goal, with the words of that goal in the places of the first one's
 ("transferred"). What is acted on is found again by what was recorded of it, its id, text, class and place; an icon,
-also by a name beside it that the goal names. Two things were not recorded: how far people scrolled, so what is used next
-is brought into view; and what they chose in an open list, so the option is taken that the goal names.
+also by a name beside it that the goal names. Two things were not recorded: how far people scrolled, so what is used
+next is brought into view; and what they chose in an open list, so the option is taken that the goal names.
 """
 
 import gzip
