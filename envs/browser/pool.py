@@ -42,6 +42,8 @@ class Pool:
         return self._together(lives, actions)
 
     def _together(self, lives: Sequence[Life], actions: Sequence[Done | None]) -> list[Any]:
+        if not lives:
+            return []
         try:
             self._lend(lives)
         except BrowserError as error:
