@@ -25,12 +25,11 @@ from .fit import (
     plausibility,
     series_of,
 )
-from .posterior import Weighted, adjusted, nearest, with_error
+from .posterior import Weighted, adjusted, lowest, nearest, with_error
 from .proposals import begun, further, regression_leads, weight_of
 
 ENOUGH = 50  # simulations that should count in effect
 SHARP = 10, 1000.0  # how many of those, at which power of the distance, make estimates of a model that errs
-COMPARED = 5  # such estimates, of which simulations decide
 ASTRAY = 0.85  # distance over that of what regression says, below which regression is wrong; 0.9 up where it is right
 MOVED = 0.5  # standard deviations by which an estimate should not move in the last third of a search
 
@@ -218,8 +217,10 @@ class _Search:
         with one_thread():
             sharp = with_error(state["at"], result.apart, result.weight, *SHARP)
             medians = _medians(replace(fit, sample=inside_box(sharp.at, self.box), weight=sharp.weight))
-        near = result.apart.square().sum(1).argsort(stable=True)[:COMPARED]
-        at = torch.cat([logit(medians, self.box)[:3], state["at"][near]])[:COMPARED]
+            near = result.apart.square().sum(1).argsort(stable=True)[:3]
+            begun_at = torch.cat([logit(medians, self.box)[:2], state["at"][near]])[:3]
+            climbed = torch.stack([lowest(state["at"], result.apart, start) for start in begun_at])
+        at = torch.cat([begun_at, climbed])
         again, first, scale = budget // len(at), (1 << 31) + fit.simulations, self.scale(state)
         drawn = torch.stack([torch.stack([self.run(row, first + k) for k in range(again)]) for row in at])
         far = ((drawn - self.observed) / scale).square().mean((1, 2))
