@@ -49,7 +49,9 @@ def test_the_search_loses_neither_of_two_answers_that_say_the_same():
         noise = torch.special.ndtri(Draws(seed, torch.arange(5)).uniform("noise").double())
         return parameters["x"] ** 2 + 0.05 * noise
 
-    found = fit_by_search(squared, squared({"x": 0.6}, 10**6), {"x": (-1.0, 1.0)}, simulations=1000, progress=False)
+    with pytest.warns(UserWarning, match="fit of x: regression leads astray: without it, simulations come nearer"):
+        found = fit_by_search(squared, squared({"x": 0.6}, 10**6), {"x": (-1.0, 1.0)}, simulations=1000, progress=False)
+    assert found.plausibility > 0.3
     for side in (found.sample[:, 0] > 0, found.sample[:, 0] < 0):
         assert 0.3 < found.weight[side].sum() < 0.7
         assert (found.sample[side, 0].abs() < 0.6).any()
@@ -111,7 +113,7 @@ def test_a_record_that_the_model_cannot_draw_is_said_and_the_intervals_hold_what
 def test_the_search_is_at_least_as_near_as_random_search_with_more_parameters():
     """Four, of one wave for a record of two: at 5 of 6 seeds, by the nearest simulation and at the estimate.
 
-    At 20 seeds it was 20 and 18 times; by regression alone half of them.
+    At 20 others it was 19 times each; by regression alone half of them.
     """
     bounds = {"peak": (0.0, 10.0), "width": (0.2, 6.0), "height": (2.0, 12.0), "floor": (0.0, 5.0)}
     observed = one_wave({"peak": 2.5, "width": 1.2}, 1) + 0.6 * one_wave({"peak": 8.0, "width": 1.0}, 2)
@@ -154,7 +156,7 @@ def test_a_search_cut_short_says_so():
         return torch.tensor([p[name] for name in "abcdabcd"], dtype=torch.float64) ** 3 + 0.05 * noise
 
     with pytest.warns(UserWarning, match="simulations count in effect: simulate more"):
-        fit_by_search(simulate, simulate(dict.fromkeys("abcd", 1.0), 1), bounds, simulations=250, progress=False)
+        fit_by_search(simulate, simulate(dict.fromkeys("abcd", 1.0), 1), bounds, simulations=240, progress=False)
 
 
 @pytest.mark.filterwarnings("ignore:the fit of")  # it is short
@@ -168,7 +170,7 @@ def test_a_search_is_the_same_under_any_number_of_threads():
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
-            found.append(fit_by_search(long, long(TRUTH, 4), BOUNDS, simulations=250, progress=False))
+            found.append(fit_by_search(long, long(TRUTH, 4), BOUNDS, simulations=240, progress=False))
             assert torch.get_num_threads() == count
     finally:
         torch.set_num_threads(threads)
@@ -192,7 +194,7 @@ def test_sbi_answers_in_the_same_form():
         ({"keep": "0.2"}, ValueError, "keep='0.2': expected"),
         ({"population": 30}, ValueError, "at least 20 of a population"),
         ({"population": 100.0}, TypeError, "population is 100.0: expected an int"),
-        ({"simulations": 100}, ValueError, "simulations=100: expected 250 or more"),
+        ({"simulations": 100}, ValueError, "simulations=100: expected 240 or more"),
         ({"simulations": math.nan}, TypeError, "simulations is nan: expected an int"),
         ({"simulations": math.inf}, TypeError, "simulations is inf: expected an int"),
         ({"seed": True}, TypeError, "seed is True: expected an int"),
