@@ -74,7 +74,7 @@ def fit_by_search(
 
     simulate: given {name: float} and a seed, returns (K,). Each simulation has a seed of its own, but for those that
     compare estimates. observed: (K,). Entries are compared in standard deviations over the first population.
-    simulations: all of them, at the most, less those 10 to 50.
+    simulations: all of them, at the most, but for those that compare estimates, 10 to 50 more.
 
     estimate: medians of the heaviest of the fit's ``modes()``, if regression is right.
     nearest: of all simulations, those that check the result too. trace: by generation, "nearest" (how far off the
