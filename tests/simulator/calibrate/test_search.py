@@ -7,6 +7,7 @@ import torch
 
 from ethogram.simulator import Draws
 from ethogram.simulator.calibrate import Fit, fit_by_sbi, fit_by_search
+from ethogram.simulator.calibrate.posterior import lowest
 
 BOUNDS = {"height": (0.0, 10.0), "decay": (0.0, 2.0)}
 TRUTH = {"height": 3.0, "decay": 0.3}
@@ -204,3 +205,15 @@ def test_sbi_answers_in_the_same_form():
 def test_a_search_that_cannot_be_made_is_refused(how, error, message):
     with pytest.raises(error, match=message):
         by_search(torch.ones(10), **how)
+
+
+def test_a_plane_through_series_leads_to_where_they_come_nearest():
+    """Linear series with noise, of a record off the plane: nearly as near as least squares, from a start far away."""
+    generator = torch.Generator().manual_seed(3)
+    at, slopes, record = (torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((400, 3), (3, 11), (11,)))
+    noise = 0.05 * torch.randn(400, 11, generator=generator, dtype=torch.float64)
+    exact = torch.linalg.lstsq(slopes.T, record[:, None]).solution[:, 0]
+    start = torch.tensor([1.5, -1.5, 1.5], dtype=torch.float64)
+    found = lowest(at, at @ slopes - record + noise, start)
+    least, reached, before = ((x @ slopes - record).square().mean().item() for x in (exact, found, start))
+    assert reached < least + 0.02 * (before - least)
