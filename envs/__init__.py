@@ -14,6 +14,8 @@ for _id, _maker in (
     ("GuiSearch-v0", "gui.ids:search"),
     ("GuiChecklist-v0", "gui.ids:checklist"),
     ("GuiReactive-v0", "gui.ids:reactive"),
+    ("MiniWoB-v0", "browser.ids:miniwob"),
+    ("GuiPage-v0", "browser.ids:gui_page"),
 ):
     gymnasium.register(
         id=f"ethogram/{_id}",
