@@ -18,7 +18,19 @@ import torch
 from torch import Tensor
 
 from ethogram.agents.gui import Scripted
-from ethogram.envs.gui import ELEMENTS, VOCABULARY, App, GuiView, SymbolicGui, carry, checklist, form, search, undo
+from ethogram.envs.gui import ELEMENTS, VOCABULARY, App, GuiView, SymbolicGui
+from ethogram.envs.gui_tasks import (
+    carry,
+    checklist,
+    compare,
+    form,
+    keypad,
+    multi_app,
+    recent_action,
+    search,
+    termination,
+    undo,
+)
 from ethogram.simulator import Draws, History, Policy, rollout
 from ethogram.simulator.report import plots
 from ethogram.simulator.whatif import standard_error
@@ -29,6 +41,11 @@ FAMILIES: dict[str, Callable[[int], App]] = {
     "undo a change": undo,
     "search folders": search,
     "open apps, each once": checklist,
+    "press buttons in turn": recent_action,
+    "which value was largest": compare,
+    "enter a code": keypad,
+    "send so often, or give up": termination,
+    "copy from app to app": multi_app,
 }
 ORACLE, FORGETS, RANDOM = "remembers", "forgets (best possible)", "at random"
 DISTANCES = range(7)
@@ -73,7 +90,7 @@ def table(title: str, apps: dict[str, App], episodes: int) -> dict[str, list[flo
         for policy, values in success.items():
             found[policy].append(100 * values.mean().item())
         oracle, forgets, luck = (percent(success[policy]) for policy in (ORACLE, FORGETS, RANDOM))
-        print(f"{name:30}{oracle:>14}{forgets:>26}{100 * app.memoryless:13.1f}{luck:>14}")
+        print(f"{name:30}{oracle:>14}{forgets:>26}{100 * app.memoryless:13.2f}{luck:>14}")
     return found
 
 

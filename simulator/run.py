@@ -31,6 +31,7 @@ class Run:
     def __init__(self, world: World, draws: Draws, site: Sites, policy: Policy | None = None) -> None:
         """Nothing has happened yet: ``begin``, or set ``state`` and ``observation`` to go on from there."""
         self.world, self.policy, self.draws, self.site = world, policy, draws, site
+        self._past_is_changed = not site.untouched("history")
         self.state: Any = None
         self.observation: Column = _NOTHING
         self.reward = self.terminated = _NOTHING
@@ -56,6 +57,8 @@ class Run:
             own = self._parameters = self._copied_parameters()
         if own:
             seen = map_column(lambda leaf: own.get(id(leaf), leaf), seen)
+        if self._past_is_changed:
+            history = self._other_past(history)
         return ask(self.policy, seen, history, self.draws.scoped("policy"))
 
     def _copied_parameters(self) -> dict[int, Tensor]:
@@ -71,6 +74,17 @@ class Run:
             return {}
         own = {id(field) for field in fields.values()}
         return {id(leaf): leaf.clone() for leaf in leaves_of(seen) if id(leaf) in own}
+
+    def _other_past(self, history: History) -> History:
+        """What the policy sees of its past, where somebody intervenes on it; what is recorded stays as it is."""
+        self.site.names["history"] = None
+        other = self.site.unrecorded()("history", history)
+        if not isinstance(other, History):
+            what = type(other).__name__
+            raise TypeError(
+                f"Do('history') gives a {what}: expected a function that returns a History, as drop_past(2)"
+            )
+        return other
 
     def advance(self, action: Any) -> None:
         """One step of every row."""

@@ -22,7 +22,8 @@ Value = Any  # a tensor whose first axis is rows, or a dict of such
 class Do:
     """An intervention: from step ``start`` until before ``stop``, ``mechanism`` decides what ``site`` is.
 
-    site: the name of a quantity of the world, or one of "observation", "action", "reward".
+    site: the name of a quantity of the world, or one of "observation", "action", "reward"; or "history": what the
+        policy sees of its past, which the functions of ``whatif.past`` drop, shuffle and corrupt.
     mechanism: a value (a scalar, or a tensor that broadcasts to the quantity), which replaces what earlier
         interventions left, or a function of the value that the quantity would have had, of which it is given a copy.
     start, stop: steps, counted from 0; stop None: until the end.

@@ -19,7 +19,8 @@ import gymnasium
 import torch
 
 import ethogram.envs  # noqa: F401  (registers the id)
-from ethogram.envs.gui import ELEMENTS, VOCABULARY, SymbolicGui, carry
+from ethogram.envs.gui import ELEMENTS, VOCABULARY, SymbolicGui
+from ethogram.envs.gui_tasks import carry
 from ethogram.simulator import Draws, Sites
 
 TARGETS = {"world": 1_000_000, "make_vec": 1_000_000, "one env": 20_000}  # steps a CPU second

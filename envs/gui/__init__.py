@@ -1,19 +1,38 @@
-"""GUI navigation: what can be done on a screen, and tasks on the screens of apps."""
+"""GUI navigation: what can be done on a screen, apps of symbolic screens, and the world in which to act on them."""
 
 from .actions import DIRECTIONS, KEYS, STATUSES, TYPES, GuiAction, GuiActions, action_space, along, opposite
-from .apps import ELEMENTS, FLAGS, KINDS, App, Element, Variable, made, shown
-from .families import carry, checklist, form, reactive, search, undo
+from .apps import (
+    BUTTON,
+    ELEMENTS,
+    FLAGS,
+    ICON,
+    INPUT,
+    ITEM,
+    KINDS,
+    TEXT,
+    App,
+    Element,
+    Variable,
+    made,
+    shown,
+)
+from .paths import begun, path_efficiency, shortest
 from .symbolic import SymbolicGui
 from .view import GuiView
 from .words import VOCABULARY
 
 __all__ = [
+    "BUTTON",
     "DIRECTIONS",
     "ELEMENTS",
     "FLAGS",
+    "ICON",
+    "INPUT",
+    "ITEM",
     "KEYS",
     "KINDS",
     "STATUSES",
+    "TEXT",
     "TYPES",
     "VOCABULARY",
     "App",
@@ -25,13 +44,10 @@ __all__ = [
     "Variable",
     "action_space",
     "along",
-    "carry",
-    "checklist",
-    "form",
+    "begun",
     "made",
     "opposite",
-    "reactive",
-    "search",
+    "path_efficiency",
+    "shortest",
     "shown",
-    "undo",
 ]

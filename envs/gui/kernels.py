@@ -34,7 +34,7 @@ def begin(
             turn = (np.int64(draw * np.float32(choices)) + shift) % choices
             state[i, _VALUES + v] = base + turn
             if hides >= 0:
-                state[i, _VALUES + v] = base if turn else state[i, _VALUES + hides]
+                state[i, _VALUES + v] = _word(state[i], base) if turn else state[i, _VALUES + hides]
 
 
 @compiled
@@ -42,9 +42,11 @@ def move(
     state: Array,
     elements: Array,
     scrolls: Array,
+    dialogs: Array,
     wanted: Array,
     order: Array,
     boxes: Array,
+    answer: int,
     kind: Array,
     point: Array,
     element: Array,
@@ -73,22 +75,29 @@ def move(
         for c in range(state.shape[1]):
             after[i, c] = state[i, c]
         reward[i], done[i] = 0, kind[i] == _DONE
-        act = kind[i]
+        act, here = kind[i], _shown(state[i], dialogs)
         if act in (_TAP, _TYPE):
             slot = element[i] - 1
             if slot < 0:
-                slot = _hit(elements[screen], order[skin], boxes[skin], point[i, 0], point[i, 1])
+                slot = _hit(elements[here], order[skin], boxes[skin], point[i, 0], point[i, 1])
             if slot < 0:
                 continue
-            what = elements[screen, order[skin, slot]]
+            what = elements[here, order[skin, slot]]
             leads, sets, fills = what[3], what[4], what[7]
             if act == _TYPE:
                 if fills >= 0:
                     after[i, _VALUES + fills] = text[i]
                 continue
             if sets >= 0:
-                place = _VALUES + sets
-                after[i, place] = min(state[i, place] + 1, NINE) if what[6] else _word(state[i], what[5])
+                place, adds = _VALUES + sets, what[6]
+                if adds == 1:
+                    after[i, place] = min(state[i, place] + 1, NINE)
+                else:
+                    last = place + max(adds - 1, 0)
+                    while adds and place < last and state[i, place]:
+                        place += 1
+                    if not (adds and state[i, place]):
+                        after[i, place] = _word(state[i], what[5])
             if leads >= 0:
                 if depth == STACK:
                     for k in range(STACK - 1):
@@ -97,17 +106,20 @@ def move(
                 after[i, _STACK + depth] = screen
                 after[i, _DEPTH], after[i, _SCREEN] = depth + 1, leads
         elif act == _SCROLL:
-            if direction[i] == 1 or direction[i] == 2:
+            if here == screen and (direction[i] == 1 or direction[i] == 2):
                 after[i, _SCREEN] = scrolls[screen, direction[i] - 1]
         elif act == _BACK:
-            if depth > 0:
+            if here == screen and depth > 0:
                 after[i, _DEPTH], after[i, _SCREEN] = depth - 1, state[i, _STACK + depth - 1]
         elif act == _HOME:
             after[i, _DEPTH], after[i, _SCREEN] = 0, 0
         elif act == _DONE:
+            if answer >= 0:
+                after[i, _VALUES + answer] = text[i]
             right = True
             for w in range(wanted.shape[0]):
-                right &= state[i, _VALUES + wanted[w, 0]] == state[i, _VALUES + wanted[w, 1]]
+                one, other = after[i, _VALUES + wanted[w, 0]], after[i, _VALUES + wanted[w, 1]]
+                right &= one >= other if wanted[w, 2] else one == other
             reward[i] = right
     return -1
 
@@ -127,10 +139,19 @@ def _word(state: Array, word: int) -> int:
 
 
 @compiled
+def _shown(state: Array, dialogs: Array) -> int:
+    """The screen that is shown: the present one, or the dialog over it."""
+    screen = state[_SCREEN]
+    variable = dialogs[screen, 0]
+    return dialogs[screen, 2] if variable >= 0 and state[_VALUES + variable] == dialogs[screen, 1] else screen
+
+
+@compiled
 def show(
     state: Array,
     elements: Array,
     scrolls: Array,
+    dialogs: Array,
     goal: Array,
     order: Array,
     boxes: Array,
@@ -143,11 +164,11 @@ def show(
 ) -> None:
     """The observations of (n, 11 + V) states.
 
-    at (n,) int64 is the screen; box (n, 8, 4) float32; kind (n, 8) int64; flags (n, 8, 3) int8; text (n, 8, 2) int64;
-    wants (n, 4) int64 is the goal.
+    at (n,) int64 is the screen shown; box (n, 8, 4) float32; kind (n, 8) int64; flags (n, 8, 3) int8; text (n, 8, 2)
+    int64; wants (n, 4) int64 is the goal.
     """
     for i in range(state.shape[0]):
-        screen, skin = state[i, _SCREEN], state[i, _SKIN]
+        screen, skin = _shown(state[i], dialogs), state[i, _SKIN]
         at[i], scrolling = screen, scrolls[screen, 1] != screen
         for e in range(order.shape[1]):
             what = elements[screen, order[skin, e]]

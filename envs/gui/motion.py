@@ -25,7 +25,8 @@ def begin(app: App, draws: Draws) -> Tensor:
     turn = ((luck * choices).long() + shift) % choices
     values = base + turn
     hidden = values.gather(1, hides.clamp(min=0).expand(len(values), -1))
-    values = torch.where(hides < 0, values, torch.where(turn == 0, hidden, base))
+    other = values.gather(1, (-1 - base).clamp(min=0).expand(len(values), -1)).where(base < 0, base)
+    values = torch.where(hides < 0, values, torch.where(turn == 0, hidden, other))
     start = torch.zeros(len(values), VALUES, dtype=torch.int64, device=values.device)
     start[:, SKIN] = (draws.uniform("skin") * SKINS).long()
     return torch.cat([start, values], 1)
@@ -37,47 +38,56 @@ def move(
     """States after a step, (n, 11 + V) int64, rewards (n,) float32 and who is done, (n,) bool."""
     kind, rows = action["type"], torch.arange(len(state), device=state.device)
     screen, skin, depth = state[:, SCREEN], state[:, SKIN], state[:, DEPTH]
+    here = _shown(app, state)
+    plain = here == screen  # no dialog is open
     place = torch.where(action["element"] > 0, action["element"] - 1, _hit(app, order, boxes, state, action["point"]))
-    what = app.elements[screen, order[skin, place.clamp(min=0)]]  # (n, 8)
+    what = app.elements[here, order[skin, place.clamp(min=0)]]  # (n, 8)
     at = place >= 0
     tapped, typed = at & (kind == TAP), at & (kind == TYPE)
 
-    fills, sets = what[:, 7], what[:, 4]
-    counted = torch.where(what[:, 6] > 0, (_value(state, sets) + 1).clamp(max=NINE), _words(state, what[:, 5:6])[:, 0])
+    fills, sets, adds = what[:, 7], what[:, 4], what[:, 6]
+    given = torch.where(adds == 1, (_value(state, sets) + 1).clamp(max=NINE), _words(state, what[:, 5:6])[:, 0])
+    listed = adds > 1
+    for _ in range(int(adds.max()) - 1):  # to the first place that is empty
+        taken = listed & (_value(state, sets) > 0) & (sets < what[:, 4] + adds - 1)
+        sets = sets + taken
+    full = listed & (_value(state, sets) > 0)
     after = _put(state, VALUES + fills, action["text"], typed & (fills >= 0))
-    after = _put(after, VALUES + sets, counted, tapped & (sets >= 0))
+    after = _put(after, VALUES + sets, given, tapped & (sets >= 0) & ~full)
 
     opens = tapped & (what[:, 3] >= 0)
     stack = state[:, OPENED:VALUES]
-    full = (opens & (depth == STACK))[:, None]
-    stack = torch.where(full, stack.roll(-1, 1), stack)
+    deep = (opens & (depth == STACK))[:, None]
+    stack = torch.where(deep, stack.roll(-1, 1), stack)
     top = depth.clamp(max=STACK - 1)
     stack = _put(stack, top, screen, opens)
-    back = (kind == BACK) & (depth > 0)
+    back = (kind == BACK) & (depth > 0) & plain
     there = torch.where(opens, what[:, 3], screen)
     there = torch.where(back, stack[rows, (depth - 1).clamp(min=0)], there)
     direction = action["direction"]
-    scrolls = (kind == SCROLL) & ((direction == UP) | (direction == DOWN))
+    scrolls = (kind == SCROLL) & plain & ((direction == UP) | (direction == DOWN))
     there = torch.where(scrolls, app.scrolls[screen, (direction - 1).clamp(0, 1)], there)
     home, done = kind == HOME, kind == DONE
     there = there.masked_fill(home, 0)
     depth = torch.where(opens, top + 1, depth - back.long()).masked_fill(home, 0)
 
     after = torch.cat([there[:, None], skin[:, None], depth[:, None], stack, after[:, VALUES:]], 1)
-    values = state[:, VALUES:]
-    right = (values[:, app.wanted[:, 0]] == values[:, app.wanted[:, 1]]).all(1)
+    if app.answer >= 0:
+        after = _put(after, torch.full_like(depth, VALUES + app.answer), action["text"], done)
+    one, other = after[:, VALUES + app.wanted[:, 0]], after[:, VALUES + app.wanted[:, 1]]
+    right = torch.where(app.wanted[:, 2] > 0, one >= other, one == other).all(1)
     return after, (done & right).to(torch.float32), done
 
 
 def show(app: App, order: Tensor, boxes: Tensor, state: Tensor) -> dict[str, Any]:
     """The observations of states, (n, 11 + V)."""
-    screen, skin = state[:, SCREEN], state[:, SKIN]
+    screen, skin = _shown(app, state), state[:, SKIN]
     what = app.elements[screen[:, None], order[skin]]  # (n, 8, 8)
     here = what[..., 0] != EMPTY
     scrolling = here & (app.scrolls[screen, 1] != screen)[:, None]
     flags = torch.stack([(what[..., 3] >= 0) | (what[..., 4] >= 0), what[..., 7] >= 0, scrolling], 2)
     return {
-        "screen": screen.clone(),
+        "screen": screen,
         "box": boxes[skin] * here[..., None],
         "kind": what[..., 0].clone(),
         "flags": flags.to(torch.int8),
@@ -86,9 +96,16 @@ def show(app: App, order: Tensor, boxes: Tensor, state: Tensor) -> dict[str, Any
     }
 
 
+def _shown(app: App, state: Tensor) -> Tensor:
+    """(n,) the screen that is shown: the present one, or the dialog over it."""
+    screen = state[:, SCREEN]
+    variable, word, dialog = app.dialogs[screen].T
+    return dialog.where((variable >= 0) & (_value(state, variable) == word), screen)
+
+
 def _hit(app: App, order: Tensor, boxes: Tensor, state: Tensor, point: Tensor) -> Tensor:
     """The first place that holds an element with a point in its box, (n,); -1 for none."""
-    screen, skin = state[:, SCREEN], state[:, SKIN]
+    screen, skin = _shown(app, state), state[:, SKIN]
     here = app.elements[screen[:, None], order[skin], 0] != EMPTY  # (n, 8)
     box, corner = boxes[skin], point[:, None]
     inside = here & (box[..., :2] <= corner).all(2) & (corner <= box[..., 2:]).all(2)

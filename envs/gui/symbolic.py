@@ -15,7 +15,7 @@ from . import kernels, motion
 from .apps import ELEMENTS, FLAGS, KINDS, WORDS, App
 from .layouts import SKINS, skins
 from .motion import VALUES
-from .words import VOCABULARY
+from .words import VOCABULARY, Words, ids_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,17 +27,22 @@ class SymbolicGui:
     ``FLAGS``; "text" (8, 2), two words an element; "goal" (4,) words. Words are ids of ``VOCABULARY``, 0 for none.
     Action: a dict of "type", of which tap 1, scroll 6, type 7, back 10, home 11 and done 15 do something, the other
     types of 0 to 15 nothing; "element", 1 to 8, or 0 for the one at "point" (x, y); "direction" of a scroll, where the
-    view goes, up 1 or down 2; "text", the word typed. A tap or a word where there is nothing for it does nothing.
+    view goes, up 1 or down 2; "text", the word typed, or answered with done: "infeasible" for what cannot be done.
+    With ``free_text`` the action space's "text" is the word itself; steps take ids and arrays of words in any case.
+    A tap or a word where there is nothing for it does nothing; ``App`` says all that actions do.
     Reward: 1 for done when the task is done, else 0. Done terminates.
 
-    Sites: "screen" (n,) int64, where the row is after the action; "values" (n, V) int64, words of the app's variables.
+    Sites: "screen" (n,) int64, where the row is after the action, dialogs left out; "values" (n, V) int64, words of
+    the app's variables.
     Draws: "task" (n, groups), of the variables; "skin" (n,), of the layout.
     """
 
     app: App
+    free_text: bool = False
 
     def __post_init__(self) -> None:
         check_is("app", self.app, App, "an App, as carry() makes one")
+        check_is("free_text", self.free_text, bool, "True or False")
 
     @property
     def observation_space(self) -> spaces.Dict:
@@ -63,7 +68,7 @@ class SymbolicGui:
                 "point": spaces.Box(0, 1, (2,), np.float32),
                 "element": spaces.Discrete(ELEMENTS + 1),
                 "direction": spaces.Discrete(5),
-                "text": spaces.Discrete(len(VOCABULARY)),
+                "text": Words() if self.free_text else spaces.Discrete(len(VOCABULARY)),
             }
         )
 
@@ -81,9 +86,9 @@ class SymbolicGui:
     def _arrays(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Arrays of the app and its layouts, for the kernels ``move`` and ``show``."""
         app, (order, boxes) = self.app, self._skins
-        for_move = (app.elements, app.scrolls, app.wanted, order, boxes)
-        for_show = (app.elements, app.scrolls, app.goal, order, boxes)
-        return tuple(part.numpy() for part in for_move), tuple(part.numpy() for part in for_show)
+        for_move = (app.elements, app.scrolls, app.dialogs, app.wanted, order, boxes)
+        for_show = (app.elements, app.scrolls, app.dialogs, app.goal, order, boxes)
+        return (*(part.numpy() for part in for_move), app.answer), tuple(part.numpy() for part in for_show)
 
     def reset(self, draws: Draws, site: Sites) -> tuple[Tensor, dict[str, Any]]:
         """Every row on the first screen of an episode of its own."""
@@ -95,8 +100,10 @@ class SymbolicGui:
         state = torch.from_numpy(start)
         return state, self._seen(state)
 
-    def step(self, state: Tensor, action: dict[str, Tensor], draws: Draws, site: Sites) -> Transition:
+    def step(self, state: Tensor, action: dict[str, Any], draws: Draws, site: Sites) -> Transition:
         """One action of every row. Shapes: state (n, 11 + V)."""
+        if not isinstance(action["text"], Tensor):
+            action = {**action, "text": torch.from_numpy(ids_of(action["text"])).to(state.device)}
         if isinstance(state, Tensor) and state.is_cpu:
             after, reward, done = self._moved(state, action)
         else:

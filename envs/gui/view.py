@@ -45,8 +45,9 @@ def _told(action: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
     """An action in words, on the screen on which it was done."""
     kind, element = int(action["type"]), int(action["element"])
     what = _DID.get(kind, "nothing")
-    if kind == TYPE:
-        what = f"{what} '{VOCABULARY[int(action['text'])]}'"
+    text = action["text"] if isinstance(action["text"], str) else VOCABULARY[int(action["text"])]
+    if kind == TYPE or (kind == DONE and text):
+        what = f"{what} '{text}'"
     if kind in (TAP, TYPE):
         x, y = np.asarray(action["point"]).tolist()
         what += f" on '{_words(seen['text'][element - 1])}'" if element else f" at ({x:.2f}, {y:.2f})"

@@ -1,17 +1,12 @@
 """The symbolic screens: the contract of worlds, both sides of the kernels, shells, what taps and keys do."""
 
-import warnings
 from dataclasses import replace
 from functools import partial
 
-import gymnasium
-import numpy as np
 import pytest
 import torch
 from bits_of_screens import Monkey
-from gymnasium.utils.env_checker import check_env
 
-import ethogram.envs  # noqa: F401  registers the ids
 from ethogram.agents import gui as gui_agent
 from ethogram.agents.gui import Scripted
 from ethogram.envs.gui import (
@@ -22,21 +17,33 @@ from ethogram.envs.gui import (
     Element,
     SymbolicGui,
     Variable,
-    carry,
-    checklist,
-    form,
     kernels,
     made,
     motion,
-    reactive,
-    search,
     shown,
+)
+from ethogram.envs.gui_tasks import (
+    carry,
+    checklist,
+    compare,
+    form,
+    keypad,
+    multi_app,
+    reactive,
+    recent_action,
+    search,
+    termination,
     undo,
 )
 from ethogram.simulator import Do, Draws, Sites, check_world, rollout
 
-FAMILIES = {"Carry": carry, "Form": form, "Undo": undo, "Search": search, "Checklist": checklist, "Reactive": reactive}
-APPS = [*(maker(d) for maker in (carry, form, undo, search, checklist) for d in (0, 1, 3)), carry(2, 3, 9), reactive()]
+MAKERS = (carry, form, undo, search, checklist, compare, keypad, termination, recent_action, multi_app)
+APPS = [
+    *(maker(d) for maker in MAKERS for d in (0, 1, 3)),
+    carry(2, 3, 9, 3, 2),
+    compare(2, 3, True, 2, 4, 1),
+    reactive(),
+]
 every_app = pytest.mark.parametrize("app", APPS, ids=lambda app: f"{app.name}, {app.num_variables} variables")
 
 
@@ -68,52 +75,8 @@ def test_the_compiled_side_gives_the_bits_of_torch(app):
             assert column.dtype == step.observation[name].dtype
             assert torch.equal(column, step.observation[name]), name
         state = step.state
-        visited |= set(after[:, 0].tolist())
-    assert len(visited) > app.num_screens // 2
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_shell_passes_gymnasiums_checker_and_draws(name):
-    env = gymnasium.make(f"ethogram/Gui{name}-v0", render_mode="rgb_array")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        check_env(env.unwrapped)
-    env.reset(seed=1)
-    env.step({**env.action_space.sample(), "type": 1})
-    picture = env.render()
-    assert picture.dtype == np.uint8
-    assert picture.std() > 5
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_vector_shell_equals_single_shells(name):
-    """Rows end at different times, so that they are at different steps."""
-    many, rows = gymnasium.make_vec(f"ethogram/Gui{name}-v0", 5, autoreset_mode="SameStep"), range(5)
-    singles = [gymnasium.make(f"ethogram/Gui{name}-v0") for _ in rows]
-    monkey = Monkey()
-    seen = many.reset(seed=7)[0]
-    alone = [env.reset(seed=7 + i)[0] for i, env in enumerate(singles)]
-    ends = 0
-    for t in range(40):
-        action = {k: v.numpy() for k, v in monkey.act(None, None, Draws(1, torch.arange(5), t)).items()}
-        for i in rows:
-            assert all(np.array_equal(seen[k][i], alone[i][k]) for k in alone[i])
-        seen, reward, over, late, _ = many.step(action)
-        for i, env in enumerate(singles):
-            alone[i], r, o, c, _ = env.step({k: v[i] for k, v in action.items()})
-            assert (r, o, c) == (reward[i], over[i], late[i])
-            if o or c:
-                ends += 1
-                alone[i] = env.reset()[0]
-    assert ends > 5
-
-
-def test_time_limit_of_make_vec_is_taken():
-    envs = gymnasium.make_vec("ethogram/GuiCarry-v0", 2, max_episode_steps=3)
-    envs.reset(seed=0)
-    idle = {name: np.zeros((2, *(space.shape or ())), space.dtype) for name, space in envs.single_action_space.items()}
-    late = [envs.step(idle)[3].tolist() for _ in range(3)]
-    assert late == [[False, False], [False, False], [True, True]]
+        visited |= set(here["screen"].tolist())
+    assert len(visited) >= app.num_screens // 2
 
 
 def act(world, state, **parts):
@@ -214,8 +177,6 @@ def test_bad_input_is_refused_by_name():
         carry(10)
     with pytest.raises(ValueError, match="distractors is 6"):
         carry(0, 2, 6)
-    with pytest.raises(TypeError, match="unknown keyword 'distanse'"):
-        gymnasium.make("ethogram/GuiCarry-v0", distanse=3)
 
 
 def test_an_app_of_ones_own():
@@ -243,3 +204,40 @@ def test_the_types_of_action_are_those_of_the_schema():
         assert getattr(kernels, f"_{name.upper()}") == number
     assert all(TYPES[getattr(gui_agent, name)] == name.lower() for name in ("TAP", "SCROLL", "TYPE", "HOME", "DONE"))
     assert DIRECTIONS[gui_agent.DOWN] == "down" == DIRECTIONS[motion.DOWN]
+
+
+def test_a_dialog_must_be_answered_before_anything_else():
+    """Over a long list: it is what is shown and tapped; back and scroll do nothing; home leaves it open."""
+    app = carry(1, 3, 9, popups=1)
+    world, state, seen = begun(app)
+    assert "Offer" in VOCABULARY[int(seen["text"][0, seen["kind"][0] == 1][0, 0])]
+    assert not (seen["flags"][0, :, 2]).any()
+    for nothing in ({"type": 10}, {"type": 6, "direction": 2}, {"type": 11}, {"type": 7, "element": 1, "text": 5}):
+        assert torch.equal(act(world, state, **nothing).state, state)
+    closed = act(world, state, type=1, element=place_of(seen, "Close"))
+    assert closed.observation["screen"].item() == 0
+    assert act(world, closed.state, type=6, direction=2).state[0, 0] == 1
+    icon = 1 + int((seen["kind"][0] == 5).long().argmax())
+    strayed = act(world, state, type=1, element=icon)
+    assert strayed.observation["text"][0].max() == VOCABULARY.index("nothing")
+    assert act(world, strayed.state, type=10).observation["screen"].item() == 0  # and the dialog is gone
+
+
+def test_taps_fill_a_row_of_places_until_it_is_full():
+    """And the text of done goes to its variable before it is judged."""
+    key = Element(2, VOCABULARY.index("Next"), shown(1), sets=0, gives=VOCABULARY.index("4"), adds=2)
+    four, empty = Variable(VOCABULARY.index("4")), Variable(0)
+    app = made("two fours", [[key]], [empty, empty, four, empty], [], [(0, 2), (1, 2), (3, 2)], [], 9, 1.0, answer=3)
+    world, state, seen = begun(app)
+    for filled in ([5, 0], [5, 5], [5, 5]):
+        state = act(world, state, type=1, element=place_of(seen, "Next")).state
+        assert state[0, motion.VALUES : motion.VALUES + 2].tolist() == filled
+    assert [act(world, state, type=15, text=text).reward.item() for text in (0, 5)] == [0, 1]
+
+
+def test_apps_that_do_not_fit_together_are_refused():
+    for wrong in ([Variable(shown(0))], [Variable(0), Variable(0, hides=1)], [Variable(shown(0), 2, hides=0)]):
+        with pytest.raises(ValueError, match=r"variable \d is Variable"):
+            made("wrong", [[]], wrong, [], [(0, 0)], [], horizon=1, memoryless=1.0)
+    with pytest.raises(ValueError, match="screen 1 has 9 elements: expected at most 8"):
+        made("wrong", [[], [Element(1, 1)] * 9], [Variable(0)], [], [(0, 0)], [], horizon=1, memoryless=1.0)
