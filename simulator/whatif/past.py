@@ -13,7 +13,7 @@ from torch import Tensor
 from ..arguments import check_callable, checked_int
 from ..draws import Draws
 from ..history import Column, History, map_column
-from ..trees import call
+from ..trees import owned
 
 Change = Callable[[History], History]
 
@@ -40,9 +40,9 @@ def shuffle_past(history: History) -> History:
 
 
 def corrupt_past(change: Callable[[Any], Any]) -> Change:
-    """``Do("history", corrupt_past(f))``: what was seen before the present, (n, t, …), is what f makes of it.
+    """``Do("history", corrupt_past(f))``: what was seen before the present, (n, t, …), is what f makes of a copy of it.
 
-    It may not write to what it is given. Raises TypeError where that is no function.
+    Raises TypeError where f is no function.
     """
     check_callable("change", change, "a function of the observations before the present one")
 
@@ -50,7 +50,7 @@ def corrupt_past(change: Callable[[Any], Any]) -> Change:
         if not history.num_steps:
             return history
         past = map_column(lambda leaf: leaf[:, :-1], history.observation)
-        return _of_steps(history, torch.arange(history.num_steps), call(change, past, "the function of corrupt_past"))
+        return _of_steps(history, torch.arange(history.num_steps), change(owned(past)))
 
     return corrupted
 
