@@ -1,0 +1,205 @@
+"""An app as a page in a real browser: what is seen, what is done and what it earns are the symbolic world's."""
+
+from contextlib import contextmanager
+
+import gymnasium
+import pytest
+import torch
+
+import ethogram.envs
+from ethogram.agents.gui import Scripted
+from ethogram.envs.browser import FLAGS, KINDS, Browser, BrowserGui, find_browser, html_page, texts
+from ethogram.envs.gui import (
+    BUTTON,
+    INPUT,
+    ITEM,
+    TEXT,
+    TYPES,
+    VOCABULARY,
+    Element,
+    SymbolicGui,
+    Variable,
+    made,
+    page_of,
+    shown,
+)
+from ethogram.envs.gui_tasks import (
+    carry,
+    checklist,
+    compare,
+    form,
+    keypad,
+    multi_app,
+    reactive,
+    recent_action,
+    search,
+    termination,
+    undo,
+)
+from ethogram.simulator import Draws, Sites, Transition, rollout
+from ethogram.simulator.gym import episode_ids
+
+WIDTH, HEIGHT = 360, 640
+TAP, SCROLL, TYPE, DONE = (TYPES.index(name) for name in ("tap", "scroll", "type", "done"))
+LONGEST_WORD = max(len(word.split()) for word in VOCABULARY)
+MAKERS = (carry, form, undo, search, checklist, compare, keypad, termination, recent_action, multi_app)
+QUICK = [
+    *(carry(2, 2, 9, 3, 2), form(1, 2), undo(1), search(1), checklist(1, 2), compare(1, 2, False, 1, 2, 2)),
+    *(compare(0, 3, True), keypad(0), keypad(1), termination(0), termination(1, 1), recent_action(2, 2)),
+    *(multi_app(1, 2), reactive()),
+]
+WIDE = [*(maker(d) for maker in MAKERS for d in (0, 1, 2, 3, 6)), carry(9, 3, 12, 4, 1), form(5, 6, 4, 2), reactive(7)]
+named = {"ids": lambda app: f"{app.name}, {app.num_variables} variables"}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    try:
+        program = find_browser()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    with Browser(program) as opened:
+        yield opened
+
+
+@contextmanager
+def opened(browser, folder, app, rows, seed=0):
+    """A world of an app's page, in a browser that is open already."""
+    (folder / "app.html").write_text(page_of(app, rows, seed, (WIDTH, HEIGHT)), encoding="utf-8")
+    world = BrowserGui(html_page(folder / "app.html", WIDTH, HEIGHT), elements=16)
+    world.pool.browser = browser
+    try:
+        yield world
+    finally:
+        for page in world.pool.pages:
+            page.close()
+
+
+def asked(moment, script):
+    """What a script says on the page of a row."""
+    page = moment.life.page
+    return page.browser.together([(page.session, page._evaluate(script))])[0]
+
+
+def told_by_page(seen, row):
+    """(box in pixels, kind, text, value, flags) of each element; the screen itself is one if it scrolls."""
+    one = {name: part[row] for name, part in seen.items()}
+    elements = []
+    for e, (text, value) in enumerate(zip(texts(one), texts(one, "value"), strict=True)):
+        flags = {name for name, is_so in zip(FLAGS, one["flags"][e].tolist(), strict=True) if is_so}
+        box = (one["box"][e] * torch.tensor([WIDTH, HEIGHT] * 2)).tolist()
+        elements.append((box, KINDS[one["kind"][e]], text, value, flags))
+    scrolls = any(kind == "container" and "scrollable" in flags for _, kind, _, _, flags in elements)
+    return [element for element in elements if element[1] != "container"], scrolls
+
+
+def told_by_world(seen, row):
+    """The same of the symbolic world."""
+    elements = []
+    for e in range(8):
+        if kind := int(seen["kind"][row, e]):
+            first, second = (VOCABULARY[word] for word in seen["text"][row, e].tolist())
+            text, value = (first, second) if kind == INPUT else (f"{first} {second}".strip(), "")
+            box = (seen["box"][row, e] * torch.tensor([WIDTH, HEIGHT] * 2)).tolist()
+            elements.append((box, kind, text, value, seen["flags"][row, e].tolist()))
+    return elements
+
+
+def check_alike(page_seen, seen, row):
+    there, scrolls = told_by_page(page_seen, row)
+    here = told_by_world(seen, row)
+    assert [element[2:4] for element in there] == [element[2:4] for element in here]
+    for (box, kind, _, _, flags), (own_box, own_kind, _, _, own) in zip(there, here, strict=True):
+        assert box == pytest.approx(own_box, abs=1)
+        assert kind == KINDS[own_kind]
+        clickable = "clickable" in flags and "enabled" in flags and kind != "input"
+        assert [clickable, "editable" in flags, scrolls] == [bool(flag) for flag in own]
+    goal = " ".join(VOCABULARY[word] for word in seen["goal"][row].tolist() if word)
+    assert page_seen["goal"][row] == goal
+
+
+def on_page(action, number):
+    """An action of the symbolic world as one on a page, where its element has a number of its own."""
+    rows, nothing = len(action["type"]), torch.zeros_like(action["type"])
+    return {
+        **{"type": action["type"], "point": action["point"], "point2": torch.zeros(rows, 2), "element": number},
+        **{"direction": action["direction"], "text": [VOCABULARY[word] for word in action["text"].tolist()]},
+        **{"key": nothing, "ms": nothing, "status": (action["type"] == DONE).long()},
+        **{"clear": (action["type"] == TYPE).long(), "submit": nothing},
+    }
+
+
+def number_on_page(element, kind, page_seen):
+    """Of each row's element: empty places are none on a page, and a screen that scrolls is one."""
+    numbers = []
+    for row, e in enumerate(element.tolist()):
+        container = KINDS[page_seen["kind"][row, 0]] == "container"
+        there = int((kind[row, : max(e - 1, 0)] > 0).sum()) + 1 + container
+        numbers.append(0 if not e else there if kind[row, e - 1] else 16)  # 16: there is none
+    return torch.tensor(numbers)
+
+
+class Tries:
+    """Does all that a page takes, by element and by point.
+
+    Not what a page knows and the symbolic world does not: a point within two pixels of an edge, which may be rounded to
+    either side, and text typed onto a button, which presses it.
+    """
+
+    def act(self, seen, history, draws):
+        luck = {name: draws.uniform(name) for name in ("type", "by point", "direction", "text")}
+        types = torch.tensor([1, 1, 1, 1, 6, 6, 7, 7, 7, 10, 11, 0, 14])
+        kind = types[(luck["type"] * len(types)).long()]
+        kind = torch.where(draws.uniform("over") < 0.05, DONE, kind)
+        takes = ((kind == TAP)[:, None] & (seen["kind"] >= 0)) | ((kind == TYPE)[:, None] & (seen["flags"][..., 0] == 0))
+        likes = seen["flags"].amax(2) * draws.uniform("likes", 1)
+        element = (draws.uniform("element", 8) + likes).where(takes, -1).argmax(1)
+        middle = seen["box"].view(-1, 8, 2, 2).mean(2)[torch.arange(len(kind)), element]
+        anywhere = draws.uniform("point", 2) * (kind != TYPE)[:, None]
+        near = torch.minimum((seen["box"][..., [0, 2]] - anywhere[:, :1, None]).abs() * WIDTH,
+                             (seen["box"][..., [1, 3]] - anywhere[:, 1:, None]).abs() * HEIGHT).amin((1, 2)) < 2
+        point = torch.where((luck["by point"] < 0.75)[:, None], middle, anywhere)
+        point = torch.where(((point == 0).all(1) | (near & (luck["by point"] >= 0.75)))[:, None], 0.03, point)
+        placed = (kind == TAP) | (kind == TYPE)
+        named = placed & (luck["by point"] < 0.5) & takes.any(1)
+        words = torch.tensor([0, *range(10, 20), 22, 50, 60, 90, VOCABULARY.index("infeasible")])
+        return {
+            "type": kind,
+            "element": torch.where(named, element + 1, 0),
+            "point": torch.where((placed & ~named)[:, None], point, 0).float(),
+            "direction": torch.where(kind == SCROLL, (luck["direction"] * 3).long(), 0),
+            "text": torch.where((kind == TYPE) | (kind == DONE), words[(luck["text"] * len(words)).long()], 0),
+        }
+
+
+def check_parity(browser, folder, app, policy, episodes, steps):
+    """The same actions on pages and in the symbolic world, side by side: all that is seen and earned is the same."""
+    with opened(browser, folder, app, 1000) as pages:
+        draws = Draws(0, torch.arange(episodes))
+        state, seen = pages.reset(draws, Sites())
+        ids = torch.tensor([asked(moment, "ethogram.episode") for moment in state])
+        history = rollout(SymbolicGui(app), policy, rows=ids, horizon=steps)
+        for t in range(history.num_steps + 1):
+            now = {name: part[:, t] for name, part in history.observation.items()}
+            going = history.length > t
+            for row in (history.length >= t).nonzero()[:, 0].tolist():
+                check_alike(seen, now, row)
+                if going[row]:
+                    assert asked(state[row], "ethogram.screen") == now["screen"][row]
+            if t == history.num_steps:
+                return history
+            action = {name: part[:, t] for name, part in history.action.items()}
+            action = on_page(action, number_on_page(action["element"], now["kind"], seen))
+            step = pages.step(state, action, draws.at(t), Sites())
+            for name in ("reward", "terminated"):
+                assert torch.equal(getattr(step, name)[going], getattr(history, name)[going, t]), (t, name)
+            assert not step.truncated.any()
+            state, seen = step.state, step.observation
+    raise AssertionError
+
+
+@pytest.mark.parametrize("app", QUICK, **named)
+def test_a_page_is_the_app(browser, tmp_path, app):
+    solved = check_parity(browser, tmp_path, app, Scripted(), 2, app.horizon)
+    assert solved.reward.sum(1).tolist() == [1.0, 1.0]
+    check_parity(browser, tmp_path, app, Tries(), 2, 15)
