@@ -203,3 +203,102 @@ def test_a_page_is_the_app(browser, tmp_path, app):
     solved = check_parity(browser, tmp_path, app, Scripted(), 2, app.horizon)
     assert solved.reward.sum(1).tolist() == [1.0, 1.0]
     check_parity(browser, tmp_path, app, Tries(), 2, 15)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("app", WIDE, **named)
+def test_pages_are_the_apps_at_every_distance(browser, tmp_path, app):
+    solved = check_parity(browser, tmp_path, app, Scripted(), 4, app.horizon)
+    assert solved.reward.sum(1).tolist() == [1.0] * 4
+    tried = check_parity(browser, tmp_path, app, Tries(), 8, 30)
+    assert len(tried.observation["screen"].unique()) > app.num_screens // 3
+
+
+class AsApp:
+    """Pages in a browser, seen and acted on as a symbolic screen is."""
+
+    def __init__(self, pages, app):
+        self.pages, self.symbolic = pages, SymbolicGui(app)
+        self.observation_space, self.action_space = self.symbolic.observation_space, self.symbolic.action_space
+
+    def reset(self, draws, site):
+        state, seen = self.pages.reset(draws, site)
+        return state, self.read(seen)
+
+    def step(self, state, action, draws, site):
+        shift = torch.tensor([moment.seen.elements[0][4] == KINDS.index("container") for moment in state]).long()
+        number = torch.where(action["element"] > 0, action["element"] + shift, 0)
+        step = self.pages.step(state, on_page(action, number), draws, site)
+        return Transition(step.state, self.read(step.observation), step.reward, step.terminated, step.truncated)
+
+    def read(self, page_seen):
+        rows = len(page_seen["count"])
+        seen = {name: torch.zeros(rows, 8, k, dtype=torch.int64) for name, k in (("flags", 3), ("text", 2))}
+        seen |= {"kind": torch.zeros(rows, 8, dtype=torch.int64), "box": torch.zeros(rows, 8, 4)}
+        seen |= {"screen": torch.zeros(rows, dtype=torch.int64), "goal": torch.zeros(rows, 4, dtype=torch.int64)}
+        for row in range(rows):
+            elements, scrolls = told_by_page(page_seen, row)
+            for e, (box, kind, text, value, flags) in enumerate(elements):
+                clicks = kind != "input" and {"clickable", "enabled"} <= flags
+                seen["flags"][row, e] = torch.tensor([clicks, "editable" in flags, scrolls])
+                seen["text"][row, e] = torch.tensor((words_of(text) + [0, 0])[: 2 - bool(value)] + words_of(value))
+                seen["kind"][row, e], seen["box"][row, e] = KINDS.index(kind), torch.tensor(box)
+            goal = words_of(page_seen["goal"][row])
+            seen["goal"][row, : len(goal)] = torch.tensor(goal)
+        return seen
+
+
+def words_of(line):
+    """The ids of the words of a line, of which each is as long as can be: "Open each" is one."""
+    parts, found = line.split(), []
+    while parts:
+        most = next(k for k in range(LONGEST_WORD, 0, -1) if " ".join(parts[:k]) in VOCABULARY and len(parts) >= k)
+        found.append(VOCABULARY.index(" ".join(parts[:most])))
+        parts = parts[most:]
+    return found
+
+
+@pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.__name__)
+def test_a_policy_of_symbolic_screens_plays_the_page(browser, tmp_path, maker):
+    """By what is seen in the browser alone: who remembers always succeeds, who forgets does not."""
+    app = maker(2)
+    with opened(browser, tmp_path, app, 1000) as pages:
+        history = rollout(AsApp(pages, app), Scripted(), rows=3, horizon=app.horizon)
+        assert history.reward.sum(1).tolist() == [1.0] * 3
+
+
+def test_a_page_plays_the_episode_of_a_seed_of_gymnasium(browser, tmp_path):
+    env = gymnasium.make("ethogram/GuiCarry-v0", distance=3)
+    for seed in (0, 5):
+        seen, _ = env.reset(seed=seed)
+        with opened(browser, tmp_path, carry(3), episode_ids(seed)) as pages:
+            check_alike(pages.reset(Draws(0, torch.arange(1)), Sites())[1], {k: torch.as_tensor(v)[None] for k, v in seen.items()}, 0)
+
+
+def test_the_same_rows_make_the_same_page_and_others_another():
+    app = carry(1)
+    assert page_of(app, 3) == page_of(app, torch.arange(3)) != page_of(app, 3, seed=1)
+    assert "http" not in page_of(app)
+
+
+def test_names_and_words_cannot_leave_their_place():
+    page = page_of(made("</script><b>&", [[Element(TEXT, 1)]], [Variable(0)], [], [(0, 0)], [], 3, 1.0))
+    assert page.count("</script>") == 1
+    assert "<title>&lt;/script&gt;&lt;b&gt;&amp;</title>" in page
+
+
+def test_what_is_no_page_is_refused():
+    app = carry(1)
+    odd = made("odd", [[], [Element(TEXT), Element(ITEM, 1, fills=0)]], [Variable(0)], [], [(0, 0)], [], 3, 1.0)
+    with pytest.raises(ValueError, match=r"element 1 of screen 1 takes text: expected one of kind INPUT"):
+        page_of(odd)
+    with pytest.raises(TypeError, match="app is a str: expected an App"):
+        page_of("carry")
+    with pytest.raises(ValueError, match=r"rows is torch.int64 \(\): expected how many"):
+        page_of(app, torch.tensor(3))
+    with pytest.raises(ValueError, match=r"rows is 0"):
+        page_of(app, 0)
+    with pytest.raises(ValueError, match=r"size is \(3,\): expected \(width, height\) in pixels"):
+        page_of(app, size=(3,))
+    with pytest.raises(ValueError, match=r"height of size is 0"):
+        page_of(app, size=(360, 0))
