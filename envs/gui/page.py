@@ -15,7 +15,7 @@ from .motion import SKIN, VALUES, begin
 from .words import NINE, VOCABULARY
 
 _TEMPLATE = Path(__file__).with_name("page.html")
-_PANEL = (300, 220)  # pixels beside and below the screen, from which on there is one for people
+_PANEL = 300  # pixels beside the screen that it takes
 
 
 def page_of(app: App, rows: int | Tensor = 1, seed: int = 0, size: tuple[int, int] = (360, 640)) -> str:
@@ -59,8 +59,7 @@ def page_of(app: App, rows: int | Tensor = 1, seed: int = 0, size: tuple[int, in
         "title": html.escape(app.name),
         "width": str(width),
         "height": str(height),
-        "wide": str(width + _PANEL[0]),
-        "tall": str(height + _PANEL[1]),
+        "wide": str(width + _PANEL),
         "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
     }
     page = _TEMPLATE.read_text(encoding="utf-8")

@@ -17,6 +17,8 @@ from ethogram.envs.gui import (
     TYPES,
     VOCABULARY,
     Element,
+    GuiAction,
+    GuiActions,
     SymbolicGui,
     Variable,
     made,
@@ -39,7 +41,7 @@ from ethogram.envs.gui_tasks import (
 from ethogram.simulator import Draws, Sites, Transition, rollout
 from ethogram.simulator.gym import episode_ids
 
-WIDTH, HEIGHT = 360, 640
+WIDTH, HEIGHT, NO_ELEMENT = 360, 640, 24
 TAP, SCROLL, TYPE, DONE = (TYPES.index(name) for name in ("tap", "scroll", "type", "done"))
 LONGEST_WORD = max(len(word.split()) for word in VOCABULARY)
 MAKERS = (carry, form, undo, search, checklist, compare, keypad, termination, recent_action, multi_app)
@@ -63,10 +65,10 @@ def browser():
 
 
 @contextmanager
-def opened(browser, folder, app, rows, seed=0):
+def opened(browser, folder, app, rows, window=(WIDTH, HEIGHT)):
     """A world of an app's page, in a browser that is open already."""
-    (folder / "app.html").write_text(page_of(app, rows, seed, (WIDTH, HEIGHT)), encoding="utf-8")
-    world = BrowserGui(html_page(folder / "app.html", WIDTH, HEIGHT), elements=16)
+    (folder / "app.html").write_text(page_of(app, rows, size=(WIDTH, HEIGHT)), encoding="utf-8")
+    world = BrowserGui(html_page(folder / "app.html", *window), elements=NO_ELEMENT)
     world.pool.browser = browser
     try:
         yield world
@@ -135,7 +137,7 @@ def number_on_page(element, kind, page_seen):
     for row, e in enumerate(element.tolist()):
         container = KINDS[page_seen["kind"][row, 0]] == "container"
         there = int((kind[row, : max(e - 1, 0)] > 0).sum()) + 1 + container
-        numbers.append(0 if not e else there if kind[row, e - 1] else 16)  # 16: there is none
+        numbers.append(0 if not e else there if kind[row, e - 1] else NO_ELEMENT)
     return torch.tensor(numbers)
 
 
@@ -203,6 +205,26 @@ def test_a_page_is_the_app(browser, tmp_path, app):
     solved = check_parity(browser, tmp_path, app, Scripted(), 2, app.horizon)
     assert solved.reward.sum(1).tolist() == [1.0, 1.0]
     check_parity(browser, tmp_path, app, Tries(), 2, 15)
+
+
+class ThereAndBack:
+    """On to the last of 12 screens, then back as far as is remembered, home and back."""
+
+    def act(self, seen, history, draws):
+        rows, step = len(seen["kind"]), history.num_steps
+        kind = TAP if step < 11 else TYPES.index("home" if step == 22 else "back")
+        on = 1 + (seen["kind"] == BUTTON).long().argmax(1)
+        nothing = torch.zeros(rows, dtype=torch.int64)
+        point = torch.zeros(rows, 2)
+        element = on if step < 11 else nothing
+        return {"type": nothing + kind, "element": element, "point": point, "direction": nothing, "text": nothing}
+
+
+def test_a_page_goes_back_as_far_as_the_app(browser, tmp_path):
+    on = [[Element(BUTTON, VOCABULARY.index("Next"), leads=s + 1)] for s in range(11)]
+    app = made("a line", [*on, [Element(TEXT, 1)]], [Variable(0)], [1], [(0, 0)], [], horizon=99, memoryless=1.0)
+    history = check_parity(browser, tmp_path, app, ThereAndBack(), 1, 24)
+    assert history.observation["screen"][0, 11:].tolist() == [11, 10, 9, 8, 7, 6, 5, 4, 3, 3, 3, 3, 0, 0]
 
 
 @pytest.mark.slow
@@ -273,6 +295,42 @@ def test_a_page_plays_the_episode_of_a_seed_of_gymnasium(browser, tmp_path):
         seen, _ = env.reset(seed=seed)
         with opened(browser, tmp_path, carry(3), episode_ids(seed)) as pages:
             check_alike(pages.reset(Draws(0, torch.arange(1)), Sites())[1], {k: torch.as_tensor(v)[None] for k, v in seen.items()}, 0)
+
+
+def test_people_have_buttons_beside_the_screen(browser, tmp_path):
+    """In a window larger than the screen; and what they type need not be a word."""
+    infeasible = made(
+        "an app",
+        [[Element(BUTTON, 11, leads=1)], [Element(INPUT, 20, shown(0), fills=0)]],
+        [Variable(0), Variable(0), Variable(VOCABULARY.index("infeasible"))],
+        [11, 21],
+        [(1, 2)],
+        [],
+        9,
+        1.0,
+        answer=1,
+    )
+    with opened(browser, tmp_path, infeasible, 2, (800, 720)) as pages:
+        state, seen = pages.reset(Draws(0, torch.arange(1)), Sites())
+
+        def do(name, kind="tap", **more):
+            nonlocal state, seen
+            place = 1 + texts({part: column[0] for part, column in seen.items()}).index(name)
+            action = GuiActions.of([GuiAction(kind, element=place, **more)])._asdict()
+            step = pages.step(state, action, Draws(0, torch.arange(1)), Sites())
+            state, seen = step.state, step.observation
+            return step
+
+        do("Next")
+        do("code", "type", text="no such word")
+        assert "no such word" in seen["value"][0]
+        assert asked(state[0], "ethogram.screen") == 1
+        do("← Back")
+        assert asked(state[0], "ethogram.screen") == 0
+        do("Answer, such as infeasible", "type", text="infeasible")
+        step = do("✓ Done")
+        assert (step.reward.item(), step.terminated.item()) == (1, True)
+        assert "Right: reward 1, after 4 actions" in seen["text"][0]
 
 
 def test_the_same_rows_make_the_same_page_and_others_another():
