@@ -22,9 +22,9 @@ def page_of(app: App, rows: int | Tensor = 1, seed: int = 0, size: tuple[int, in
     """A page, in HTML, that plays episodes of an app by itself: no network, no server, no other file.
 
     Its elements stand where ``SymbolicGui`` has them and do what ``App`` says: real buttons are clicked, real inputs
-    typed into, the wheel scrolls. ``window.ethogram`` is what the world of pages in a browser reads: the goal, done, the
-    reward, and functions back, home and finish; ``reset(seed)`` begins episode seed modulo their number. A window larger
-    than the screen has a panel with buttons for these beside it.
+    typed into, the wheel scrolls. ``window.ethogram`` has what the world of pages in a browser asks for: goal, done,
+    reward, and functions back, home and finish; its ``reset(seed)`` begins episode ``seed`` modulo their number. In a
+    window larger than the screen people have buttons for these beside it.
 
     rows: how many episodes, those of rows 0 to rows - 1 of ``rollout(SymbolicGui(app), …, rows, seed=seed)``; or their
         ids, (n,) int64, such as ``episode_ids(seed)`` for what ``gymnasium.make(…).reset(seed=seed)`` begins.
@@ -39,7 +39,7 @@ def page_of(app: App, rows: int | Tensor = 1, seed: int = 0, size: tuple[int, in
     check_is("size", size, tuple, "(width, height) in pixels")
     if len(size) != 2:
         raise ValueError(f"size is {size}: expected (width, height) in pixels")
-    width, height = (checked_int(f"{name} of size", side, 16, 4096) for name, side in zip(("width", "height"), size))
+    width, height = checked_int("width of size", size[0], 16, 4096), checked_int("height of size", size[1], 16, 4096)
     state = begin(app, Draws(checked_seed(seed), _ids(rows).to(app.variables.device), scope="world"))
     order, boxes = skins()
     used = state[:, SKIN].unique().tolist()
