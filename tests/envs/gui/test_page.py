@@ -10,6 +10,7 @@ from ethogram.agents.gui import Scripted
 from ethogram.envs.browser import Browser, find_browser, texts
 from ethogram.envs.gui import (
     BUTTON,
+    ICON,
     INPUT,
     ITEM,
     TEXT,
@@ -83,6 +84,55 @@ def check_parity(browser, folder, app, policy, episodes, steps):
             assert not step.truncated.any()
             state, seen = step.state, step.observation
     raise AssertionError
+
+
+def odds_and_ends():
+    """An app that has all that an ``App`` can have, within few steps of each other."""
+    typed, other, plain, first, _, last, count, offer, answer, two = range(10)
+    word = VOCABULARY.index
+    screens = [
+        [
+            Element(BUTTON, word("Next"), leads=1),
+            Element(ITEM, word("Find"), shown(plain), sets=first, gives=shown(typed), adds=3),
+            Element(ITEM, shown(count), shown(last), sets=count, adds=1),
+            Element(INPUT, word("code"), shown(typed), fills=typed),
+            Element(INPUT, word("room"), shown(plain), fills=other),
+            Element(BUTTON, word("Undo")),
+            Element(ICON, word("Mail"), shown(count), leads=0, sets=offer, gives=word("Offer")),
+        ],
+        [
+            Element(ITEM, shown(first), shown(first + 1)),
+            Element(INPUT, word("gate")),
+            Element(BUTTON, word("Offer"), shown(offer), sets=offer, gives=word("Offer")),
+            Element(BUTTON, word("Next"), leads=2),
+            Element(BUTTON, word("Send"), shown(other), leads=1),
+        ],
+        [Element(TEXT, word("Open each"), shown(two)), Element(ICON, word("Maps")), Element(BUTTON, 1, leads=1)],
+        [
+            Element(BUTTON, word("Close"), sets=offer),
+            Element(ICON, word("Shop"), leads=2, sets=offer, gives=word("plain")),
+            Element(INPUT, word("desk"), shown(typed), fills=typed),
+        ],
+    ]
+    variables = [
+        Variable(0),
+        Variable(0),
+        Variable(word("plain")),
+        Variable(word("bara"), 64, 1),
+        Variable(0),
+        Variable(0),
+    ]
+    variables += [Variable(word("0"), 10, 2), Variable(0), Variable(0), Variable(word("2"))]
+    goal, wanted = [word("Send"), shown(count), shown(offer)], [(count, two, 1)]
+    below, dialogs = [0, 1], {1: (offer, word("Offer"), 3)}
+    return made("odds and ends", screens, variables, goal, wanted, [], 60, 1.0, below, dialogs, answer)
+
+
+def test_a_page_is_an_app_that_has_everything(browser, tmp_path):
+    app = odds_and_ends()
+    history = check_parity(browser, tmp_path, app, Tries(), 8, 60)
+    assert set(history.observation["screen"].unique().tolist()) == {0, 1, 2, 3}
+    assert set(history.reward.sum(1).tolist()) == {0.0, 1.0}
 
 
 @pytest.mark.parametrize("app", QUICK, **named)
