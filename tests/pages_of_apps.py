@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ethogram.envs.browser import FLAGS, KINDS, BrowserGui, html_page, texts
-from ethogram.envs.gui import BUTTON, INPUT, TYPES, VOCABULARY, SymbolicGui, page_of
+from ethogram.envs.gui import INPUT, TYPES, VOCABULARY, SymbolicGui, page_of
 from ethogram.simulator import Transition
 
 WIDTH, HEIGHT, NO_ELEMENT = 360, 640, 24
@@ -100,9 +100,9 @@ class Tries:
 
     def act(self, seen, history, draws):
         luck = {name: draws.uniform(name) for name in ("type", "by point", "direction", "text")}
-        types = torch.tensor([1, 1, 1, 1, 6, 6, 7, 7, 7, 10, 11, 0, 14])
+        types = torch.tensor([1, 1, 1, 1, 1, 6, 6, 7, 7, 10, 10, 11, 14])
         kind = types[(luck["type"] * len(types)).long()]
-        kind = torch.where(draws.uniform("over") < 0.05, DONE, kind)
+        kind = torch.where(draws.uniform("over") < 0.03, DONE, kind)
         takes = ((kind == TAP)[:, None] & (seen["kind"] >= 0)) | (
             (kind == TYPE)[:, None] & (seen["flags"][..., 0] == 0)
         )
@@ -131,16 +131,19 @@ class Tries:
         }
 
 
-class ThereAndBack:
-    """On to the last of 12 screens, then back as far as is remembered, home and back."""
+class Follows:
+    """Does what it is told, step by step: taps an element with a first word, or an action of another type."""
+
+    def __init__(self, *steps):
+        self.steps = steps
 
     def act(self, seen, history, draws):
-        rows, step = len(seen["kind"]), history.num_steps
-        kind = TAP if step < 11 else TYPES.index("home" if step == 22 else "back")
-        on = 1 + (seen["kind"] == BUTTON).long().argmax(1)
-        nothing = torch.zeros(rows, dtype=torch.int64)
-        point = torch.zeros(rows, 2)
-        element = on if step < 11 else nothing
+        step, nothing = self.steps[history.num_steps], torch.zeros(len(seen["kind"]), dtype=torch.int64)
+        kind = TYPES.index(step) if step in TYPES else TAP
+        named = seen["text"][..., 0] == VOCABULARY.index(step if kind == TAP else "")
+        element = 1 + named.long().argmax(1) if kind == TAP else nothing
+        assert kind != TAP or named.any(1).all(), step
+        point = torch.zeros(len(nothing), 2)
         return {"type": nothing + kind, "element": element, "point": point, "direction": nothing, "text": nothing}
 
 

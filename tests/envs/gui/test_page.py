@@ -3,7 +3,7 @@
 import gymnasium
 import pytest
 import torch
-from pages_of_apps import AsApp, ThereAndBack, Tries, asked, check_alike, number_on_page, on_page, opened
+from pages_of_apps import AsApp, Follows, Tries, asked, check_alike, number_on_page, on_page, opened
 
 import ethogram.envs  # noqa: F401  (its ids)
 from ethogram.agents.gui import Scripted
@@ -93,8 +93,8 @@ def odds_and_ends():
     screens = [
         [
             Element(BUTTON, word("Next"), leads=1),
-            Element(ITEM, word("Find"), shown(plain), sets=first, gives=shown(typed), adds=3),
-            Element(ITEM, shown(count), shown(last), sets=count, adds=1),
+            Element(ITEM, word("Same as"), shown(last), sets=first, gives=shown(count), adds=3),
+            Element(ITEM, word("Find"), shown(count), sets=count, adds=1),
             Element(INPUT, word("code"), shown(typed), fills=typed),
             Element(INPUT, word("room"), shown(plain), fills=other),
             Element(BUTTON, word("Undo")),
@@ -109,8 +109,9 @@ def odds_and_ends():
         ],
         [Element(TEXT, word("Open each"), shown(two)), Element(ICON, word("Maps")), Element(BUTTON, 1, leads=1)],
         [
-            Element(BUTTON, word("Close"), sets=offer),
+            Element(BUTTON, word("Close"), sets=offer, gives=shown(typed)),
             Element(ICON, word("Shop"), leads=2, sets=offer, gives=word("plain")),
+            Element(ICON, word("Clock"), leads=2),
             Element(INPUT, word("desk"), shown(typed), fills=typed),
         ],
     ]
@@ -130,9 +131,13 @@ def odds_and_ends():
 
 def test_a_page_is_an_app_that_has_everything(browser, tmp_path):
     app = odds_and_ends()
-    history = check_parity(browser, tmp_path, app, Tries(), 8, 60)
+    history = check_parity(browser, tmp_path, app, Tries(), 10, 60)
     assert set(history.observation["screen"].unique().tolist()) == {0, 1, 2, 3}
     assert set(history.reward.sum(1).tolist()) == {0.0, 1.0}
+    through_a_dialog = ["Mail", "Next", "back", "Clock", "back", "Shop", "back", "back", "back", "back", "done"]
+    into_full_places = ["Find", "Same as", "Find", "Same as", "Find", "Same as", "done"]
+    for steps in (through_a_dialog, into_full_places):
+        check_parity(browser, tmp_path, app, Follows(*steps), 1, len(steps))
 
 
 @pytest.mark.parametrize("app", QUICK, **named)
@@ -145,7 +150,7 @@ def test_a_page_is_the_app(browser, tmp_path, app):
 def test_a_page_goes_back_as_far_as_the_app(browser, tmp_path):
     on = [[Element(BUTTON, VOCABULARY.index("Next"), leads=s + 1)] for s in range(11)]
     app = made("a line", [*on, [Element(TEXT, 1)]], [Variable(0)], [1], [(0, 0)], [], horizon=99, memoryless=1.0)
-    history = check_parity(browser, tmp_path, app, ThereAndBack(), 1, 24)
+    history = check_parity(browser, tmp_path, app, Follows(*["Next"] * 11, *["back"] * 11, "home", "back"), 1, 24)
     assert history.observation["screen"][0, 11:].tolist() == [11, 10, 9, 8, 7, 6, 5, 4, 3, 3, 3, 3, 0, 0]
 
 
