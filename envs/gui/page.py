@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from pathlib import Path
 
 import torch
@@ -40,9 +41,10 @@ def page_of(app: App, rows: int | Tensor = 1, seed: int = 0, size: tuple[int, in
     if len(size) != 2:
         raise ValueError(f"size is {size}: expected (width, height) in pixels")
     width, height = checked_int("width of size", size[0], 16, 4096), checked_int("height of size", size[1], 16, 4096)
-    state = begin(app, Draws(checked_seed(seed), _ids(rows).to(app.variables.device), scope="world"))
+    draws = Draws(checked_seed(seed), _ids(rows).to(app.variables.device), scope="world")
+    episodes = [{"skin": row[SKIN], "values": row[VALUES:]} for row in begin(app, draws).tolist()]
+    used = {row["skin"] for row in episodes}
     order, boxes = skins()
-    used = state[:, SKIN].unique().tolist()
     data = {
         "app": {
             **{name: getattr(app, name).tolist() for name in ("elements", "scrolls", "dialogs", "goal", "wanted")},
@@ -52,8 +54,8 @@ def page_of(app: App, rows: int | Tensor = 1, seed: int = 0, size: tuple[int, in
         "kinds": KINDS,
         "most": STACK,
         "nine": NINE,
-        "skins": {skin: {"order": order[skin].tolist(), "boxes": boxes[skin].tolist()} for skin in used},
-        "episodes": [{"skin": row[SKIN], "values": row[VALUES:]} for row in state.tolist()],
+        "skins": {skin: {"order": order[skin].tolist(), "boxes": boxes[skin].tolist()} for skin in sorted(used)},
+        "episodes": episodes,
     }
     parts = {
         "title": html.escape(app.name),
@@ -62,10 +64,7 @@ def page_of(app: App, rows: int | Tensor = 1, seed: int = 0, size: tuple[int, in
         "wide": str(width + _PANEL),
         "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
     }
-    page = _TEMPLATE.read_text(encoding="utf-8")
-    for name, part in parts.items():
-        page = page.replace("{{" + name + "}}", part)
-    return page
+    return re.sub(r"{{(\w+)}}", lambda found: parts[found[1]], _TEMPLATE.read_text(encoding="utf-8"))
 
 
 def _ids(rows: int | Tensor) -> Tensor:

@@ -227,9 +227,9 @@ def test_the_same_rows_make_the_same_page_and_others_another():
 
 
 def test_names_and_words_cannot_leave_their_place():
-    page = page_of(made("</script><b>&", [[Element(TEXT, 1)]], [Variable(0)], [], [(0, 0)], [], 3, 1.0))
+    page = page_of(made("</script><b>& {{data}}", [[Element(TEXT, 1)]], [Variable(0)], [], [(0, 0)], [], 3, 1.0))
     assert page.count("</script>") == 1
-    assert "<title>&lt;/script&gt;&lt;b&gt;&amp;</title>" in page
+    assert "<title>&lt;/script&gt;&lt;b&gt;&amp; {{data}}</title>" in page
 
 
 def test_what_is_no_page_is_refused():
