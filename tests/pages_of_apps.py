@@ -117,8 +117,9 @@ class Tries:
             ).amin((1, 2))
             < 2
         )
-        point = torch.where((luck["by point"] < 0.75)[:, None], middle, anywhere)
-        point = torch.where(((point == 0).all(1) | (near & (luck["by point"] >= 0.75)))[:, None], 0.03, point)
+        there = takes.any(1) & (luck["by point"] < 0.75)
+        point = torch.where(there[:, None], middle, anywhere)
+        point = torch.where(((point == 0).all(1) | (near & ~there))[:, None], 0.03, point)
         placed = (kind == TAP) | (kind == TYPE)
         named = placed & (luck["by point"] < 0.5) & takes.any(1)
         words = torch.tensor([0, *range(10, 20), 22, 50, 60, 90, VOCABULARY.index("infeasible")])
