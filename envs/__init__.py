@@ -20,6 +20,8 @@ for _id, _maker in (
     ("GuiRecentAction-v0", "gui_tasks.ids:recent_action"),
     ("GuiMultiApp-v0", "gui_tasks.ids:multi_app"),
     ("GuiReplay-v0", "gui_logs.ids:gui_replay"),
+    ("MiniWoB-v0", "browser.ids:miniwob"),
+    ("GuiPage-v0", "browser.ids:gui_page"),
 ):
     gymnasium.register(
         id=f"ethogram/{_id}",

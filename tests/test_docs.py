@@ -18,7 +18,12 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {"__name__": "page"}
     for block in python_of(page):
-        exec(compile(block, str(page), "exec"), scope)
+        try:
+            exec(compile(block, str(page), "exec"), scope)
+        except FileNotFoundError as error:
+            if page.name != "gui_browser.md":  # which needs a browser and MiniWoB++'s pages
+                raise
+            pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

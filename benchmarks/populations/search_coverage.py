@@ -14,6 +14,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -141,7 +142,7 @@ def coverage(fit: Callable[..., Fit], simulate: Simulate, bounds: Bounds, fits: 
     return f"{held[0]:>6.0%} {held[1]:>6.0%} {apart:>8.2f} {width_of:>8.3f} {doubts:>7} {seconds:>8.1f}"
 
 
-def beside_random(parameters: int, seeds: int, simulations: int) -> str:
+def beside_random(parameters: int, seeds: range, simulations: int) -> str:
     """A line: at how many seeds the search is at least as near to two waves as random search, and how near both are."""
     bounds, rows = dict(list(OF_WAVE.items())[:parameters]), []
 
@@ -151,7 +152,7 @@ def beside_random(parameters: int, seeds: int, simulations: int) -> str:
     def expected(p: dict[str, float]) -> float:
         return sum(off(p, 10**8 + k) for k in range(40)) / 40
 
-    for seed in range(seeds):
+    for seed in seeds:
         tried = [from_prior(bounds, 10**6 * (1 + seed) + k) for k in range(simulations)]
         random = min((off(p, k), k) for k, p in enumerate(tried))
         seen: list[float] = []
@@ -166,7 +167,9 @@ def beside_random(parameters: int, seeds: int, simulations: int) -> str:
         rows.append([min(seen), random[0], estimate, expected(tried[random[1]])])
     near = torch.tensor(rows, dtype=torch.float64)
     wins, median = (near[:, ::2] <= near[:, 1::2]).sum(0).tolist(), near.median(0).values.tolist()
-    nearest, at_estimate = (f"{wins[k]:>4} of {seeds} ({median[2 * k]:.2f}, {median[2 * k + 1]:.2f})" for k in (0, 1))
+    nearest, at_estimate = (
+        f"{wins[k]:>4} of {len(seeds)} ({median[2 * k]:.2f}, {median[2 * k + 1]:.2f})" for k in (0, 1)
+    )
     return f"{parameters:>10} {nearest:>24} {at_estimate:>24}"
 
 
@@ -192,9 +195,12 @@ def main() -> None:
     parser.add_argument("--fits", type=int, default=60, help="of each model (default 60)")
     parser.add_argument("--simulations", type=int, default=1500, help="of each fit (default 1500)")
     parser.add_argument("--seeds", type=int, default=20, help="of the search beside random search (default 20)")
+    parser.add_argument("--first", type=int, default=0, help="the first of these seeds (default 0)")
     parser.add_argument("--beside", choices=["sbi"], help="another method on the same records")
     parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS), help="which (default all)")
     arguments = parser.parse_args()
+    if arguments.beside and not find_spec("sbi"):
+        parser.error("--beside sbi needs the package sbi: pip install 'ethogram[sbi]'")
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # doubts are counted
 
@@ -212,7 +218,10 @@ def main() -> None:
     print("\nTwo waves, a model of one: seeds at which the search is as near as random search (mean squares of both)")
     print(f"{'parameters':>10} {'nearest simulation':>24} {'at the estimate':>24}")
     for parameters in (2, 3, 4):
-        print(beside_random(parameters, arguments.seeds, arguments.simulations), flush=True)
+        print(
+            beside_random(parameters, range(arguments.first, arguments.first + arguments.seeds), arguments.simulations),
+            flush=True,
+        )
     print("\nThe same of an SEIR town")
     misfit(arguments.simulations)
 

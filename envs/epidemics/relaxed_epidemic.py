@@ -22,7 +22,7 @@ from ethogram.simulator.networks import Contacts, sum_over_contacts
 
 from .disease import EXPOSED, INFECTIOUS, NEVER, City
 from .epidemic import Epidemic
-from .relaxed_seir import FEW, REACH, warn_beyond
+from .relaxed_seir import FEW, REACH_FOR_INITIAL, warn_beyond
 
 
 class Cases(NamedTuple):
@@ -60,7 +60,7 @@ class RelaxedEpidemic:
     float64, the same numbers as the city's with their gradients.
 
     Where the gradient holds, within a tenth: from 8 contacts a person on, in all layers together, with the new meetings
-    of a day; with fewer, a UserWarning says so after three generations.
+    of a day; with fewer, a UserWarning says so after two generations.
 
     What the gradient leaves out: jobs, and all that follows from them; and, among interventions, those that act on
     "onset", "recovered" or "confirmed".
@@ -153,7 +153,7 @@ class RelaxedEpidemic:
             raise ValueError(f"actions are {tuple(action.shape)}: expected ({len(draws.ids)}, 3), see RelaxedEpidemic")
         if self._contacts < FEW and isinstance(draws, RelaxedDraws):
             what = f"RelaxedEpidemic: with {self._contacts:.3g} contacts a person, the gradient"
-            warn_beyond(what, draws.step, REACH, self._generation)
+            warn_beyond(what, draws.step, REACH_FOR_INITIAL, self._generation)
         found = _Found(site)
         decided = action.detach() > 0.5
         isolates = torch.where(state.city.stage == INFECTIOUS, decided[:, 1], decided[:, 0])

@@ -29,7 +29,8 @@ class Fit:
     trace: how it went, name -> (steps,); see the function that made the fit. simulations: how many it took.
 
     predictive: (m, K) series simulated with draws from the sample. plausibility: the share of them that differ from
-    the others at least as much as the record does (a posterior predictive check); NaN where there was none. nearest:
+    the others at least as much as the record does (a posterior predictive check); where a search has dropped its
+    regression, of what that predicted; NaN where there was none. nearest:
     the parameters of the one simulation that came nearest to the record, by luck too. doubts: what speaks against the
     fit, in words; each has been a warning as well.
     """
@@ -96,7 +97,7 @@ class Fit:
             for name, low, high in self._intervals()
         ]
         if len(answers := self.modes()) > 1:
-            lines.append(f"{len(answers)} separate answers; the estimate is of the first:")
+            lines.append(f"{len(answers)} separate answers:")
             for share, medians in answers:
                 lines.append(
                     f"  {100 * share:.0f} %: " + ", ".join(f"{name} {value:.4g}" for name, value in medians.items())

@@ -77,6 +77,28 @@ def with_error(at: Tensor, apart: Tensor, weight: Tensor, least: float, power: f
         power *= 0.8
 
 
+def lowest(at: Tensor, apart: Tensor, start: Tensor) -> Tensor:
+    """(d,): where the mean series comes nearest to the observed one, as far as can be seen from ``start``.
+
+    The series of the simulations around it are taken as linear in the parameters, at most half as far as these reach,
+    and the same once more from there, a few times, as long as it comes nearer (Gauss-Newton).
+    """
+    k, far = 6 * (len(start) + 1), torch.inf
+    scale = at[apart.square().sum(1).argsort(stable=True)[: max(k, 200)]].std(0)
+    found = start
+    for _ in range(6):
+        away = (at - start) / scale
+        near = away.square().sum(1).argsort(stable=True)[:k]
+        reach = away[near].square().sum(1)
+        plane, _ = _regressed(apart[near], away[near], 1 - 0.999 * reach / reach.max())
+        if (height := plane[0].square().mean().item()) >= far:
+            break
+        found, far = start, height
+        step = -torch.linalg.pinv(plane[1:].T, rtol=1e-9) @ plane[0]
+        start = start + scale * step * (0.5 * reach.max().sqrt() / step.norm().clamp(min=1e-300)).clamp(max=1)
+    return found
+
+
 def _regressed(at: Tensor, on: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Weighted least squares of (k, d) on (k, c): coefficients (1 + c, d), the intercept first, and what is left."""
     design, root = torch.cat([torch.ones_like(on[:, :1]), on], 1), weight.sqrt()[:, None]

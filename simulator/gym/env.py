@@ -142,6 +142,11 @@ class WorldEnv(gymnasium.Env[Any, Any]):
             raise ResetNeeded("the episode has not begun: call reset() before render()")
         return picture(self.view, self._notes)
 
+    def close(self) -> None:
+        """End what the world holds open, such as a browser, if it holds anything."""
+        if hasattr(self.world, "close"):
+            self.world.close()
+
     def _ids(self) -> Tensor:
         return ids_of(np.array([self._seed]), np.array([self._episode])).to(self.device)
 

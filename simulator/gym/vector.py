@@ -153,6 +153,11 @@ class WorldVectorEnv(VectorEnv[Any, Any, Array]):
             raise ResetNeeded("the episodes have not begun: call reset() before render()")
         return tuple(picture(self.view, notes) for notes in self._notes)
 
+    def close_extras(self, **how: Any) -> None:
+        """End what the world holds open, such as a browser, if it holds anything."""
+        if hasattr(self.world, "close"):
+            self.world.close()
+
     def _note(self, batch: Batch, began: Array, actions: Any, rows: Array | None = None) -> None:
         """Keep what pictures need of this step of all rows, or of those in a mask; began: who is at their start."""
         seen = rows_of(self.single_observation_space, batch.observation, np.arange(self.num_envs))

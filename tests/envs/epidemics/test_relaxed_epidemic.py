@@ -198,17 +198,17 @@ def test_nobody_is_considered_twice_among_few_contacts(monkeypatch):
     assert once < 0.95 * slope()
 
 
-def test_a_city_of_few_contacts_warns_after_three_generations():
+def test_a_city_of_few_contacts_warns_after_two_generations():
     def through(contacts, horizon):
         layers = {"community": erdos_renyi(60, contacts, seed=1), "city": RandomMeetings(60, 1)}
         world = RelaxedEpidemic(city(60, layers=layers, disease=Disease()), leaf(2.6))  # a generation of 10 days
         run(world, Heuristic(), 0, horizon)
 
-    with pytest.warns(UserWarning, match=r"contacts a person, the gradient of what happens after 3 generations"):
-        through(4, 31)
+    with pytest.warns(UserWarning, match=r"contacts a person, the gradient of what happens after 2 generations"):
+        through(4, 21)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        through(4, 30)
+        through(4, 20)
         through(10, 40)
 
 

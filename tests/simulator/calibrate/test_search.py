@@ -7,6 +7,7 @@ import torch
 
 from ethogram.simulator import Draws
 from ethogram.simulator.calibrate import Fit, fit_by_sbi, fit_by_search
+from ethogram.simulator.calibrate.posterior import lowest
 
 BOUNDS = {"height": (0.0, 10.0), "decay": (0.0, 2.0)}
 TRUTH = {"height": 3.0, "decay": 0.3}
@@ -49,7 +50,9 @@ def test_the_search_loses_neither_of_two_answers_that_say_the_same():
         noise = torch.special.ndtri(Draws(seed, torch.arange(5)).uniform("noise").double())
         return parameters["x"] ** 2 + 0.05 * noise
 
-    found = fit_by_search(squared, squared({"x": 0.6}, 10**6), {"x": (-1.0, 1.0)}, simulations=1000, progress=False)
+    with pytest.warns(UserWarning, match="fit of x: regression leads astray: without it, simulations come nearer"):
+        found = fit_by_search(squared, squared({"x": 0.6}, 10**6), {"x": (-1.0, 1.0)}, simulations=1000, progress=False)
+    assert found.plausibility > 0.3
     for side in (found.sample[:, 0] > 0, found.sample[:, 0] < 0):
         assert 0.3 < found.weight[side].sum() < 0.7
         assert (found.sample[side, 0].abs() < 0.6).any()
@@ -111,7 +114,7 @@ def test_a_record_that_the_model_cannot_draw_is_said_and_the_intervals_hold_what
 def test_the_search_is_at_least_as_near_as_random_search_with_more_parameters():
     """Four, of one wave for a record of two: at 5 of 6 seeds, by the nearest simulation and at the estimate.
 
-    At 20 seeds it was 20 and 18 times; by regression alone half of them.
+    At 20 others it was 19 times each; by regression alone half of them.
     """
     bounds = {"peak": (0.0, 10.0), "width": (0.2, 6.0), "height": (2.0, 12.0), "floor": (0.0, 5.0)}
     observed = one_wave({"peak": 2.5, "width": 1.2}, 1) + 0.6 * one_wave({"peak": 8.0, "width": 1.0}, 2)
@@ -202,3 +205,15 @@ def test_sbi_answers_in_the_same_form():
 def test_a_search_that_cannot_be_made_is_refused(how, error, message):
     with pytest.raises(error, match=message):
         by_search(torch.ones(10), **how)
+
+
+def test_a_plane_through_series_leads_to_where_they_come_nearest():
+    """Linear series with noise, of a record off the plane: nearly as near as least squares, from a start far away."""
+    generator = torch.Generator().manual_seed(3)
+    at, slopes, record = (torch.randn(*s, generator=generator, dtype=torch.float64) for s in ((400, 3), (3, 11), (11,)))
+    noise = 0.05 * torch.randn(400, 11, generator=generator, dtype=torch.float64)
+    exact = torch.linalg.lstsq(slopes.T, record[:, None]).solution[:, 0]
+    start = torch.tensor([1.5, -1.5, 1.5], dtype=torch.float64)
+    found = lowest(at, at @ slopes - record + noise, start)
+    least, reached, before = ((x @ slopes - record).square().mean().item() for x in (exact, found, start))
+    assert reached < least + 0.02 * (before - least)

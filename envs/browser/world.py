@@ -1,0 +1,279 @@
+"""BrowserGui: tasks on real pages, as a batched world."""
+
+import base64
+import io
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ethogram.simulator import Draws, Sites, Transition, check_is, check_number, checked_int
+from ethogram.simulator.gym import episode_ids, stack
+
+from ..gui import DIRECTIONS, KEYS, STATUSES, TYPES, GuiAction, action_space
+from .page import Seen
+from .pipe import BrowserError
+from .pool import Done, Life, Pool
+from .scripts import FLAGS, KINDS, LONGEST
+from .tasks import PageTask
+
+_SEEDS = (1 << 53) - 1  # whole numbers that JavaScript knows
+
+
+class AnyText(spaces.Text):
+    """Text of any characters, up to a length; samples are of those that ``actions`` may have."""
+
+    def contains(self, x: Any) -> bool:
+        """Whether it is a text that is not too long."""
+        return isinstance(x, str) and self.min_length <= len(x) <= self.max_length
+
+
+@dataclass(frozen=True, eq=False)
+class BrowserGui:
+    """A task on a page in a real browser: tap, type, drag, scroll, choose, press keys, and see what comes of it.
+
+    Rows are pages of one browser, stepped side by side. It opens at the first reset.
+
+    Observation: a dict of "box" (E, 4) float32, left, top, right and bottom of each element as fractions of the screen,
+    0 where there is none; "kind" (E,), of ``KINDS``; "flags" (E, k), of ``FLAGS``; "parent" (E,), the number of the
+    element that it stands in, from 1, or 0; "text" and "value", a line an element (``texts`` splits them); "count", of
+    elements on the screen, of which those after the E-th are not told; "goal" text; "time", whole ms of the page's
+    clock since the episode began; "screen", a number that is the same for screens that hold the same; with ``pixels``
+    "pixels" (height, width, 3) uint8.
+    Action: a dict as ``GuiAction`` has it (``action_space``). Element e is tapped in the middle of its box; parameters
+    that a type has no use for are overlooked. An action that cannot be done does nothing, and ``info["problem"]`` says
+    why.
+    Reward: by how much the page's own reward went up. The page ends the episode, or done does. A page that crashes,
+    hangs or loses its browser truncates it, and ``info["reason"]`` says why.
+
+    Draws: none within an episode. A row's seed, from the run's and its id, goes to the page. Pages cannot go back:
+    to step a state a second time, a fresh page does what led to it once more.
+    """
+
+    task: PageTask
+    pixels: bool = False
+    pace: float = 200.0  # ms of the page's clock an action takes
+    elements: int = 160  # E
+    browser: str | Path | None = None  # a program; None: see ``find_browser``
+    deadline: float = 30.0  # seconds of real time that a step or a reset may take
+
+    def __post_init__(self) -> None:
+        check_is("task", self.task, PageTask, "a PageTask, as miniwob('click-test-2') or html_page(path) makes one")
+        checked_int("elements", self.elements, 1, 10_000)
+        check_number("pace", self.pace, 1, 60_000)
+        check_number("deadline", self.deadline, 0.01, 3600)
+
+    @cached_property
+    def pool(self) -> Pool:
+        """Its pages."""
+        return Pool(self.task, self.browser, self.pixels, self.pace, self.deadline)
+
+    def close(self) -> None:
+        """End the browser, which would else go with the world; a reset opens another."""
+        self.pool.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "pool"}
+
+    @cached_property
+    def observation_space(self) -> spaces.Dict:
+        """The screen and the goal."""
+        most = self.elements
+        lines = AnyText(most * (LONGEST + 1), min_length=0)
+        parts: dict[str, spaces.Space[Any]] = {
+            "box": spaces.Box(0, 1, (most, 4), np.float32),
+            "kind": spaces.MultiDiscrete([len(KINDS)] * most),
+            "flags": spaces.MultiBinary([most, len(FLAGS)]),
+            "parent": spaces.MultiDiscrete([most + 1] * most),
+            "text": lines,
+            "value": lines,
+            "count": spaces.Discrete(1 << 31),
+            "goal": AnyText(10_000, min_length=0),
+            "time": spaces.Discrete(1 << 40),
+            "screen": spaces.Discrete(1 << 32),
+        }
+        if self.pixels:
+            parts["pixels"] = spaces.Box(0, 255, (self.task.height, self.task.width, 3), np.uint8)
+        return spaces.Dict(parts)
+
+    @cached_property
+    def action_space(self) -> spaces.Dict:
+        """The sixteen types, with all their parameters."""
+        return action_space(self.elements)
+
+    def reset(self, draws: Draws, site: Sites) -> tuple[NDArray[Any], dict[str, Any]]:
+        """Every row at the beginning of an episode of its own. Raises BrowserError where a page does not begin."""
+        seeds = (episode_ids(draws.seed & (1 << 63) - 1, draws.ids) & _SEEDS).tolist()
+        lives = [Life(seed) for seed in seeds]
+        seen = self.pool.begin(lives)
+        if any(isinstance(one, BrowserError) for one in seen):  # once more, in a browser that is surely alive
+            self.pool.close()
+            seen = self.pool.begin(lives)
+        state = np.empty(len(lives), dtype=object)
+        for i, (life, one) in enumerate(zip(lives, seen, strict=True)):
+            if isinstance(one, BrowserError):
+                raise one
+            state[i] = _Moment(life, 0, one, one.time)
+        return state, self._observed(state, draws)
+
+    def step(self, state: NDArray[Any], action: Mapping[str, Any], draws: Draws, site: Sites) -> Transition:
+        """One action in each row whose episode goes on, side by side. Shapes: state (n,) objects."""
+        after = np.empty(len(state), dtype=object)
+        rows, lives, done = [], [], []
+        for i, moment in enumerate(state):
+            if moment.terminated or moment.truncated:
+                after[i] = moment.standing()
+                continue
+            rows.append(i)
+            lives.append(moment.going_on())
+            done.append(self._meant(moment, {name: part[i] for name, part in action.items()}))
+        doable = [what for what, _ in done]
+        for i, life, (_, problem), result in zip(rows, lives, done, self.pool.step(lives, doable), strict=True):
+            after[i] = state[i].after(life, result, problem, doable[rows.index(i)][0].type == "done")
+            if after[i].terminated or after[i].truncated:
+                self.pool.leave(life)
+        told = [(moment.reward, moment.terminated, moment.truncated) for moment in after]
+        reward, terminated, truncated = torch.tensor(told, dtype=torch.float64, device=draws.ids.device).unbind(1)
+        return Transition(after, self._observed(after, draws), reward.float(), terminated.bool(), truncated.bool())
+
+    def _meant(self, moment: "_Moment", action: Mapping[str, Any]) -> tuple[Done, str]:
+        """An action of a row as what is done, where in pixels; and why it is not what was asked for."""
+        kind, element = TYPES[int(action["type"])], int(action["element"])
+        point, point2 = (tuple(action[name].tolist()) for name in ("point", "point2"))
+        size = self.task.width, self.task.height
+        at: tuple[float, float] | None = (point[0] * size[0], point[1] * size[1])
+        problem = ""
+        if element:
+            told = moment.seen.elements[: self.elements]
+            if element > len(told):
+                at, problem = None, f"there is no element {element}: the screen has {len(told)}"
+            else:
+                left, top, right, bottom = told[element - 1][:4]
+                at = ((left + right) / 2, (top + bottom) / 2)
+        if kind in ("type", "select", "scroll") and not element and point == (0.0, 0.0):
+            at = None
+        if problem and kind in ("tap", "double_tap", "long_press", "hover", "type", "select"):
+            return (GuiAction("noop"), None), problem
+        what = self._action(kind, action, point, point2)
+        if kind == "press" and what.type == "noop":
+            problem = "there is no key to press"
+        if kind == "scroll" and what.direction == "none":
+            problem = "there is no direction to scroll in"
+        return (what, at), problem
+
+    def _action(self, kind: Any, given: Mapping[str, Any], point: Any, point2: Any) -> GuiAction:
+        """The action with those parameters that its type has a use for."""
+        ms, text = round(float(given["ms"])), str(given["text"])
+        if kind in ("tap", "double_tap", "hover", "long_press"):
+            return GuiAction(kind, point, ms=ms if kind == "long_press" else 0)
+        if kind == "drag":
+            return GuiAction(kind, point, point2, ms=ms)
+        if kind == "scroll":
+            direction: Any = DIRECTIONS[int(given["direction"])]
+            moves = any(point2) and point != point2
+            return GuiAction(kind, point if moves else None, point2 if moves else None, direction=direction)
+        if kind == "type":
+            return GuiAction(kind, text=text, clear=bool(given["clear"]), submit=bool(given["submit"]))
+        if kind == "press":
+            key = KEYS[int(given["key"])]
+            return GuiAction(kind, key=key) if key != "none" else GuiAction("noop")
+        if kind == "done":
+            status: Any = STATUSES[int(given["status"])]
+            return GuiAction(kind, status="success" if status == "none" else status, text=text)
+        if kind in ("select", "open"):
+            return GuiAction(kind, text=text)
+        return GuiAction(kind, ms=ms) if kind == "wait" else GuiAction(kind)
+
+    def _observed(self, state: NDArray[Any], draws: Draws) -> dict[str, Any]:
+        rows = [self._padded(moment.seen, moment.began) for moment in state]
+        return stack(self.observation_space, rows, draws.ids.device)  # type: ignore[return-value]  # a Dict space
+
+    def _padded(self, seen: Seen, began: float) -> dict[str, Any]:
+        """A row of the observation."""
+        most, told = self.elements, seen.elements[: self.elements]
+        box, kind = np.zeros((most, 4), np.float32), np.zeros(most, np.int64)
+        flags, parent = np.zeros((most, len(FLAGS)), np.int8), np.zeros(most, np.int64)
+        if told:
+            size = np.array([self.task.width, self.task.height] * 2)
+            box[: len(told)] = np.array([element[:4] for element in told]) / size
+            numbers = np.array([element[4:7] for element in told])
+            kind[: len(told)], parent[: len(told)] = numbers[:, 0], numbers[:, 2]
+            flags[: len(told)] = numbers[:, 1:2] >> np.arange(len(FLAGS)) & 1
+        row = {
+            "box": box,
+            "kind": kind,
+            "flags": flags,
+            "parent": parent,
+            "text": "\n".join(element[7] for element in told),
+            "value": "\n".join(element[8] for element in told),
+            "count": len(seen.elements),
+            "goal": seen.goal[:10_000],
+            "time": max(round(seen.time - began), 0),
+            "screen": zlib.crc32(repr(seen.elements).encode()),
+        }
+        if self.pixels:
+            row["pixels"] = decoded(seen.png)
+        return row
+
+
+def texts(observation: Mapping[str, Any], part: str = "text") -> list[str]:
+    """The text of each element of one row's observation, in their order; part: "text" or "value"."""
+    return observation[part].split("\n")[: min(int(observation["count"]), len(observation["kind"]))]
+
+
+def decoded(png: str) -> NDArray[np.uint8]:
+    """A base64 PNG as pixels (height, width, 3)."""
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
+
+
+@dataclass(frozen=True, eq=False)
+class _Moment:
+    """The state of a row: a step of an episode, which may have moved on since, and what was seen there."""
+
+    life: Life
+    step: int
+    seen: Seen
+    began: float  # on the page's clock
+    reward: float = 0.0
+    terminated: bool = False
+    truncated: bool = False
+    problem: str = ""  # what of the last action was not done, and why
+    reason: str = ""  # why it was truncated
+
+    def going_on(self) -> Life:
+        """The episode, to be stepped from here."""
+        if len(self.life.done) == self.step:
+            return self.life
+        again = Life(self.life.seed)
+        again.done = self.life.done[: self.step]
+        return again
+
+    def standing(self) -> "_Moment":
+        """The same, a step later, when it has ended."""
+        return _Moment(
+            self.life, self.step, self.seen, self.began, 0.0, self.terminated, self.truncated, "", self.reason
+        )
+
+    def after(self, life: Life, result: Any, problem: str, finished: bool) -> "_Moment":
+        """The next moment, by what a page gave."""
+        if isinstance(result, BrowserError):
+            return _Moment(life, self.step, self.seen, self.began, truncated=True, reason=str(result))
+        said, seen = result
+        reward, over = seen.reward - self.seen.reward, seen.done or finished
+        return _Moment(life, self.step + 1, seen, self.began, reward, over, problem=problem or said)
+
+    def __repr__(self) -> str:
+        """By which it is known: an episode is all that was done in it."""
+        return f"_Moment({self.life.seed}, {self.life.done[: self.step]})"
+
+    def __deepcopy__(self, memo: Any) -> "_Moment":
+        return self  # it never changes
