@@ -7,7 +7,7 @@ import pytest
 import torch
 from bits_of_screens import Monkey
 
-from ethogram.agents import gui as gui_agent
+from ethogram.agents.gui import scripted as gui_agent
 from ethogram.agents.gui import Scripted
 from ethogram.envs.gui import (
     DIRECTIONS,
