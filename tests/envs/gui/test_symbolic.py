@@ -7,8 +7,8 @@ import pytest
 import torch
 from bits_of_screens import Monkey
 
-from ethogram.agents.gui import scripted as gui_agent
 from ethogram.agents.gui import Scripted
+from ethogram.agents.gui import scripted as gui_agent
 from ethogram.envs.gui import (
     DIRECTIONS,
     TYPES,
