@@ -4,10 +4,11 @@ from . import symbols
 from .answers import LENGTH, THOUGHT, Read, parsed, written
 from .guidance import guidelines, mentions, thoughts
 from .har import Exercise, Practice, errors, grounding, hybrid_reward, inference, reflection
-from .hcpo import HCPO
+from .hcpo import HCPO, Backend
 from .imitation import Imitation
 from .policy import GuiPolicy
 from .prompts import DID, GOAL, NOW, SCREEN, Drop, Prompts, Steps, latest, read, steps_of
+from .rewards import Mode
 from .summaries import Episodes, asked, episodes_of
 
 __all__ = [
@@ -18,11 +19,13 @@ __all__ = [
     "NOW",
     "SCREEN",
     "THOUGHT",
+    "Backend",
     "Drop",
     "Episodes",
     "Exercise",
     "GuiPolicy",
     "Imitation",
+    "Mode",
     "Practice",
     "Prompts",
     "Read",
