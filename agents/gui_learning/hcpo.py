@@ -68,6 +68,10 @@ class Backend(Protocol):
         """Rewards of answers, (m * group,) float32, and which are right, (m * group,) bool. truth: a row an answer."""
         ...
 
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
+        """As of any ``nn.Module``."""
+        ...
+
 
 class HCPO(nn.Module):
     """HCPO of a policy on recorded steps, whose histories are given (teacher forcing): a ``Trainee``.
@@ -135,7 +139,7 @@ class HCPO(nn.Module):
         self.bonus = mode == "code" if bonus is None else bonus
         self.until = (1 / 9 if mode == "code" else 1.0) if until is None else until
         self.seed = checked_seed(seed)
-        self.reference: Any = copy.deepcopy(policy)
+        self.reference = copy.deepcopy(policy)
         self.reference.requires_grad_(False)
 
     def losses(self, update: int) -> Iterator[tuple[Tensor, Measures]]:

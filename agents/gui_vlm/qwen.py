@@ -43,15 +43,18 @@ class QwenBackend(nn.Module):
         check_has("image_processor", image_processor, "the model's image processor", "merge_size", "patch_size")
         if set(config.text_config.layer_types) != {"full_attention"}:
             raise ValueError("model has layers with sliding windows: expected full attention in each")
-        if config.text_config._attn_implementation not in ("sdpa", "eager"):
+        attention = config.text_config._attn_implementation
+        if attention not in ("sdpa", "eager"):
             raise ValueError(
-                f"model has the attention {config.text_config._attn_implementation!r}: expected 'sdpa' or 'eager', which "
-                "take a mask for each layer; load it with attn_implementation='sdpa'"
+                f"model has the attention {attention!r}: expected 'sdpa' or 'eager', which take a mask for each layer; "
+                "load it with attn_implementation='sdpa'"
             )
         self.model: Any = model
         self.tokenizer, self.image_processor = tokenizer, image_processor
         self.memory, self.length = checked_int("memory", memory, 0), checked_int("length", length, 1)
-        self.image, self.over = (int(tokenizer.convert_tokens_to_ids(text)) for text in (IMAGE, OVER))
+        self.image, over = (int(tokenizer.convert_tokens_to_ids(text)) for text in (IMAGE, OVER))
+        ends = self.model.generation_config.eos_token_id or []
+        self.ends = sorted({over, *([ends] if isinstance(ends, int) else ends)})  # tokens that end an answer
 
     @classmethod
     def from_pretrained(
@@ -107,7 +110,9 @@ class QwenBackend(nn.Module):
         tokens = (grid.prod(1) // self.image_processor.merge_size**2).tolist()
         ids = self.tokenizer(prompt(sample, self._sizes(grid), tokens))["input_ids"]
         if ids.count(self.image) != sum(tokens):
-            raise ValueError(f"goal or an action has the text {IMAGE!r}: expected it in none, as it stands for a picture")
+            raise ValueError(
+                f"goal or an action has the text {IMAGE!r}: expected it in none, as it stands for a picture"
+            )
         history = past_screens(ids, self.image, self.tokenizer.decode)
         return Encoded(torch.tensor(ids), torch.tensor(history), seen["pixel_values"], grid)
 
@@ -118,8 +123,10 @@ class QwenBackend(nn.Module):
 
     def read(self, prompts: Prompts | Samples, drop_at: int | None) -> tuple[Tensor, Past, Tensor]:
         """(m, width) what the decoder makes of the last token, the past, and (m, 1) the next position, of prompts."""
-        if self.model.is_gradient_checkpointing:
-            raise ValueError("model has gradient checkpointing, which gives no caches: expected it disabled")
+        if self.model.is_activation_checkpointing:
+            raise ValueError(
+                "model has activation checkpointing, which gives no caches: expected gradient_checkpointing_disable()"
+            )
         if drop_at is not None:
             checked_int("drop_at", drop_at, 0, self.layers)
         encoded = [self.encode(sample) for sample in cast(Samples, prompts).samples]
@@ -157,7 +164,11 @@ class QwenBackend(nn.Module):
         length: tokens at most, the backend's by default.
         """
         last, past, position = self.read(prompts, drop_at)
-        last, past, position = last.repeat_interleave(group, 0), past.repeated(group), position.repeat_interleave(group, 0)
+        last, past, position = (
+            last.repeat_interleave(group, 0),
+            past.repeated(group),
+            position.repeat_interleave(group, 0),
+        )
         length = self.length if length is None else checked_int("length", length, 1)
         answer = torch.zeros(len(last), length, dtype=torch.int64)
         going = torch.ones(len(last), dtype=torch.bool)
@@ -168,7 +179,7 @@ class QwenBackend(nn.Module):
             else:
                 token = scores.argmax(-1)
             answer[:, k] = torch.where(going, token + 1, 0)
-            going = going & (token != self.over)
+            going = going & ~torch.isin(token, torch.tensor(self.ends))
             if k == length - 1 or not bool(going.any()):
                 break
             tokens = self._embedded(answer[:, k : k + 1])
@@ -205,7 +216,7 @@ class QwenBackend(nn.Module):
     def texts(self, answer: Tensor) -> list[str]:
         """Answers as text, without the token that ends them."""
         rows = [[token - 1 for token in row if token > 0] for row in answer.tolist()]
-        return [self.tokenizer.decode([token for token in row if token != self.over]) for row in rows]
+        return [self.tokenizer.decode([token for token in row if token not in self.ends]) for row in rows]
 
     def graded(
         self, prompts: Prompts | Samples, answer: Tensor, truth: dict[str, Tensor], mode: Mode = "paper"
@@ -224,4 +235,6 @@ class QwenBackend(nn.Module):
 
     def _size(self, screen: Any) -> tuple[int, int]:
         """(width, height) pixels of a picture as the model sees it."""
-        return self._sizes(self.image_processor(images=[screen.convert("RGB")], return_tensors="pt")["image_grid_thw"])[0]
+        return self._sizes(self.image_processor(images=[screen.convert("RGB")], return_tensors="pt")["image_grid_thw"])[
+            0
+        ]

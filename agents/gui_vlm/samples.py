@@ -1,4 +1,4 @@
-"""Samples: a goal, the last screenshots and actions, and the present screenshot, as a vision-language model reads them."""
+"""Samples: a goal, the last screenshots and actions, and the present one, as a vision-language model reads them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -34,8 +34,8 @@ class Sample:
             check_is("an action", action, GuiAction, "a GuiAction")
         if len(self.screens) != len(self.actions) + 1:
             raise ValueError(
-                f"{len(self.screens)} screens and {len(self.actions)} actions: expected an action for each screen but the "
-                "present one, which is the last"
+                f"{len(self.screens)} screens and {len(self.actions)} actions: expected an action for each screen but "
+                "the present one, which is the last"
             )
 
     def limited(self, memory: int) -> "Sample":
@@ -73,9 +73,7 @@ class Samples:
         return torch.tensor([len(sample.actions) for sample in self.samples])
 
 
-def steps_of_pictures(
-    episodes: Iterable[tuple[str, Sequence[Any], Sequence[GuiAction]]], memory: int
-) -> Steps:
+def steps_of_pictures(episodes: Iterable[tuple[str, Sequence[Any], Sequence[GuiAction]]], memory: int) -> Steps:
     """Every step of recorded episodes, each with the ``memory`` steps before it, for a trainer such as ``HCPO``.
 
     episodes: (goal, screenshots, what was done on each of them), as many actions as screenshots.
