@@ -9,7 +9,7 @@ from ..learning import compact, seen_by
 
 
 class Past(NamedTuple):
-    """What the layers remember of the tokens so far."""
+    """The layers' memory of the tokens so far."""
 
     cache: Any  # transformers' DynamicCache, keys and values of each layer
     below: Tensor  # (n, t) bool, tokens present in layers before ``turn``; the others are padding

@@ -32,10 +32,10 @@ class QwenBackend(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, tokenizer: Any, image_processor: Any, *, memory: int = 2, length: int = 300
+        self, model: Any, tokenizer: Any, image_processor: Any, *, memory: int = 2, length: int = 300
     ) -> None:
         super().__init__()
-        config: Any = getattr(model, "config", None)
+        config = getattr(model, "config", None)
         kind = getattr(config, "model_type", type(model).__name__)
         if kind != KIND or not hasattr(model, "lm_head"):
             raise ValueError(f"model is a {kind!r}: expected {KIND!r}, a Qwen2_5_VLForConditionalGeneration")
@@ -49,12 +49,12 @@ class QwenBackend(nn.Module):
                 f"model has the attention {attention!r}: expected 'sdpa' or 'eager', which take a mask for each layer; "
                 "load it with attn_implementation='sdpa'"
             )
-        self.model: Any = model
+        self.model = model
         self.tokenizer, self.image_processor = tokenizer, image_processor
         self.memory, self.length = checked_int("memory", memory, 0), checked_int("length", length, 1)
         self.image, over = (int(tokenizer.convert_tokens_to_ids(text)) for text in (IMAGE, OVER))
-        ends = self.model.generation_config.eos_token_id or []
-        self.ends = sorted({over, *([ends] if isinstance(ends, int) else ends)})  # tokens that end an answer
+        ends = self.model.generation_config.eos_token_id  # an int, a list or None
+        self.ends = sorted({over, *(ends if isinstance(ends, list) else [ends])} - {None})  # what ends an answer
 
     @classmethod
     def from_pretrained(
