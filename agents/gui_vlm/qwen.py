@@ -1,5 +1,6 @@
 """QwenBackend: models of the Qwen2.5-VL family behind the interface that ``HCPO`` asks of a policy."""
 
+from pathlib import Path
 from typing import Any, Self, cast
 
 import torch
@@ -31,11 +32,9 @@ class QwenBackend(nn.Module):
     Raises ValueError for a model of another kind.
     """
 
-    def __init__(
-        self, model: Any, tokenizer: Any, image_processor: Any, *, memory: int = 2, length: int = 300
-    ) -> None:
+    def __init__(self, model: Any, tokenizer: Any, image_processor: Any, *, memory: int = 2, length: int = 300) -> None:
         super().__init__()
-        config = getattr(model, "config", None)
+        config: Any = getattr(model, "config", None)
         kind = getattr(config, "model_type", type(model).__name__)
         if kind != KIND or not hasattr(model, "lm_head"):
             raise ValueError(f"model is a {kind!r}: expected {KIND!r}, a Qwen2_5_VLForConditionalGeneration")
@@ -59,7 +58,7 @@ class QwenBackend(nn.Module):
     @classmethod
     def from_pretrained(
         cls,
-        source: str,
+        source: str | Path,
         *,
         memory: int = 2,
         length: int = 300,
@@ -85,11 +84,11 @@ class QwenBackend(nn.Module):
             config = transformers.AutoConfig.from_pretrained(source, **here)
         except OSError as error:
             raise FileNotFoundError(
-                f"source is {source!r}, of which there is no model on this machine: expected a folder, or a name whose "
-                "files were downloaded; local_files_only=False downloads them"
+                f"source is {str(source)!r}, of which there is no model on this machine: expected a folder, or a name "
+                "whose files were downloaded; local_files_only=False downloads them"
             ) from error
         if config.model_type != KIND:
-            raise ValueError(f"source {source!r} holds a {config.model_type!r}: expected a {KIND!r}")
+            raise ValueError(f"source {str(source)!r} holds a {config.model_type!r}: expected a {KIND!r}")
         kind = transformers.Qwen2_5_VLForConditionalGeneration
         model = kind.from_pretrained(source, dtype=dtype, attn_implementation="sdpa", **here).to(device)
         # not by AutoProcessor, which also builds a processor of videos, and that needs torchvision
@@ -97,6 +96,11 @@ class QwenBackend(nn.Module):
         images = transformers.AutoImageProcessor.from_pretrained(source, **here)
         images.size = {"shortest_edge": min(images.size["shortest_edge"], max_pixels), "longest_edge": max_pixels}
         return cls(model, tokenizer, images, memory=memory, length=length)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the weights (safetensors), the tokeniser and the image processor, as ``from_pretrained`` reads them."""
+        for part in (self.model, self.tokenizer, self.image_processor):
+            part.save_pretrained(folder)
 
     @property
     def layers(self) -> int:

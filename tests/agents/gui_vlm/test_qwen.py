@@ -72,7 +72,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def backend(folder):
-    return QwenBackend.from_pretrained(str(folder), max_pixels=6 * 28 * 28, length=5).double().eval()
+    return QwenBackend.from_pretrained(folder, max_pixels=6 * 28 * 28, length=5).double().eval()
 
 
 def picture(seed, size=(60, 90)):
@@ -223,11 +223,11 @@ def test_answers_are_graded_by_hicon_agents_rules(backend, samples):
     assert backend.graded(samples, answer, {}, "code")[0].tolist() == pytest.approx([1.5, 1, 1.5, 0.5, 1, 1])
 
 
-def test_hcpo_trains_it_in_a_policys_place(folder):
+def test_hcpo_trains_it_in_a_policys_place(folder, tmp_path):
     screens = [picture(k) for k in range(3)]
     steps = steps_of_pictures([("open Wi-Fi", screens, [TAP, BACK, TAP])], memory=2)
     assert steps.prompts.available.tolist() == [0, 1, 2]
-    backend = QwenBackend.from_pretrained(str(folder), max_pixels=4 * 28 * 28, length=4)
+    backend = QwenBackend.from_pretrained(folder, max_pixels=4 * 28 * 28, length=4)
     hcpo = HCPO(backend, steps, updates=2, prompts=2, group=2)
     hcpo.explored = lambda update: (  # random weights earn nothing: advantages are given
         steps.prompts.rows(torch.tensor([1, 2])),
@@ -239,16 +239,19 @@ def test_hcpo_trains_it_in_a_policys_place(folder):
     assert torch.isfinite(train(hcpo, 2, progress=False)["alignment"]).all()
     same = [name for name, value in backend.named_parameters() if torch.equal(value, before[name])]
     assert not same
+    backend.save_pretrained(tmp_path)
+    again = QwenBackend.from_pretrained(tmp_path, max_pixels=4 * 28 * 28)
+    assert all(torch.equal(*pair) for pair in zip(again.parameters(), backend.parameters(), strict=True))
     del hcpo.explored
     assert torch.isfinite(train(hcpo, 1, progress=False)["reward"]).all()
 
 
 def test_what_is_no_such_model_is_refused(folder, backend, tmp_path, samples):
     with pytest.raises(FileNotFoundError, match="local_files_only=False downloads"):
-        QwenBackend.from_pretrained(str(tmp_path / "none"))
+        QwenBackend.from_pretrained(tmp_path / "none")
     transformers.Qwen2Config().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match="holds a 'qwen2': expected a 'qwen2_5_vl'"):
-        QwenBackend.from_pretrained(str(tmp_path))
+        QwenBackend.from_pretrained(tmp_path)
     with pytest.raises(ValueError, match="model is a 'Linear'"):
         QwenBackend(torch.nn.Linear(1, 1), backend.tokenizer, backend.image_processor)
     with pytest.raises(ValueError, match="expected it in none"):
