@@ -107,10 +107,20 @@ class QwenBackend(nn.Module):
         """Layers of the decoder."""
         return len(self.model.model.language_model.layers)
 
-    def encode(self, sample: Sample) -> Encoded:
-        """A sample as text and pictures that the model takes, with the spans of its past screens."""
-        seen = self.image_processor(images=[screen.convert("RGB") for screen in sample.screens], return_tensors="pt")
-        grid = seen["image_grid_thw"]
+    def fitted(self, screen: Any) -> Any:
+        """A PIL image resized as the model sees it: to be read again and again with the same result in less time."""
+        return screen.convert("RGB").resize(self._sizes(self._prepared(screen)[1])[0], self.image_processor.resample)
+
+    def encode(self, sample: Sample, prepared: dict[int, tuple[Tensor, Tensor]] | None = None) -> Encoded:
+        """A sample as text and pictures that the model takes, with the spans of its past screens.
+
+        prepared: pictures by id that need not be prepared again, to which this sample's are added.
+        """
+        prepared = {} if prepared is None else prepared
+        for screen in sample.screens:
+            if id(screen) not in prepared:
+                prepared[id(screen)] = self._prepared(screen)
+        pixels, grid = (torch.cat(part) for part in zip(*(prepared[id(s)] for s in sample.screens), strict=True))
         tokens = (grid.prod(1) // self.image_processor.merge_size**2).tolist()
         ids = self.tokenizer(prompt(sample, self._sizes(grid), tokens))["input_ids"]
         if ids.count(self.image) != sum(tokens):
@@ -118,7 +128,12 @@ class QwenBackend(nn.Module):
                 f"goal or an action has the text {IMAGE!r}: expected it in none, as it stands for a picture"
             )
         history = past_screens(ids, self.image, self.tokenizer.decode)
-        return Encoded(torch.tensor(ids), torch.tensor(history), seen["pixel_values"], grid)
+        return Encoded(torch.tensor(ids), torch.tensor(history), pixels, grid)
+
+    def _prepared(self, screen: Any) -> tuple[Tensor, Tensor]:
+        """A picture as (patches, values) float32, and (1, 3) int64 how many there are: times, rows, columns."""
+        found = self.image_processor(images=[screen.convert("RGB")], return_tensors="pt")
+        return found["pixel_values"], found["image_grid_thw"]
 
     def _sizes(self, grid: Tensor) -> list[tuple[int, int]]:
         """(width, height) pixels of each picture as the model sees it."""
@@ -133,7 +148,8 @@ class QwenBackend(nn.Module):
             )
         if drop_at is not None:
             checked_int("drop_at", drop_at, 0, self.layers)
-        encoded = [self.encode(sample) for sample in cast(Samples, prompts).samples]
+        prepared: dict[int, tuple[Tensor, Tensor]] = {}  # rows of a group share their pictures
+        encoded = [self.encode(sample, prepared) for sample in cast(Samples, prompts).samples]
         device, inner = self.model.device, self.model.model
         ids, present = (part.to(device) for part in padded_left([one.ids for one in encoded]))
         history = padded_left([one.history for one in encoded])[0].to(device)
@@ -228,17 +244,11 @@ class QwenBackend(nn.Module):
         """Rewards (m * group,) float32 of answers, and (m * group,) bool which are right, by ``did`` of each sample."""
         samples = cast(Samples, prompts).samples
         group = len(answer) // len(samples)
-        found = []
-        for row, text in enumerate(self.texts(answer)):
-            sample = samples[row // group]
+        texts, found = self.texts(answer), []
+        for row, sample in enumerate(samples):
             if sample.did is None:
                 raise ValueError("a sample has no did: expected the action that is right, to grade answers by")
-            found.append(graded(text, sample.did, codec(self._size(sample.screens[-1]))))
+            calls = codec(self._sizes(self._prepared(sample.screens[-1])[1])[0])
+            found += [graded(text, sample.did, calls) for text in texts[row * group : (row + 1) * group]]
         rewards = torch.tensor([reward for reward, _ in found]) / (2 if mode == "code" else 1)
         return rewards, torch.tensor([right for _, right in found])
-
-    def _size(self, screen: Any) -> tuple[int, int]:
-        """(width, height) pixels of a picture as the model sees it."""
-        return self._sizes(self.image_processor(images=[screen.convert("RGB")], return_tensors="pt")["image_grid_thw"])[
-            0
-        ]

@@ -139,6 +139,17 @@ def test_the_prompt_is_hicon_agents_and_its_past_screens_are_found(backend, samp
     gone = backend.tokenizer.decode(one.ids[one.history]).replace("<|image_pad|>", "")
     assert gone == f"Image_0:{seen}\nImage_1:{seen}\n"
     assert not backend.encode(samples.samples[1]).history.any()
+    together = backend.image_processor(images=list(samples.samples[0].screens), return_tensors="pt")
+    assert torch.equal(one.pixels, together["pixel_values"])
+    assert torch.equal(one.grid, together["image_grid_thw"])
+
+
+def test_a_picture_fitted_once_is_read_as_it_was(backend):
+    large = picture(0, (300, 500))
+    fitted = backend.fitted(large)
+    assert fitted.size == (28, 84)
+    plain, again = (backend.encode(Sample("go", (screen,))) for screen in (large, fitted))
+    assert torch.equal(plain.pixels, again.pixels)
 
 
 def test_with_nothing_dropped_it_is_the_models_own_forward(backend, samples):
