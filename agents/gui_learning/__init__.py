@@ -4,7 +4,7 @@ from . import symbols
 from .answers import LENGTH, THOUGHT, Read, parsed, written
 from .evaluation import successes
 from .flops import QWEN_3B, Shape, dropped_at, prefill_flops
-from .hcpo import HCPO
+from .hcpo import HCPO, Backend
 from .imitation import Imitation
 from .policy import GuiPolicy
 from .prompts import (
@@ -24,7 +24,7 @@ from .prompts import (
     steps_of,
     words,
 )
-from .rewards import NEAR, distance, success
+from .rewards import NEAR, Mode, distance, success
 from .summaries import PAST, Episodes, acted_on, asked, episodes_of, sentence, to_summarise
 
 __all__ = [
@@ -41,10 +41,12 @@ __all__ = [
     "SCROLL",
     "THOUGHT",
     "WITH_WORDS",
+    "Backend",
     "Drop",
     "Episodes",
     "GuiPolicy",
     "Imitation",
+    "Mode",
     "Prompts",
     "Read",
     "Shape",

@@ -12,6 +12,7 @@ from ..learning import Cache, Transformer, compact, repeated
 from . import symbols
 from .answers import LENGTH, parsed
 from .prompts import Drop, Prompts, latest, place
+from .rewards import Mode, reward, success
 from .summaries import PAST, asked, done_so_far, sentence, to_summarise
 
 Past = Literal["screens", "sentences", "own sentences"]
@@ -49,6 +50,11 @@ class GuiPolicy(nn.Module):
         with torch.no_grad():
             self.table.weight[0] = 0
         self.body = Transformer(width, layers, heads, hidden)
+
+    @property
+    def layers(self) -> int:
+        """Layers of its transformer."""
+        return len(self.body.blocks)
 
     def act(self, observation: dict[str, Tensor], history: History, draws: Draws) -> dict[str, Tensor]:
         """An action a row; a malformed answer does nothing."""
@@ -140,6 +146,13 @@ class GuiPolicy(nn.Module):
         out = torch.cat([last.repeat_interleave(group, 0)[:, None], out], 1)
         chosen = self.logits(out).log_softmax(-1).gather(2, answer[..., None])[..., 0]
         return torch.where(answer > 0, chosen, 0)
+
+    def graded(
+        self, prompts: Prompts, answer: Tensor, truth: dict[str, Tensor], mode: Mode = "paper"
+    ) -> tuple[Tensor, Tensor]:
+        """Rewards (m,) float32 of answers, HiconAgent's, and (m,) bool which are right; truth: a row an answer."""
+        read = parsed(answer)
+        return reward(read, truth, mode), success(read, truth)
 
     def log_probs(self, record: Any) -> Tensor:
         """The same of a record of ``GRPO``, (prompts, answers), as this policy is deployed."""

@@ -52,6 +52,11 @@ class Prompts(NamedTuple):
         """(m, T) int64: present tokens are numbered from 0."""
         return (self.present.cumsum(1) - 1).clamp(min=0)
 
+    @property
+    def available(self) -> Tensor:
+        """(m,) int64 how many steps of history each has."""
+        return torch.where(self.present, self.age, 0).amax(1)
+
 
 def bins(point: Tensor) -> Tensor:
     """(…, 2) int64 columns and rows of points, fractions of the screen."""
