@@ -15,7 +15,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ethogram.simulator import Draws, Sites, Transition, check_is, check_number, checked_int
-from ethogram.simulator.gym import episode_ids, stack
+from ethogram.simulator.gym import episode_ids
 
 from ..gui import DIRECTIONS, KEYS, STATUSES, TYPES, GuiAction, action_space
 from .page import Seen
@@ -151,11 +151,11 @@ class BrowserGui:
         at: tuple[float, float] | None = (point[0] * size[0], point[1] * size[1])
         problem = ""
         if element:
-            told = moment.seen.elements[: self.elements]
+            told = moment.seen.numbers[: self.elements]
             if element > len(told):
                 at, problem = None, f"there is no element {element}: the screen has {len(told)}"
             else:
-                left, top, right, bottom = told[element - 1][:4]
+                left, top, right, bottom = told[element - 1, :4].tolist()
                 at = ((left + right) / 2, (top + bottom) / 2)
         if kind in ("type", "select", "scroll") and not element and point == (0.0, 0.0):
             at = None
@@ -192,35 +192,34 @@ class BrowserGui:
         return GuiAction(kind, ms=ms) if kind == "wait" else GuiAction(kind)
 
     def _observed(self, state: NDArray[Any], draws: Draws) -> dict[str, Any]:
-        rows = [self._padded(moment.seen, moment.began) for moment in state]
-        return stack(self.observation_space, rows, draws.ids.device)  # type: ignore[return-value]  # a Dict space
-
-    def _padded(self, seen: Seen, began: float) -> dict[str, Any]:
-        """A row of the observation."""
-        most, told = self.elements, seen.elements[: self.elements]
-        box, kind = np.zeros((most, 4), np.float32), np.zeros(most, np.int64)
-        flags, parent = np.zeros((most, len(FLAGS)), np.int8), np.zeros(most, np.int64)
-        if told:
-            size = np.array([self.task.width, self.task.height] * 2)
-            box[: len(told)] = np.array([element[:4] for element in told]) / size
-            numbers = np.array([element[4:7] for element in told])
-            kind[: len(told)], parent[: len(told)] = numbers[:, 0], numbers[:, 2]
-            flags[: len(told)] = numbers[:, 1:2] >> np.arange(len(FLAGS)) & 1
-        row = {
+        rows, most, device = len(state), self.elements, draws.ids.device
+        box, flags = np.zeros((rows, most, 4), np.float32), np.zeros((rows, most, len(FLAGS)), np.int8)
+        kind, parent = np.zeros((rows, most), np.int64), np.zeros((rows, most), np.int64)
+        size = np.array([self.task.width, self.task.height] * 2)
+        screens = [moment.seen for moment in state]
+        for row, seen in enumerate(screens):
+            numbers = seen.numbers[:most]
+            whole, k = numbers[:, 4:].astype(np.int64), len(numbers)
+            box[row, :k], kind[row, :k], parent[row, :k] = numbers[:, :4] / size, whole[:, 0], whole[:, 2]
+            flags[row, :k] = whole[:, 1:2] >> np.arange(len(FLAGS)) & 1
+        arrays = {
             "box": box,
             "kind": kind,
             "flags": flags,
             "parent": parent,
-            "text": "\n".join(element[7] for element in told),
-            "value": "\n".join(element[8] for element in told),
-            "count": len(seen.elements),
-            "goal": seen.goal[:10_000],
-            "time": max(round(seen.time - began), 0),
-            "screen": zlib.crc32(repr(seen.elements).encode()),
+            "count": np.array([len(seen.texts) for seen in screens]),
+            "time": np.array([max(round(moment.seen.time - moment.began), 0) for moment in state]),
+            "screen": np.array([zlib.crc32("\n".join([seen.told, *seen.texts, *seen.values]).encode()) for seen in screens]),
         }
         if self.pixels:
-            row["pixels"] = decoded(seen.png)
-        return row
+            arrays["pixels"] = np.stack([decoded(seen.png) for seen in screens])
+        said = {
+            "text": ["\n".join(seen.texts[:most]) for seen in screens],
+            "value": ["\n".join(seen.values[:most]) for seen in screens],
+            "goal": [seen.goal[:10_000] for seen in screens],
+        }
+        columns = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+        return columns | {name: np.array(lines, dtype=object) for name, lines in said.items()}
 
 
 def texts(observation: Mapping[str, Any], part: str = "text") -> list[str]:
