@@ -29,24 +29,30 @@ class Seen:
     done: bool
     reward: float  # so far
     time: float  # ms of the page's clock
-    told: str  # numbers of all elements, as the page writes them
-    texts: list[str]  # of each element
-    values: list[str]  # of each element
+    screen: str  # all elements, as the page tells them
     png: str = ""  # base64
 
     @classmethod
-    def read(cls, text: str) -> "Seen":
-        """What ``look`` of ``BEFORE`` says, read."""
-        done, reward, time, count, rest = text.split("\n", 4)
-        k = int(count)
-        told, *lines = rest.split("\n", 1 + 2 * k)
-        return cls(lines[-1], done == "1", float(reward), float(time), told, lines[:k], lines[k:-1])
+    def read(cls, told: str) -> "Seen":
+        """What ``look`` of ``BEFORE`` tells, read."""
+        done, reward, time, goal, screen = told.split("\n", 4)
+        return cls(json.loads(goal), done == "1", float(reward), float(time), screen)
 
     @cached_property
     def numbers(self) -> NDArray[np.float64]:
         """Of each element (k, 7): left, top, right, bottom in pixels, kind (a place in ``KINDS``), flags (bits, of
         ``FLAGS``), and the number of the element that it is in, or 0."""
-        return np.fromstring(self.told, sep=",").reshape(-1, 7)
+        return np.fromstring(self.screen.partition("\n")[0], sep=",").reshape(-1, 7)
+
+    @property
+    def texts(self) -> list[str]:
+        """Of each element."""
+        return self.screen.split("\n")[1 : 1 + len(self.numbers)]
+
+    @property
+    def values(self) -> list[str]:
+        """Of each element."""
+        return self.screen.split("\n")[1 + len(self.numbers) :]
 
     @property
     def elements(self) -> list[list[Any]]:

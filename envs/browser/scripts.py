@@ -121,8 +121,8 @@ function valueOf(element, kind) {
 
 const SHOWN = {visibilityProperty: true, opacityProperty: true};
 
-// One text, cheap to send and to read: whether it is over, reward, time, and how many elements; a line of seven
-// numbers an element; a line an element for its text; a line an element for its value; the goal.
+// Lines of one text, cheap to send and to read: whether it is over; the reward; the time; the goal, as JSON; seven
+// numbers an element, all in one line; the text of each element; the value of each.
 function look(width, height, hidden) {
   const numbers = [], texts = [], values = [], active = document.activeElement;
   const skipped = new Set(hidden ? document.querySelectorAll(hidden) : []);
@@ -180,9 +180,9 @@ function look(width, height, hidden) {
       }
   }
   if (document.body) walk(document.body, [0, 0, width, height], 0, '');
-  const hooks = window.ethogram || {}, head = [+!!hooks.done, Number(hooks.reward) || 0, now, texts.length];
-  const goal = String(hooks.goal ?? document.title);
-  return [...head, numbers.join(), ...texts, ...values, goal].join('\\n').toWellFormed();
+  const hooks = window.ethogram || {}, goal = JSON.stringify(String(hooks.goal ?? document.title));
+  const lines = [+!!hooks.done, Number(hooks.reward) || 0, now, goal, numbers.join(), ...texts, ...values];
+  return lines.join('\\n').toWellFormed();
 }
 
 function optionsAt(x, y) {
