@@ -109,6 +109,11 @@ class BrowserGui:
         """The sixteen types, with all their parameters."""
         return action_space(self.elements)
 
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Words of the ids in observations and actions, by field; what reports show."""
+        return {"kind": KINDS, "type": TYPES, "direction": DIRECTIONS, "key": KEYS, "status": STATUSES}
+
     def reset(self, draws: Draws, site: Sites) -> tuple[NDArray[Any], dict[str, Any]]:
         """Every row at the beginning of an episode of its own. Raises BrowserError where a page does not begin."""
         seeds = (episode_ids(draws.seed & (1 << 63) - 1, draws.ids) & _SEEDS).tolist()
