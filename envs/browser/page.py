@@ -34,29 +34,29 @@ class Seen:
 
     @classmethod
     def read(cls, told: str) -> "Seen":
-        """What ``look`` of ``BEFORE`` tells, read."""
+        """Read the lines that ``look`` of ``BEFORE`` tells."""
         done, reward, time, goal, screen = told.split("\n", 4)
         return cls(json.loads(goal), done == "1", float(reward), float(time), screen)
 
     @cached_property
     def numbers(self) -> NDArray[np.float64]:
-        """Of each element (k, 7): left, top, right, bottom in pixels, kind (a place in ``KINDS``), flags (bits, of
+        """Seven an element (k, 7): left, top, right, bottom in pixels, kind (a place in ``KINDS``), flags (bits, of
         ``FLAGS``), and the number of the element that it is in, or 0."""
         return np.fromstring(self.screen.partition("\n")[0], sep=",").reshape(-1, 7)
 
     @property
     def texts(self) -> list[str]:
-        """Of each element."""
+        """The text of each element."""
         return self.screen.split("\n")[1 : 1 + len(self.numbers)]
 
     @property
     def values(self) -> list[str]:
-        """Of each element."""
+        """The value of each element."""
         return self.screen.split("\n")[1 + len(self.numbers) :]
 
     @property
     def elements(self) -> list[list[Any]]:
-        """Of each element its seven numbers, its text and its value."""
+        """A list an element: its seven numbers, its text and its value."""
         return [[*row, *said] for row, *said in zip(self.numbers.tolist(), self.texts, self.values, strict=True)]
 
 
