@@ -4,7 +4,6 @@ import os
 import runpy
 import zipfile
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -149,8 +148,11 @@ def _unpacked(wheel: Path) -> Path:
             with TemporaryDirectory(dir=cached) as fresh:
                 whole = Path(fresh, "whole")
                 archive.extractall(whole, names)
-                with suppress(OSError):  # another process may have been sooner
+                try:
                     whole.rename(folder)
+                except OSError:
+                    if not folder.is_dir():  # no other process was sooner
+                        raise
         except OSError as error:
             raise OSError(
                 f"MiniWoB++'s pages cannot be unpacked into {cached} ({error}): set XDG_CACHE_HOME to a folder that "

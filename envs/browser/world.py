@@ -25,7 +25,7 @@ from .scripts import FLAGS, KINDS, LONGEST
 from .tasks import PageTask
 
 _SEEDS = (1 << 53) - 1  # whole numbers that JavaScript knows
-_BITS = (np.arange(1 << len(FLAGS))[:, None] >> np.arange(len(FLAGS)) & 1).astype(np.int8)
+_BITS = (np.arange(1 << len(FLAGS))[:, None] >> np.arange(len(FLAGS)) & 1).astype(np.int8)  # of each number
 
 
 class AnyText(spaces.Text):
@@ -148,8 +148,8 @@ class BrowserGui:
                 self.pool.leave(life)
         device = draws.ids.device
         reward = torch.tensor([moment.reward for moment in after], dtype=torch.float32, device=device)
-        terminated = torch.tensor([moment.terminated for moment in after], device=device)
-        truncated = torch.tensor([moment.truncated for moment in after], device=device)
+        terminated = torch.tensor([moment.terminated for moment in after], dtype=torch.bool, device=device)
+        truncated = torch.tensor([moment.truncated for moment in after], dtype=torch.bool, device=device)
         return Transition(after, self._observed(after, draws), reward, terminated, truncated)
 
     def _meant(self, moment: "_Moment", action: Mapping[str, Any]) -> tuple[Done, str]:
@@ -230,7 +230,7 @@ class BrowserGui:
 
     @cached_property
     def _size(self) -> NDArray[np.float64]:
-        """By which pixels are divided: of left, top, right and bottom."""
+        """Pixels that are 1 on the screen, for left, top, right and bottom."""
         return np.array([self.task.width, self.task.height] * 2, np.float64)
 
 
