@@ -3,7 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..gui import GuiAction
 from .keys import key_events, stroke, typed
@@ -16,19 +21,43 @@ _ELSEWHERE = ["http://*", "https://*", "ws://*", "wss://*", "ftp://*"]
 _HOOKED = ("back", "home", "recent", "open", "done")
 
 
-class Seen(NamedTuple):
-    """A look at a page: one row of the observation, not yet padded.
-
-    elements: of each, left, top, right, bottom in pixels, kind (a place in ``KINDS``), flags (bits, of ``FLAGS``), the
-    number of the element that it is in, or 0, its text and its value.
-    """
+@dataclass(frozen=True)
+class Seen:
+    """A look at a page: one row of the observation, not yet padded."""
 
     goal: str
     done: bool
     reward: float  # so far
     time: float  # ms of the page's clock
-    elements: list[list[Any]]
+    screen: str  # all elements, as the page tells them
     png: str = ""  # base64
+
+    @classmethod
+    def read(cls, told: str) -> "Seen":
+        """Read the lines that ``look`` of ``BEFORE`` tells."""
+        done, reward, time, goal, screen = told.split("\n", 4)
+        return cls(json.loads(goal), done == "1", float(reward), float(time), screen)
+
+    @cached_property
+    def numbers(self) -> NDArray[np.float64]:
+        """Seven an element (k, 7): left, top, right, bottom in pixels, kind (a place in ``KINDS``), flags (bits, of
+        ``FLAGS``), and the number of the element that it is in, or 0."""
+        return np.fromstring(self.screen.partition("\n")[0], sep=",").reshape(-1, 7)
+
+    @property
+    def texts(self) -> list[str]:
+        """The text of each element."""
+        return self.screen.split("\n")[1 : 1 + len(self.numbers)]
+
+    @property
+    def values(self) -> list[str]:
+        """The value of each element."""
+        return self.screen.split("\n")[1 + len(self.numbers) :]
+
+    @property
+    def elements(self) -> list[list[Any]]:
+        """A list an element: its seven numbers, its text and its value."""
+        return [[*row, *said] for row, *said in zip(self.numbers.tolist(), self.texts, self.values, strict=True)]
 
 
 class Page:
@@ -66,9 +95,12 @@ class Page:
         if answers[0].get("errorText"):
             raise BrowserError(f"{self.task.url} cannot be loaded: {answers[0]['errorText']}")
 
-    def _evaluate(self, script: str) -> Asks:
-        """The value of a script, as JSON has it, or of its promise. BrowserError for what it throws."""
-        how = {"expression": script, "returnByValue": True, "awaitPromise": True, "userGesture": True}
+    def _evaluate(self, script: str, gesture: bool = False) -> Asks:
+        """The value of a script, as JSON has it, or of its promise. BrowserError for what it throws.
+
+        gesture: whether the page takes it for something a person does, of which the whole browser is told.
+        """
+        how = {"expression": script, "returnByValue": True, "awaitPromise": True, "userGesture": gesture}
         answers = yield [Request("Runtime.evaluate", how, may_fail=True)]
         if "error" in answers[0]:  # the page went on to another
             return None
@@ -104,8 +136,7 @@ class Page:
             picture = {"format": "png", "clip": clip, "optimizeForSpeed": True}
             answers = yield [Request("Page.captureScreenshot", picture)]
             png = answers[0]["data"]
-        goal, done, reward, time, elements = json.loads(seen)
-        return Seen(goal, done, reward, time, elements, png)
+        return replace(Seen.read(seen), png=png)
 
     def do(self, action: GuiAction, at: Sequence[float] | None, pace: float) -> Asks:
         """One action, then ``pace`` ms and what else it takes on the page's clock: (what was not done and why, Seen).
@@ -145,7 +176,7 @@ class Page:
         name = "finish" if action.type == "done" else action.type
         given = {"done": [action.status, action.text], "open": [action.text]}.get(action.type, [])
         call = f"ethogram.{name}({', '.join(map(json.dumps, given))})"
-        if (yield from self._evaluate(f"window.ethogram && ethogram.{name} ? ({call}, true) : false")):
+        if (yield from self._evaluate(f"window.ethogram && ethogram.{name} ? ({call}, true) : false", gesture=True)):
             return ""
         if action.type == "back":
             answers = yield [Request("Page.getNavigationHistory", {})]

@@ -208,12 +208,12 @@ class Browser:
         if not readable and not writable:
             raise TimeoutError
         if readable:
-            chunk = os.read(self._in, 1 << 20)
+            chunk = os.read(self._in, 1 << 16)  # what a pipe holds; more would be asked of the system each time
             if not chunk:
                 raise EOFError
             *messages, self._unread = (self._unread + chunk).split(b"\0")
             for message in messages:
-                self._take(json.loads(message))
+                self._take(json.loads(message.decode()))
 
     def _take(self, message: dict[str, Any]) -> None:
         """An answer or an event."""

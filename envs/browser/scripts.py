@@ -84,6 +84,7 @@ const frames = () => new Promise(kept => frame(() => frame(() => frame(kept))));
 const KINDS = %(kinds)s, FLAGS = %(flags)s, LONGEST = %(longest)d;
 const KIND = Object.fromEntries(KINDS.map((name, i) => [name, i]));
 const short = text => {
+  if (!text) return '';
   text = text.replace(/\\s+/g, ' ').trim();
   return text.length > LONGEST ? text.slice(0, LONGEST - 1) + '…' : text;
 };
@@ -91,12 +92,16 @@ const BY_TAG = {A: 'link', BUTTON: 'button', SELECT: 'select', OPTION: 'option',
                 IMG: 'image', CANVAS: 'image', svg: 'image'};
 const BY_TYPE = {checkbox: 'checkbox', radio: 'radio', range: 'slider', submit: 'button', button: 'button',
                  reset: 'button', image: 'button'};
-const TAPPED = new Set(['link', 'button', 'select', 'option', 'input', 'checkbox', 'radio', 'slider', 'tab']);
+const ROLES = new Set(['button', 'tab', 'checkbox', 'radio', 'slider']);
+const TAPPED = new Set([...ROLES, 'link', 'select', 'option', 'input']);
+const UNSEEN = new Set(['SCRIPT', 'STYLE', 'NOSCRIPT', 'TEMPLATE']);
+const [CLICKABLE, EDITABLE, SCROLLABLE, FOCUSED, CHECKED, ENABLED] =
+  ['clickable', 'editable', 'scrollable', 'focused', 'checked', 'enabled'].map(name => 1 << FLAGS.indexOf(name));
 
 function kindOf(element, text, leaf) {
-  const role = element.getAttribute('role');
   if (element.tagName === 'INPUT') return BY_TYPE[element.type] || 'input';
-  if (role === 'button' || role === 'tab' || role === 'checkbox' || role === 'radio' || role === 'slider') return role;
+  const role = element.getAttribute('role');
+  if (ROLES.has(role)) return role;
   if (element.isContentEditable && !element.parentElement?.isContentEditable) return 'input';
   return BY_TAG[element.tagName] || (text ? 'text' : leaf ? 'icon' : 'container');
 }
@@ -114,64 +119,70 @@ function valueOf(element, kind) {
   return kind === 'slider' ? String(element.value ?? '') : '';
 }
 
+const SHOWN = {visibilityProperty: true, opacityProperty: true};
+
+// Lines of one text, cheap to send and to read: whether it is over; the reward; the time; the goal, as JSON; seven
+// numbers an element, all in one line; the text of each element; the value of each.
 function look(width, height, hidden) {
-  const seen = [], active = document.activeElement;
+  const numbers = [], texts = [], values = [], active = document.activeElement;
   const skipped = new Set(hidden ? document.querySelectorAll(hidden) : []);
   function put(rect, clip, kind, flags, parent, text, value) {
     const left = Math.max(rect.left, clip[0]), top = Math.max(rect.top, clip[1]);
     const right = Math.min(rect.right, clip[2]), bottom = Math.min(rect.bottom, clip[3]);
     if (!(right > left && bottom > top)) return parent;
-    seen.push([left, top, right, bottom, KIND[kind], flags, parent, short(text), short(value)]);
-    return seen.length;
+    numbers.push(left, top, right, bottom, KIND[kind], flags, parent);
+    values.push(short(value));
+    return texts.push(short(text));
   }
   function walk(element, clip, parent, pointer) {
-    if (skipped.has(element)) return;
-    if (/^(SCRIPT|STYLE|NOSCRIPT|TEMPLATE)$/.test(element.tagName)) return;
-    if (!element.checkVisibility({visibilityProperty: true, opacityProperty: true})) return;
+    const tag = element.tagName;
+    if (skipped.has(element) || UNSEEN.has(tag) || !element.checkVisibility(SHOWN)) return;
     const all = element.getClientRects();
     let rect = all[0];
-    for (const one of all) if (one.width * one.height > rect.width * rect.height) rect = one;
-    const children = element.tagName === 'SELECT' && element.size < 2 && !element.multiple ? [] : element.children;
-    let text = '';
-    for (const node of element.childNodes) if (node.nodeType === 3 && node.data.trim()) text += ' ' + node.data;
-    let mixed = !!text && (children.length > 0 || element === document.body);
-    if (element.tagName === 'SELECT' || element.tagName === 'TEXTAREA') text = '', mixed = false;
-    const kind = kindOf(element, mixed ? '' : text.trim(), children.length === 0), style = getComputedStyle(element);
-    const cut = style.overflowX !== 'visible' || style.overflowY !== 'visible';
-    const scrolls = cut && /auto|scroll/.test(style.overflowY + style.overflowX) &&
+    for (let i = 1; i < all.length; i++)
+      if (all[i].width * all[i].height > rect.width * rect.height) rect = all[i];
+    const within = tag !== 'SELECT' || element.size > 1 || element.multiple;
+    let text = '', leaf = true;
+    for (let node = element.firstChild; node; node = node.nextSibling)
+      if (node.nodeType === 1) leaf = !within;
+      else if (node.nodeType === 3 && /\\S/.test(node.data)) text += ' ' + node.data;
+    let mixed = !!text && (!leaf || element === document.body);
+    if (tag === 'SELECT' || tag === 'TEXTAREA') text = '', mixed = false;
+    const kind = kindOf(element, !mixed && text, leaf), style = getComputedStyle(element);
+    const overflow = style.overflow, cut = overflow !== 'visible', cursor = style.cursor;
+    const scrolls = cut && /auto|scroll/.test(overflow) &&
       (element.scrollHeight > element.clientHeight + 1 || element.scrollWidth > element.clientWidth + 1);
-    const taps = TAPPED.has(kind) || tapped.has(element) || !!element.onclick || !!element.onmousedown ||
-      style.cursor === 'pointer' || element.tagName === 'LABEL';
-    const own = taps && (kind !== 'container' || style.cursor !== 'pointer' || pointer !== 'pointer');
-    const edits = kind === 'input' && !element.readOnly && !element.disabled;
-    const is = {clickable: taps, editable: edits, scrollable: scrolls, focused: element === active,
-      checked: !!(element.checked || element.selected) || element.getAttribute('aria-checked') === 'true' ||
-        element.getAttribute('aria-selected') === 'true', enabled: !element.disabled};
+    const taps = TAPPED.has(kind) || cursor === 'pointer' || tag === 'LABEL' || tapped.has(element) ||
+      !!element.onclick || !!element.onmousedown;
+    const own = taps && (kind !== 'container' || cursor !== 'pointer' || pointer !== 'pointer');
     let number = parent;
     if (rect && element !== document.body && (kind !== 'container' || own || scrolls)) {
-      const flags = FLAGS.reduce((bits, name, i) => bits | (is[name] ? 1 << i : 0), 0);
+      const checked = element.checked || element.selected || element.getAttribute('aria-checked') === 'true' ||
+        element.getAttribute('aria-selected') === 'true';
+      const flags = (taps && CLICKABLE) | (kind === 'input' && !element.readOnly && !element.disabled && EDITABLE) |
+        (scrolls && SCROLLABLE) | (element === active && FOCUSED) | (checked && CHECKED) |
+        (!element.disabled && ENABLED);
       number = put(rect, clip, kind, flags, parent, words(element, kind, mixed ? '' : text), valueOf(element, kind));
     }
+    if (leaf && !mixed) return;
     let inner = clip;
     if (cut && rect) {
       const x = rect.left + element.clientLeft, y = rect.top + element.clientTop;
       inner = [Math.max(clip[0], x), Math.max(clip[1], y), Math.min(clip[2], x + element.clientWidth),
                Math.min(clip[3], y + element.clientHeight)];
     }
-    if (!mixed) { for (const child of children) walk(child, inner, number, style.cursor); return; }
-    for (const node of element.childNodes) {
-      if (node.nodeType === 1) walk(node, inner, number, style.cursor);
-      if (node.nodeType !== 3 || !node.data.trim()) continue;
-      const range = document.createRange();
-      range.selectNodeContents(node);
-      const part = range.getBoundingClientRect();
-      put(part, inner, 'text', 1 << FLAGS.indexOf('enabled'), number, node.data, '');
-    }
+    for (let node = element.firstChild; node; node = node.nextSibling)
+      if (node.nodeType === 1) walk(node, inner, number, cursor);
+      else if (mixed && node.nodeType === 3 && /\\S/.test(node.data)) {
+        const range = document.createRange();
+        range.selectNodeContents(node);
+        put(range.getBoundingClientRect(), inner, 'text', ENABLED, number, node.data, '');
+      }
   }
   if (document.body) walk(document.body, [0, 0, width, height], 0, '');
-  const hooks = window.ethogram || {};
-  return JSON.stringify([String(hooks.goal ?? document.title), !!hooks.done, Number(hooks.reward) || 0,
-                         now, seen]);
+  const hooks = window.ethogram || {}, goal = JSON.stringify(String(hooks.goal ?? document.title));
+  const lines = [+!!hooks.done, Number(hooks.reward) || 0, now, goal, numbers.join(), ...texts, ...values];
+  return lines.join('\\n').toWellFormed();
 }
 
 function optionsAt(x, y) {

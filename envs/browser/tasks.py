@@ -1,16 +1,15 @@
 """Tasks in a browser: MiniWoB++'s pages, read from its wheel, and any HTML file."""
 
-import atexit
 import os
 import runpy
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ethogram.simulator import check_is, check_number, checked_int
 
@@ -135,12 +134,28 @@ def _places() -> Iterable[Path]:
 
 @cache
 def _unpacked(wheel: Path) -> Path:
-    """The pages of a wheel, in a folder that goes when this process does: a browser reads files, not archives."""
+    """The pages of a wheel, in a folder of the user's cache that stays: a browser reads files, not archives."""
+    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "ethogram")
+    folder = cached / f"miniwob-{sha256(wheel.read_bytes()).hexdigest()[:16]}"
+    if folder.is_dir():
+        return folder / _HTML
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name.startswith((f"{_HTML}miniwob/", f"{_HTML}co", _FIELDS))]
         if not names:
             raise ValueError(f"{wheel} holds no {_HTML}: expected the wheel of miniwob, 1.0 or later")
-        folder = tempfile.mkdtemp(prefix="ethogram-miniwob-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        archive.extractall(folder, names)
-    return Path(folder) / _HTML
+        try:
+            cached.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=cached) as fresh:
+                whole = Path(fresh, "whole")
+                archive.extractall(whole, names)
+                try:
+                    whole.rename(folder)
+                except OSError:
+                    if not folder.is_dir():  # no other process was sooner
+                        raise
+        except OSError as error:
+            raise OSError(
+                f"MiniWoB++'s pages cannot be unpacked into {cached} ({error}): set XDG_CACHE_HOME to a folder that "
+                "can be written, or unpack the wheel and pass its folder miniwob/html as `pages`"
+            ) from None
+    return folder / _HTML

@@ -15,7 +15,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ethogram.simulator import Draws, Sites, Transition, check_is, check_number, checked_int
-from ethogram.simulator.gym import episode_ids, stack
+from ethogram.simulator.gym import episode_ids
 
 from ..gui import DIRECTIONS, KEYS, STATUSES, TYPES, GuiAction, action_space
 from .page import Seen
@@ -25,6 +25,7 @@ from .scripts import FLAGS, KINDS, LONGEST
 from .tasks import PageTask
 
 _SEEDS = (1 << 53) - 1  # whole numbers that JavaScript knows
+_BITS = (np.arange(1 << len(FLAGS))[:, None] >> np.arange(len(FLAGS)) & 1).astype(np.int8)  # of each number
 
 
 class AnyText(spaces.Text):
@@ -108,6 +109,11 @@ class BrowserGui:
         """The sixteen types, with all their parameters."""
         return action_space(self.elements)
 
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Words of the ids in observations and actions, by field; what reports show."""
+        return {"kind": KINDS, "type": TYPES, "direction": DIRECTIONS, "key": KEYS, "status": STATUSES}
+
     def reset(self, draws: Draws, site: Sites) -> tuple[NDArray[Any], dict[str, Any]]:
         """Every row at the beginning of an episode of its own. Raises BrowserError where a page does not begin."""
         seeds = (episode_ids(draws.seed & (1 << 63) - 1, draws.ids) & _SEEDS).tolist()
@@ -126,6 +132,7 @@ class BrowserGui:
     def step(self, state: NDArray[Any], action: Mapping[str, Any], draws: Draws, site: Sites) -> Transition:
         """One action in each row whose episode goes on, side by side. Shapes: state (n,) objects."""
         after = np.empty(len(state), dtype=object)
+        given = {name: part.tolist() for name, part in action.items()}
         rows, lives, done = [], [], []
         for i, moment in enumerate(state):
             if moment.terminated or moment.truncated:
@@ -133,29 +140,31 @@ class BrowserGui:
                 continue
             rows.append(i)
             lives.append(moment.going_on())
-            done.append(self._meant(moment, {name: part[i] for name, part in action.items()}))
+            done.append(self._meant(moment, {name: part[i] for name, part in given.items()}))
         doable = [what for what, _ in done]
         for i, life, (_, problem), result in zip(rows, lives, done, self.pool.step(lives, doable), strict=True):
             after[i] = state[i].after(life, result, problem, doable[rows.index(i)][0].type == "done")
             if after[i].terminated or after[i].truncated:
                 self.pool.leave(life)
-        told = [(moment.reward, moment.terminated, moment.truncated) for moment in after]
-        reward, terminated, truncated = torch.tensor(told, dtype=torch.float64, device=draws.ids.device).unbind(1)
-        return Transition(after, self._observed(after, draws), reward.float(), terminated.bool(), truncated.bool())
+        device = draws.ids.device
+        reward = torch.tensor([moment.reward for moment in after], dtype=torch.float32, device=device)
+        terminated = torch.tensor([moment.terminated for moment in after], dtype=torch.bool, device=device)
+        truncated = torch.tensor([moment.truncated for moment in after], dtype=torch.bool, device=device)
+        return Transition(after, self._observed(after, draws), reward, terminated, truncated)
 
     def _meant(self, moment: "_Moment", action: Mapping[str, Any]) -> tuple[Done, str]:
         """An action of a row as what is done, where in pixels; and why it is not what was asked for."""
         kind, element = TYPES[int(action["type"])], int(action["element"])
-        point, point2 = (tuple(action[name].tolist()) for name in ("point", "point2"))
+        point, point2 = tuple(action["point"]), tuple(action["point2"])
         size = self.task.width, self.task.height
         at: tuple[float, float] | None = (point[0] * size[0], point[1] * size[1])
         problem = ""
         if element:
-            told = moment.seen.elements[: self.elements]
+            told = moment.seen.numbers[: self.elements]
             if element > len(told):
                 at, problem = None, f"there is no element {element}: the screen has {len(told)}"
             else:
-                left, top, right, bottom = told[element - 1][:4]
+                left, top, right, bottom = told[element - 1, :4].tolist()
                 at = ((left + right) / 2, (top + bottom) / 2)
         if kind in ("type", "select", "scroll") and not element and point == (0.0, 0.0):
             at = None
@@ -170,7 +179,7 @@ class BrowserGui:
 
     def _action(self, kind: Any, given: Mapping[str, Any], point: Any, point2: Any) -> GuiAction:
         """The action with those parameters that its type has a use for."""
-        ms, text = round(float(given["ms"])), str(given["text"])
+        ms, text = round(given["ms"]), str(given["text"])
         if kind in ("tap", "double_tap", "hover", "long_press"):
             return GuiAction(kind, point, ms=ms if kind == "long_press" else 0)
         if kind == "drag":
@@ -192,35 +201,37 @@ class BrowserGui:
         return GuiAction(kind, ms=ms) if kind == "wait" else GuiAction(kind)
 
     def _observed(self, state: NDArray[Any], draws: Draws) -> dict[str, Any]:
-        rows = [self._padded(moment.seen, moment.began) for moment in state]
-        return stack(self.observation_space, rows, draws.ids.device)  # type: ignore[return-value]  # a Dict space
-
-    def _padded(self, seen: Seen, began: float) -> dict[str, Any]:
-        """A row of the observation."""
-        most, told = self.elements, seen.elements[: self.elements]
-        box, kind = np.zeros((most, 4), np.float32), np.zeros(most, np.int64)
-        flags, parent = np.zeros((most, len(FLAGS)), np.int8), np.zeros(most, np.int64)
-        if told:
-            size = np.array([self.task.width, self.task.height] * 2)
-            box[: len(told)] = np.array([element[:4] for element in told]) / size
-            numbers = np.array([element[4:7] for element in told])
-            kind[: len(told)], parent[: len(told)] = numbers[:, 0], numbers[:, 2]
-            flags[: len(told)] = numbers[:, 1:2] >> np.arange(len(FLAGS)) & 1
-        row = {
+        screens, rows, most = [moment.seen for moment in state], len(state), self.elements
+        box, kind = np.zeros((rows, most, 4), np.float32), np.zeros((rows, most), np.int64)
+        flags, parent = np.zeros((rows, most, len(FLAGS)), np.int8), np.zeros((rows, most), np.int64)
+        for row, seen in enumerate(screens):
+            numbers = seen.numbers[:most]
+            kinds, bits, parents = numbers[:, 4:].T.astype(np.int64)
+            box[row, : len(kinds)] = numbers[:, :4] / self._size
+            kind[row, : len(kinds)], flags[row, : len(kinds)], parent[row, : len(kinds)] = kinds, _BITS[bits], parents
+        arrays = {
             "box": box,
             "kind": kind,
             "flags": flags,
             "parent": parent,
-            "text": "\n".join(element[7] for element in told),
-            "value": "\n".join(element[8] for element in told),
-            "count": len(seen.elements),
-            "goal": seen.goal[:10_000],
-            "time": max(round(seen.time - began), 0),
-            "screen": zlib.crc32(repr(seen.elements).encode()),
+            "count": np.array([len(seen.numbers) for seen in screens]),
+            "time": np.array([max(round(moment.seen.time - moment.began), 0) for moment in state]),
+            "screen": np.array([zlib.crc32(seen.screen.encode()) for seen in screens]),
         }
         if self.pixels:
-            row["pixels"] = decoded(seen.png)
-        return row
+            arrays["pixels"] = np.stack([decoded(seen.png) for seen in screens])
+        lines = {
+            "text": ["\n".join(seen.texts[:most]) for seen in screens],
+            "value": ["\n".join(seen.values[:most]) for seen in screens],
+            "goal": [seen.goal[:10_000] for seen in screens],
+        }
+        columns = {name: torch.from_numpy(array).to(draws.ids.device) for name, array in arrays.items()}
+        return columns | {name: np.array(told, dtype=object) for name, told in lines.items()}
+
+    @cached_property
+    def _size(self) -> NDArray[np.float64]:
+        """Pixels that are 1 on the screen, for left, top, right and bottom."""
+        return np.array([self.task.width, self.task.height] * 2, np.float64)
 
 
 def texts(observation: Mapping[str, Any], part: str = "text") -> list[str]:

@@ -35,6 +35,7 @@ from ethogram.envs.browser import (
 )
 from ethogram.envs.gui import TYPES, GuiAction
 from ethogram.simulator import Draws, FromGym, Sites, rollout
+from ethogram.simulator.report import report
 
 
 def _here() -> str:
@@ -148,6 +149,46 @@ def test_a_killed_parent_leaves_no_process_and_no_profile(tmp_path):
         assert processes_of(profile)
         parent.send_signal(signal.SIGKILL)
     assert gone(profile, profile)
+
+
+def test_a_killed_program_leaves_pages_in_the_cache_alone_and_the_next_finds_them(tasks, tmp_path):
+    program = (
+        "import time\nfrom ethogram.envs.browser import miniwob\n"
+        "print(miniwob('click-test').url, flush=True)\ntime.sleep(600)"
+    )
+    (tmp_path / "temporary").mkdir()
+    folders = {"TMPDIR": str(tmp_path / "temporary"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    urls, made = [], []
+    for _ in range(2):
+        command = [sys.executable, "-c", program]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | folders) as process:
+            urls.append(process.stdout.readline().strip())
+            process.send_signal(signal.SIGKILL)
+        made.append([file.stat().st_mtime_ns for file in (tmp_path / "cache").rglob("click-test.html")])
+    assert urls[0] == urls[1]
+    assert urls[0].startswith((tmp_path / "cache").as_uri())
+    assert made[0] == made[1]
+    assert len(made[0]) == 1
+    assert len(list((tmp_path / "cache" / "ethogram").iterdir())) == 1
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_look_keeps_lines_quotes_and_signs_of_goals_and_of_texts(browser, tmp_path):
+    page = page_of(
+        browser,
+        tmp_path,
+        "<script>window.ethogram = {goal: 'two\\nlines, \"said\"', reward: -0.25}</script>"
+        "<p id=p></p><textarea id=t></textarea><script>p.textContent = 'a' + '\\u{1F600}'.repeat(300);"
+        "t.value = 'one\\n\\ntwo, 3'</script>",
+    )
+    seen = run(page, page.do(GuiAction("noop"), None, 1))
+    assert (seen[1].goal, seen[1].reward, seen[1].done) == ('two\nlines, "said"', -0.25, False)
+    (_, _, _, _, _, _, _, faces, _), (left, top, right, bottom, _, _, parent, _, value_) = seen[1].elements
+    assert faces.startswith("a\U0001f600")
+    assert len(faces.encode("utf-16-le")) == 2 * 256  # the half of a sign that is cut is a sign of its own
+    assert (value_, parent) == ("one two, 3", 0)
+    assert left < right
+    assert top < bottom
 
 
 def test_a_page_reaches_files_and_nothing_else(browser, tmp_path):
@@ -326,7 +367,7 @@ def test_a_page_that_hangs_truncates_with_the_reason(tmp_path):
     assert env.reset(seed=0)[0]["text"] == "b"
 
 
-def test_sessions_are_recorded_and_a_state_can_be_stepped_twice(tasks):
+def test_sessions_are_recorded_told_in_words_and_a_state_can_be_stepped_twice(tasks, tmp_path):
     world = BrowserGui(miniwob("click-button"))
 
     class TapsWhatTheGoalNames:
@@ -342,6 +383,9 @@ def test_sessions_are_recorded_and_a_state_can_be_stepped_twice(tasks):
 
     history = rollout(world, TapsWhatTheGoalNames(), rows=3, horizon=2, seed=1)
     assert history.reward.sum(1).tolist() == [1.0] * 3
+    told = report(history, tmp_path / "report.html", world=world).read_text()
+    assert "tap on '" in told
+    assert '"button"' in told
     assert len(FromGym(lambda: gymnasium.make("ethogram/MiniWoB-v0", task="click-test")).observation_space) == 10
     world.close()
 
@@ -390,6 +434,9 @@ def test_an_element_that_is_gone_and_a_key_that_is_none_do_nothing_and_say_so(ta
     assert after["text"] == seen["text"]
     with pytest.raises(ValueError, match="expected"):
         env.step(action | {"key": 10**6})
+    for text in ("\0", "a" * 257, 7):
+        with pytest.raises(ValueError, match="expected an element of Text"):
+            env.step(action | {"text": text})
     env.close()
 
 
