@@ -53,8 +53,7 @@ class Calls:
 
     def decode(self, text: str) -> GuiAction:
         """The action of a call, alone or in <action> and </action>. Raises ParseError with the character."""
-        at, end = text.find("<action>"), text.find("</action>")
-        scan = Scanner(text, at + len("<action>") if at >= 0 else 0, end if at >= 0 and end >= 0 else None)
+        scan = Scanner(text).within("<action>", "</action>")
         scan.spaces()
         start = scan.at
         name = scan.word("the name of a call, such as click")

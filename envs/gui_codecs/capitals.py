@@ -53,8 +53,9 @@ class OSAtlas:
 
     def decode(self, text: str) -> GuiAction:
         """The action. Raises ParseError with the character."""
-        at = text.rfind("actions:")
-        scan = Scanner(text, 0 if at < 0 else at + len("actions:"))
+        scan = Scanner(text)
+        if (at := text.rfind("actions:")) >= 0:
+            scan.at = at + len("actions:")
         name = _name(scan, [*_PLACES, "TYPE", "SCROLL", "OPEN_APP", *_ATLAS])
         if name in _PLACES:
             scan.take("<point>[[")
@@ -103,8 +104,7 @@ class HAR:
 
     def decode(self, text: str) -> GuiAction:
         """The action. Raises ParseError with the character."""
-        at, end = text.find("<answer>"), text.find("</answer>")
-        scan = Scanner(text, at + len("<answer>") if at >= 0 else 0, end if at >= 0 and end >= 0 else None)
+        scan = Scanner(text).within("<answer>", "</answer>")
         name = _name(scan, [*_PLACES, "TYPE", "SELECT", "SCROLL", *_HAR])
         if name in _HAR:
             action = _HAR[name]

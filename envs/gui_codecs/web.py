@@ -231,6 +231,8 @@ class BrowserGym:
         """Name of the call, and its arguments, each with the character where it stands."""
         names = [*_CALLS, "mouse_drag_and_drop", "fill", "select_option", "scroll", "keyboard_type", "goto"]
         names += ["keyboard_insert_text", "keyboard_press", "noop", "go_back", "send_msg_to_user", "report_infeasible"]
+        if not isinstance(text, str):
+            raise ParseError(text, "", "text")
         lead = len(text) - len(text.lstrip())
         try:
             node = ast.parse(text.strip(), mode="eval").body
@@ -245,7 +247,7 @@ class BrowserGym:
             at = lead + argument.col_offset
             try:
                 values.append((ast.literal_eval(argument), at))
-            except ValueError:
+            except (TypeError, ValueError):
                 raise ParseError(text, at, "text or a number") from None
         return node.func.id, values
 
