@@ -5,7 +5,7 @@ from typing import Any
 
 from ..gui import DIRECTIONS, GuiAction, opposite
 from .scanner import Scanner
-from .units import THOUSANDTHS, Scrolls, Units, check_lost, missing, place_of
+from .units import THOUSANDTHS, InUnits, Scrolls, Units, check_lost, missing, place_of
 
 _VIEWS = {name.upper(): name for name in DIRECTIONS[1:]}
 _PLACES: dict[str, Any] = {"CLICK": "tap", "LONG_PRESS": "long_press", "DOUBLE_CLICK": "double_tap"}
@@ -42,7 +42,7 @@ def _name(scan: Scanner, names: list[str]) -> str:
 
 
 @dataclass(frozen=True)
-class OSAtlas:
+class OSAtlas(InUnits):
     """OS-Atlas's action line, alone or after "actions:": text in [brackets], points in thousandths of the screen.
 
     scrolls: what SCROLL [UP] names: the view's way in its AndroidControl files, whose labels it keeps.
@@ -92,7 +92,7 @@ class OSAtlas:
 
 
 @dataclass(frozen=True)
-class HAR:
+class HAR(InUnits):
     """HAR-GUI's answer, alone or in <answer> and </answer>; points in pixels of the screenshot.
 
     TYPE:text on phones, TYPE:(x,y,text) and SELECT:(x,y,option) on pages.

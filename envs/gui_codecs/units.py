@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from numbers import Real
+from typing import Any, Literal, get_args
+
+from ethogram.simulator import check_is
 
 from ..gui import GuiAction
 
@@ -40,6 +43,8 @@ class Units:
     whole: bool = True
 
     def __post_init__(self) -> None:
+        check_is("width", self.width, Real, "a number")
+        check_is("height", self.height, Real, "a number")
         if not (self.width > 0 and self.height > 0):
             raise ValueError(f"the screen is {self.width} x {self.height}: expected more than 0 each way")
 
@@ -53,6 +58,17 @@ class Units:
         """A point, given in fractions, in these units."""
         x, y = point[0] * self.width, point[1] * self.height
         return (round(x), round(y)) if self.whole else (x, y)
+
+
+class InUnits:
+    """A codec whose points are in units; some say also whose way a scroll's direction is."""
+
+    units: Units
+
+    def __post_init__(self) -> None:
+        check_is("units", self.units, Units, "Units(width, height) of the screen")
+        if (scrolls := getattr(self, "scrolls", "view")) not in get_args(Scrolls):
+            raise ValueError(f"scrolls is {scrolls!r}: expected one of {list(get_args(Scrolls))}")
 
 
 FRACTIONS = Units(1, 1, whole=False)

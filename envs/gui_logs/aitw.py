@@ -19,8 +19,9 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def load_aitw(path: str | Path) -> Recording:
     """Android in the Wild (Rawles et al., 2023), or AITZ (Zhang et al., 2024), which has its keys in JSON.
 
-    path: a TFRecord or a JSON file, packed or not, or a folder of such, which are told apart by their names' ends, or by how they begin. AITZ
-        gives boxes in pixels and no size of the screen: the pictures, PNG, must lie beside the file that names them.
+    path: a TFRecord or a JSON file, packed or not, or a folder of such, which are told apart by their names' ends, or
+        by how they begin. AITZ gives boxes in pixels and no size of the screen: the pictures, PNG, must lie beside the
+        file that names them.
 
     Elements are the annotations (text and icons as recognised in the picture), whatever lies under the reference's
     point among them are its boxes. The subset is the group: of AITZ the folder that "image_path" begins with, of a

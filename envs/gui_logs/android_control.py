@@ -20,9 +20,9 @@ def load_android_control(path: str | Path | None = None) -> Recording:
     """AndroidControl (Li et al., 2024).
 
     path: a TFRecord, or JSON Lines in UI-S1's form (android_control_evaluation_std.jsonl: the test split, 1,543
-        episodes of 8,444 steps), packed or not; or a folder of such, which are told apart by their names' ends, or by how they begin. None:
-        ``android_control_test.jsonl.gz``, there or in ``gui/`` there, in the folder that the environment variable
-        ETHOGRAM_DATA names, or else in ./data.
+        episodes of 8,444 steps), packed or not; or a folder of such, which are told apart by their names' ends, or by
+        how they begin. None: ``android_control_test.jsonl.gz``, there or in ``gui/`` there, in the folder that the
+        environment variable ETHOGRAM_DATA names, or else in ./data.
 
     Of a TFRecord's accessibility trees, elements are the nodes with a label and those that take taps or text, and boxes
     are those of the latter that hold the reference's point; the pictures are not kept. UI-S1's file has only the boxes

@@ -307,6 +307,19 @@ def test_what_a_dialect_cannot_say_is_refused(codec, action, said):
 def test_units_without_a_screen_are_refused():
     with pytest.raises(ValueError, match="0 x 10"):
         Units(0, 10)
+    with pytest.raises(TypeError, match="height is a str: expected a number"):
+        Units(10, "10")
+    for codec in (AndroidJSON, BrowserGym, Calls, HAR, Mind2Web, MiniWoB, MiniWoBDemo, MobileUse, OSAtlas):
+        with pytest.raises(TypeError, match="units is a tuple: expected Units"):
+            codec((1080, 2400))
+
+
+def test_conventions_that_are_none_are_refused():
+    for codec in (Calls, HAR, OSAtlas):
+        with pytest.raises(ValueError, match="scrolls is 'up': expected one of"):
+            codec(PHONE, scrolls="up")
+    with pytest.raises(ValueError, match="dialect is 'qwen'"):
+        Calls(PHONE, dialect="qwen")
 
 
 SEEDS = [
