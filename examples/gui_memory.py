@@ -23,6 +23,7 @@ from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_baselines import CopyReference
 from ethogram.envs.gui import ELEMENTS, VOCABULARY, App, GuiView, SymbolicGui
 from ethogram.envs.gui_logs import SOURCES, Recording, Replay
+from ethogram.envs.gui_metrics import RecordedEpisode
 from ethogram.envs.gui_tasks import (
     carry,
     checklist,
@@ -111,6 +112,12 @@ def draw_episode(folder: Path) -> list[Path]:
     return files
 
 
+def varied(episode: RecordedEpisode) -> tuple[bool, int, int]:
+    """How much there is to see: done rather than not, of many kinds of actions, in few steps."""
+    kinds = {step.reference.type for step in episode.steps if step.reference}
+    return episode.solved is not False, len(kinds), -len(episode.steps)
+
+
 def recorded_page(source: str, data: Path | None, path: Path) -> str:
     """Write a page of one session that a person recorded; what to say of it, or of why there is none."""
     try:
@@ -119,7 +126,7 @@ def recorded_page(source: str, data: Path | None, path: Path) -> str:
         if data:
             raise
         return f"No recorded session: {error}. `--data` names another; examples/replay_human_demos.py plays them all."
-    chosen = max(recording.episodes, key=lambda one: (one.solved is not False, min(len(one.steps), 12)))
+    chosen = max(recording.episodes, key=varied)
     one = Recording((chosen,), recording.source)
     world = Replay(one)
     seen = rollout(world, CopyReference(one), rows=1, horizon=world.horizon, seed=0, record="all")
