@@ -61,7 +61,8 @@ def move(
 
     dialogs: (S, 3) as in ``App``, or (0, 3) for none at all. order (K, 8), boxes (K, 8, 4): of the layouts. kind,
     element, direction, text (n,) int64 and point (n, 2) float32: actions. Returns the first row with a number that is
-    none of its space, or a state that is none; -1 where all are, and n where there are not as many actions.
+    none of its space (a point: if it is used), or a state that is none; -1 where all are, and n where there are not as
+    many actions.
     """
     screens, places, n = elements.shape[0], elements.shape[1], state.shape[0]
     if not kind.shape[0] == point.shape[0] == element.shape[0] == direction.shape[0] == text.shape[0] == n:
@@ -79,6 +80,8 @@ def move(
         if act in (_TAP, _TYPE):
             slot = element[i] - 1
             if slot < 0:
+                if not (0 <= point[i, 0] <= 1 and 0 <= point[i, 1] <= 1):
+                    return i
                 slot = _hit(elements[here], order[skin], boxes[skin], point[i, 0], point[i, 1])
             if slot < 0:
                 continue
