@@ -108,9 +108,8 @@ def move(
                     depth -= 1
                 after[i, _STACK + depth] = screen
                 after[i, _DEPTH], after[i, _SCREEN] = depth + 1, leads
-        elif act == _SCROLL:
-            if here == screen and (direction[i] == 1 or direction[i] == 2):
-                after[i, _SCREEN] = scrolls[screen, direction[i] - 1]
+        elif act == _SCROLL and here == screen and (direction[i] == 1 or direction[i] == 2):
+            after[i, _SCREEN] = scrolls[screen, direction[i] - 1]
         elif act == _BACK:
             if here == screen and depth > 0:
                 after[i, _DEPTH], after[i, _SCREEN] = depth - 1, state[i, _STACK + depth - 1]

@@ -86,8 +86,8 @@ class Actions:
         """
         if self.parts is not None:
             if not isinstance(value, dict) or value.keys() != self.parts.keys():
-                given = f"a dict with keys {sorted(value, key=str)}" if isinstance(value, dict) else f"{value!r:.200}"
-                raise ValueError(f"{self.name} is {given}: expected a dict with keys {sorted(self.parts)}")
+                what = f"a dict with keys {sorted(value, key=str)}" if isinstance(value, dict) else f"{value!r:.200}"
+                raise ValueError(f"{self.name} is {what}: expected a dict with keys {sorted(self.parts)}")
             return {key: part(value[key], batch, rows) for key, part in self.parts.items()}
         if self.text:
             text = np.array(value if batch else [value], dtype=object)
