@@ -18,7 +18,7 @@ class Scanner:
         self.text, self.at, self.end = text, at, len(text) if end is None else end
 
     def within(self, begin: str, end: str) -> "Scanner":
-        """What stands between two marks; all of it where the first is missing, the rest where the second is."""
+        """A cursor between two marks; over all of the text where the first is missing, the rest where the second is."""
         if (at := self.text.find(begin)) < 0:
             return self
         stop = self.text.find(end)
