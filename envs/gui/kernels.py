@@ -80,10 +80,10 @@ def move(
         if act in (_TAP, _TYPE):
             slot = element[i] - 1
             if slot < 0:
-                if not (0 <= point[i, 0] <= 1 and 0 <= point[i, 1] <= 1):
-                    return i
                 slot = _hit(elements[here], order[skin], boxes[skin], point[i, 0], point[i, 1])
             if slot < 0:
+                if not (0 <= point[i, 0] <= 1 and 0 <= point[i, 1] <= 1):
+                    return i
                 continue
             what = elements[here, order[skin, slot]]
             leads, sets, fills = what[3], what[4], what[7]
