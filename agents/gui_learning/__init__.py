@@ -2,45 +2,71 @@
 
 from . import symbols
 from .answers import LENGTH, THOUGHT, Read, parsed, written
-from .guidance import guidelines, mentions, thoughts
-from .har import Exercise, Practice, errors, grounding, hybrid_reward, inference, reflection
-from .hcpo import HCPO
+from .evaluation import successes
+from .flops import QWEN_3B, Shape, dropped_at, prefill_flops
+from .hcpo import HCPO, Backend
 from .imitation import Imitation
 from .policy import GuiPolicy
-from .prompts import DID, GOAL, NOW, SCREEN, Drop, Prompts, Steps, latest, read, steps_of
-from .summaries import Episodes, asked, episodes_of
+from .prompts import (
+    AT_A_POINT,
+    DID,
+    GOAL,
+    NOW,
+    SCREEN,
+    SCROLL,
+    WITH_WORDS,
+    Drop,
+    Prompts,
+    Steps,
+    bins,
+    latest,
+    read,
+    steps_of,
+    words,
+)
+from .rewards import NEAR, Mode, distance, success
+from .summaries import PAST, Episodes, acted_on, asked, episodes_of, sentence, to_summarise
 
 __all__ = [
+    "AT_A_POINT",
     "DID",
     "GOAL",
     "HCPO",
     "LENGTH",
+    "NEAR",
     "NOW",
+    "PAST",
+    "QWEN_3B",
     "SCREEN",
+    "SCROLL",
     "THOUGHT",
+    "WITH_WORDS",
+    "Backend",
     "Drop",
     "Episodes",
-    "Exercise",
     "GuiPolicy",
     "Imitation",
-    "Practice",
+    "Mode",
     "Prompts",
     "Read",
+    "Shape",
     "Steps",
+    "acted_on",
     "asked",
+    "bins",
+    "distance",
+    "dropped_at",
     "episodes_of",
-    "errors",
-    "grounding",
-    "guidelines",
-    "hybrid_reward",
-    "inference",
     "latest",
-    "mentions",
     "parsed",
+    "prefill_flops",
     "read",
-    "reflection",
+    "sentence",
     "steps_of",
+    "success",
+    "successes",
     "symbols",
-    "thoughts",
+    "to_summarise",
+    "words",
     "written",
 ]

@@ -6,18 +6,16 @@ read in third-party notes of the paper, and constants in its released code; wher
 
 import copy
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from ethogram.simulator import Draws, check_is, check_number, checked_int, checked_seed
+from ethogram.simulator import Draws, check_has, check_is, check_number, checked_int, checked_seed
 
 from ..learning import Measures, advantages, informative, k3, masked_mean
-from .answers import parsed
-from .policy import GuiPolicy
 from .prompts import Prompts, Steps
-from .rewards import Mode, reward, success, with_bonus
+from .rewards import Mode, with_bonus
 
 Lengths = Literal["biased", "uniform", "full"]
 Branches = Literal["both", "compressed", "full"]
@@ -39,9 +37,40 @@ def length_probabilities(available: Tensor, strength: float, memory: int) -> Ten
     return torch.where(n <= available[:, None], strength * n, -torch.inf).softmax(1)
 
 
-def available(prompts: Prompts) -> Tensor:
-    """(m,) int64 how many steps of history prompts have."""
-    return torch.where(prompts.present, prompts.age, 0).amax(1)
+class Backend(Protocol):
+    """A policy that ``HCPO`` trains, an ``nn.Module``: symbols and a small transformer, or text and a large one.
+
+    It reads prompts of its own kind, of which a trainer asks ``rows``, ``repeated``, ``limited`` and ``available``, and
+    which know the spans of past screens. Answers are (m * group, R) int64, side by side for a prompt, 0 behind their
+    end. With ``drop_at``, past screens are dropped at the input of that layer; None drops nothing.
+    """
+
+    memory: int
+
+    @property
+    def layers(self) -> int:
+        """Layers, at the input of any of which tokens can be dropped."""
+        ...
+
+    def generate(
+        self, prompts: Any, draws: Draws, *, group: int = 1, temperature: float = 1.0, drop_at: int | None = None
+    ) -> Tensor:
+        """(m * group, R) answers; all chance comes from ``draws``, of m * group rows."""
+        ...
+
+    def log_probs_of(self, prompts: Any, answer: Tensor, *, drop_at: int | None = None) -> Tensor:
+        """(m * group, R) log-probability of each token of answers, 0 behind their end, with a gradient."""
+        ...
+
+    def graded(
+        self, prompts: Any, answer: Tensor, truth: dict[str, Tensor], mode: Mode = "paper"
+    ) -> tuple[Tensor, Tensor]:
+        """Rewards of answers, (m * group,) float32, and which are right, (m * group,) bool. truth: a row an answer."""
+        ...
+
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
+        """As of any ``nn.Module``."""
+        ...
 
 
 class HCPO(nn.Module):
@@ -67,7 +96,7 @@ class HCPO(nn.Module):
 
     def __init__(
         self,
-        policy: GuiPolicy,
+        policy: Backend,
         steps: Steps,
         updates: int,
         *,
@@ -88,7 +117,8 @@ class HCPO(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        check_is("policy", policy, GuiPolicy, "a GuiPolicy")
+        needed = ("memory", "layers", "generate", "log_probs_of", "graded", "parameters")
+        check_has("policy", policy, "a Backend, such as a GuiPolicy", *needed)
         check_is("steps", steps, Steps, "Steps, as steps_of(history, memory) makes them")
         for name, value, among in (
             ("mode", mode, ("paper", "code")),
@@ -102,14 +132,15 @@ class HCPO(nn.Module):
         self.policy, self.steps = policy, steps
         self.updates = checked_int("updates", updates, 1)
         self.prompts, self.group = checked_int("prompts", prompts, 1), checked_int("group", group, 2)
-        self.drop_at = checked_int("drop_at", drop_at, 0, len(policy.body.blocks))
+        self.drop_at = checked_int("drop_at", drop_at, 0, policy.layers)
         self.temperature, self.kl, self.alignment = temperature, kl, alignment
         self.lengths, self.rescore, self.branches = lengths, rescore, branches
         self.detach, self.positive, self.mode = detach, positive, mode
         self.bonus = mode == "code" if bonus is None else bonus
         self.until = (1 / 9 if mode == "code" else 1.0) if until is None else until
         self.seed = checked_seed(seed)
-        self.reference = copy.deepcopy(policy).requires_grad_(False)
+        self.reference = copy.deepcopy(policy)
+        self.reference.requires_grad_(False)
 
     def losses(self, update: int) -> Iterator[tuple[Tensor, Measures]]:
         """One loss, of one batch of answers."""
@@ -138,17 +169,17 @@ class HCPO(nn.Module):
         chosen = (luck.uniform("prompt") * len(self.steps.row)).long()
         whole = self.steps.prompts.rows(chosen)
         draws = Draws(self.seed, torch.arange(self.prompts * self.group), step=update, scope="hcpo")
-        memory = self.looked_back(available(whole).repeat_interleave(self.group), update, draws)
+        memory = self.looked_back(whole.available.repeat_interleave(self.group), update, draws)
         short = whole.repeated(self.group).limited(memory)
         answer = self.policy.generate(short, draws, temperature=self.temperature)
         truth = {name: value[chosen].repeat_interleave(self.group, 0) for name, value in self.steps.truth.items()}
-        read = parsed(answer)
-        rewards = reward(read, truth, self.mode).view(self.prompts, self.group)
+        rewards, right = self.policy.graded(whole, answer, truth, self.mode)
+        rewards = rewards.view(self.prompts, self.group)
         if self.bonus:
             rewards = with_bonus(rewards, memory.view_as(rewards))
         measures = {
             "reward": rewards.mean().item(),
-            "success": success(read, truth).float().mean().item(),
+            "success": right.float().mean().item(),
             "informative": informative(rewards).float().mean().item(),
             "memory": memory.float().mean().item(),
         }

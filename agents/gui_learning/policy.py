@@ -4,13 +4,15 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
 
 from ethogram.simulator import Draws, History, checked_int
 
-from ..learning import Cache, Transformer, repeated
+from ..learning import Cache, Transformer, compact, repeated
 from . import symbols
 from .answers import LENGTH, parsed
 from .prompts import Drop, Prompts, latest, place
+from .rewards import Mode, reward, success
 from .summaries import PAST, asked, done_so_far, sentence, to_summarise
 
 Past = Literal["screens", "sentences", "own sentences"]
@@ -49,6 +51,11 @@ class GuiPolicy(nn.Module):
             self.table.weight[0] = 0
         self.body = Transformer(width, layers, heads, hidden)
 
+    @property
+    def layers(self) -> int:
+        """Layers of its transformer."""
+        return len(self.body.blocks)
+
     def act(self, observation: dict[str, Tensor], history: History, draws: Draws) -> dict[str, Tensor]:
         """An action a row; a malformed answer does nothing."""
         prompts = self.prompts(observation, history)
@@ -77,9 +84,11 @@ class GuiPolicy(nn.Module):
 
     def read(self, prompts: Prompts, drop_at: int | None, drop: Drop = "screens") -> tuple[Tensor, Cache]:
         """(m, width) what the body makes of the last token, and the cache, of prompts."""
-        tokens = self.table(prompts.tokens).sum(2)
-        kept = {} if drop_at is None else {"keep": prompts.kept(drop), "drop_at": drop_at}
-        out, cache = self.body(tokens, prompts.positions, prompts.present, **kept)
+        columns = (prompts.tokens, prompts.positions, prompts.present, prompts.kept(drop))
+        symbol, positions, present, keep = compact(prompts.present, *columns)  # what is absent costs no time
+        tokens = embedding_bag(symbol.flatten(0, 1), self.table.weight, mode="sum", padding_idx=0)
+        kept = {} if drop_at is None else {"keep": keep, "drop_at": drop_at}
+        out, cache = self.body(tokens.view(*present.shape, -1), positions, present, **kept)
         return out[:, -1], cache
 
     def logits(self, out: Tensor) -> Tensor:
@@ -137,6 +146,13 @@ class GuiPolicy(nn.Module):
         out = torch.cat([last.repeat_interleave(group, 0)[:, None], out], 1)
         chosen = self.logits(out).log_softmax(-1).gather(2, answer[..., None])[..., 0]
         return torch.where(answer > 0, chosen, 0)
+
+    def graded(
+        self, prompts: Prompts, answer: Tensor, truth: dict[str, Tensor], mode: Mode = "paper"
+    ) -> tuple[Tensor, Tensor]:
+        """Rewards (m,) float32 of answers, HiconAgent's, and (m,) bool which are right; truth: a row an answer."""
+        read = parsed(answer)
+        return reward(read, truth, mode), success(read, truth)
 
     def log_probs(self, record: Any) -> Tensor:
         """The same of a record of ``GRPO``, (prompts, answers), as this policy is deployed."""

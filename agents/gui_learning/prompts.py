@@ -1,5 +1,6 @@
 """Prompts: the goal, the last screens and actions, and the present screen, as tokens of symbols."""
 
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, Self
 
 import torch
@@ -51,6 +52,11 @@ class Prompts(NamedTuple):
         """(m, T) int64: present tokens are numbered from 0."""
         return (self.present.cumsum(1) - 1).clamp(min=0)
 
+    @property
+    def available(self) -> Tensor:
+        """(m,) int64 how many steps of history each has."""
+        return torch.where(self.present, self.age, 0).amax(1)
+
 
 def bins(point: Tensor) -> Tensor:
     """(…, 2) int64 columns and rows of points, fractions of the screen."""
@@ -94,6 +100,21 @@ def joined(parts: list[tuple[Tensor, Tensor, int, int]]) -> Prompts:
         torch.tensor([part[k] for part, size in zip(parts, sizes, strict=True) for _ in range(size)]) for k in (2, 3)
     ]
     return Prompts(torch.cat(tokens, 1), torch.cat([part[1] for part in parts], 1), *labels)
+
+
+def joined_rows(parts: list[Any]) -> Any:
+    """Rows of several trees of one form, below each other; what has no rows, a layout, is the first one's."""
+    first = parts[0]
+    if isinstance(first, Prompts):
+        if any(not torch.equal(part.age, first.age) for part in parts):
+            raise ValueError("prompts have several layouts: expected the same memory everywhere")
+        tokens, present = (torch.cat([part[k] for part in parts]) for k in range(2))
+        return first._replace(tokens=tokens, present=present)
+    if isinstance(first, dict):
+        return {name: joined_rows([part[name] for part in parts]) for name in first}
+    if isinstance(first, Tensor):
+        return torch.cat(parts)
+    return type(first)(*(joined_rows(list(column)) for column in zip(*parts, strict=True)))
 
 
 def words(ids: Tensor) -> Tensor:
@@ -147,6 +168,12 @@ class Steps(NamedTuple):
     truth: dict[str, Tensor]  # "type" (m,), "point" (m, 2), "text" (m,), "direction" (m,)
     row: Tensor  # (m,) int64, which episode
     step: Tensor  # (m,) int64, from 0
+
+    @classmethod
+    def mixed(cls, parts: Iterable[Self]) -> Self:
+        """The steps of several histories, such as of several tasks, read with the same memory."""
+        mixed: Self = joined_rows(list(parts))
+        return mixed
 
 
 def steps_of(history: History, memory: int) -> Steps:

@@ -1,6 +1,7 @@
 """Histories as text: one sentence for each past action, as HAR keeps them, in place of past screens."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -8,7 +9,21 @@ from torch import Tensor
 from ethogram.simulator import History
 
 from . import symbols
-from .prompts import AT_A_POINT, DID, GOAL, NOW, WITH_WORDS, Prompts, bins, joined, place, screen, spelt, words
+from .prompts import (
+    AT_A_POINT,
+    DID,
+    GOAL,
+    NOW,
+    WITH_WORDS,
+    Prompts,
+    bins,
+    joined,
+    joined_rows,
+    place,
+    screen,
+    spelt,
+    words,
+)
 
 PAST = 4  # sentences that a prompt has: the most recent ones, numbered from 1
 
@@ -21,6 +36,12 @@ class Episodes(NamedTuple):
     truth: dict[str, Tensor]  # "type" (m,), "point" (m, 2), "text" (m,), "direction" (m,)
     row: Tensor  # (m,) int64, which episode
     step: Tensor  # (m,) int64
+
+    @classmethod
+    def mixed(cls, parts: Iterable[Self]) -> Self:
+        """The steps of several histories, such as of several tasks."""
+        mixed: Self = joined_rows(list(parts))
+        return mixed
 
     def rows(self, rows: Tensor) -> "Episodes":
         """Some of the steps."""

@@ -6,7 +6,7 @@ from .episodes import Episodes
 from .groups import advantages, informative, k3, masked_mean, surrogate
 from .grpo import GRPO, Answers, Task
 from .loop import Measures, Trainee, Training, train
-from .transformer import Cache, Transformer, compact, padded_left, repeated
+from .transformer import Cache, Transformer, compact, padded_left, repeated, seen_by
 from .weights import load_weights, read_about, save_weights
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "repeated",
     "rows_of",
     "save_weights",
+    "seen_by",
     "surrogate",
     "train",
 ]

@@ -16,6 +16,7 @@ from .apps import (
     made,
     shown,
 )
+from .page import page_of
 from .paths import begun, path_efficiency, shortest
 from .symbolic import SymbolicGui
 from .view import GuiView
@@ -47,6 +48,7 @@ __all__ = [
     "begun",
     "made",
     "opposite",
+    "page_of",
     "path_efficiency",
     "shortest",
     "shown",

@@ -4,8 +4,17 @@ import pytest
 import torch
 
 from ethogram.agents.gui import Scripted
-from ethogram.agents.gui_learning import HCPO, GuiPolicy, Imitation, steps_of
-from ethogram.agents.gui_learning.flops import QWEN_3B, dropped_at, prefill_flops
+from ethogram.agents.gui_learning import (
+    HCPO,
+    QWEN_3B,
+    GuiPolicy,
+    Imitation,
+    Steps,
+    dropped_at,
+    prefill_flops,
+    steps_of,
+    successes,
+)
 from ethogram.agents.gui_learning.hcpo import bias, length_probabilities
 from ethogram.agents.learning import train
 from ethogram.envs.gui import SymbolicGui
@@ -59,6 +68,26 @@ def test_a_group_that_shares_its_prompt_is_scored_like_answers_one_by_one(steps)
     for row in range(8):
         alone = policy.log_probs_of(prompts.rows(slice(row // 2, row // 2 + 1)), answer[row : row + 1], drop_at=1)
         assert torch.allclose(together[row], alone[0], atol=1e-12)
+
+
+def test_a_step_is_read_alike_among_longer_ones_and_alone(steps):
+    """What is absent in a row is left out, whatever stands in the others of its batch."""
+    policy = policy_of().double()
+    together, _ = policy.read(steps.prompts, None)
+    for row in range(0, len(steps.row), 7):
+        alone, _ = policy.read(steps.prompts.rows(slice(row, row + 1)), None)
+        assert torch.allclose(together[row], alone[0], atol=1e-12)
+
+
+def test_success_is_counted_at_the_steps_of_several_tasks(steps):
+    policy = policy_of()
+    mixed = Steps.mixed([steps, steps])
+    found = successes(policy, mixed, drop_at=1)
+    assert torch.equal(found, successes(policy, steps, drop_at=1).repeat(2))
+    assert torch.equal(successes(policy, steps, 0), successes(policy, steps, 0, drop_at=1))  # no past, nothing to drop
+    shorter = steps_of(rollout(SymbolicGui(APP), Scripted(), rows=2, horizon=APP.horizon, seed=0), 1)
+    with pytest.raises(ValueError, match="several layouts: expected the same memory"):
+        Steps.mixed([steps, shorter])
 
 
 def test_dropping_nothing_or_at_the_end_or_without_a_past_changes_nothing(steps):

@@ -6,12 +6,10 @@ from torch import Tensor
 from ethogram.envs.gui.actions import TYPES
 from ethogram.simulator import Draws
 
-from . import symbols
-from .answers import Read
-from .prompts import AT_A_POINT, bins, words
-from .rewards import NEAR, distance
-from .summaries import Episodes, acted_on
+from .. import gui_learning
+from ..gui_learning import AT_A_POINT, NEAR, Episodes, Read, acted_on, bins, distance, words
 
+symbols = gui_learning.symbols
 DONE = TYPES.index("done")
 HINTS = 3  # guidelines at most, of two symbols each
 
@@ -19,17 +17,19 @@ HINTS = 3  # guidelines at most, of two symbols each
 def thoughts(episodes: Episodes, aware: float, draws: Draws) -> Tensor:
     """(m, 4) symbols that a teacher thinks at each step: (next, what it will act on), as if there were no past.
 
-    In a share ``aware`` of the steps with a past, first the last sentence: (step i, a word of it). draws: of m rows.
+    In a share ``aware`` of the steps with a past that has words, first its last sentence with one: (step i, the word).
+    draws: of m rows.
     """
     target = words(acted_on(episodes.seen, episodes.truth["point"]))[:, 0]
     pointed = torch.isin(episodes.truth["type"], torch.tensor(AT_A_POINT)) & (target > 0)
-    last = (episodes.sentences[..., 0] > 0).sum(1)
-    said = episodes.sentences[torch.arange(len(last)), (last - 1).clamp(min=0)]  # (m, 4)
-    word = torch.where(said[:, 1] > 0, said[:, 1], said[:, 3])
-    recalls = (last > 0) & (word > 0) & (draws.uniform("aware") < aware)
+    said = episodes.sentences
+    spoken = torch.where(said[..., 1] > 0, said[..., 1], said[..., 3])  # (m, PAST)
+    last = ((spoken > 0) * torch.arange(1, spoken.shape[1] + 1)).amax(1) - 1
+    word = spoken.gather(1, last.clamp(min=0)[:, None])[:, 0]
+    recalls = (last >= 0) & (draws.uniform("aware") < aware)
     none = torch.zeros_like(target)
     return torch.stack([
-        torch.where(recalls, symbols.FIRST_STEP + last - 1, none),
+        torch.where(recalls, symbols.FIRST_STEP + last, none),
         torch.where(recalls, word, none),
         torch.where(pointed, symbols.NEXT, none),
         torch.where(pointed, target, none),

@@ -14,15 +14,26 @@ from torch import Tensor
 from ethogram.envs.gui.actions import TYPES
 from ethogram.simulator import Draws
 
+from .. import gui_learning
+from ..gui_learning import (
+    AT_A_POINT,
+    LENGTH,
+    SCROLL,
+    WITH_WORDS,
+    Episodes,
+    GuiPolicy,
+    Prompts,
+    Read,
+    acted_on,
+    asked,
+    parsed,
+    success,
+    words,
+)
 from ..learning import Answers
-from . import symbols
-from .answers import LENGTH, Read, parsed
 from .guidance import error_of, guidelines, mentions
-from .policy import GuiPolicy
-from .prompts import AT_A_POINT, SCROLL, WITH_WORDS, Prompts, words
-from .rewards import success
-from .summaries import Episodes, acted_on, asked
 
+symbols = gui_learning.symbols
 TAP = TYPES.index("tap")
 GAMMA = 0.2  # the weight of the memory reward
 CORRECT = 0.14  # of the screen: a place within this is right

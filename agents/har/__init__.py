@@ -1,0 +1,28 @@
+"""History-aware reasoning: a policy on screens that learns from its own errors to think of what it did before."""
+
+from .guidance import error_of, guidelines, mentions, thoughts
+from .practice import Exercise, Practice, errors, grounding, hybrid_reward, inference, reflection, stated
+from .stages import Course, WarmUp, awareness, collected, har, located, moved_by_history, succeeds
+
+__all__ = [
+    "Course",
+    "Exercise",
+    "Practice",
+    "WarmUp",
+    "awareness",
+    "collected",
+    "error_of",
+    "errors",
+    "grounding",
+    "guidelines",
+    "har",
+    "hybrid_reward",
+    "inference",
+    "located",
+    "mentions",
+    "moved_by_history",
+    "reflection",
+    "stated",
+    "succeeds",
+    "thoughts",
+]

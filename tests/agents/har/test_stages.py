@@ -1,0 +1,72 @@
+"""The stages of HAR: what the warm-up teaches, what the rounds do, and what is measured."""
+
+import pytest
+import torch
+
+from ethogram.agents.gui import Scripted
+from ethogram.agents.gui_learning import Episodes, GuiPolicy, asked, episodes_of, parsed, sentence, symbols
+from ethogram.agents.har import WarmUp, awareness, har, located, mentions, moved_by_history, succeeds
+from ethogram.agents.learning import train
+from ethogram.envs.gui import SymbolicGui
+from ethogram.envs.gui_tasks import checklist, reactive
+from ethogram.simulator import rollout
+
+
+def told(app, rows=30):
+    return episodes_of(rollout(SymbolicGui(app), Scripted(), rows=rows, horizon=app.horizon, seed=0))
+
+
+@pytest.fixture(scope="module")
+def episodes():
+    return Episodes.mixed([told(checklist(1, apps=2)), told(reactive(2))])
+
+
+def small(seed=0):
+    torch.manual_seed(seed)
+    return GuiPolicy(4, past="sentences", width=16, layers=2, heads=2, hidden=32)
+
+
+def test_the_warm_up_teaches_four_tasks_in_their_own_forms(episodes):
+    (_, _, actions), (_, _, places), (_, _, said), (_, reflects, told) = WarmUp(small(), episodes, aware=0.5).lessons
+    assert parsed(actions).formed.all()
+    assert parsed(places).formed.all()
+    assert parsed(told, statement=True).formed.all()
+    assert (reflects.tokens[..., 0] == symbols.REFLECT).any(1).all()
+    truth = episodes.truth
+    plain = sentence(episodes.seen, truth["type"], truth["point"], truth["text"])
+    assert torch.equal(torch.where(said[:, :4] == symbols.END, 0, said[:, :4]), plain)
+    assert mentions(actions, episodes.sentences).any()
+    assert not mentions(WarmUp(small(), episodes, aware=0.0).lessons[0][2], episodes.sentences).any()
+
+
+def test_a_warmed_up_policy_goes_through_both_rounds_and_can_leave_one_out(episodes):
+    policy = small()
+    training = train(WarmUp(policy, episodes), 40, rate=5e-3, progress=False)
+    assert training["loss"][-5:].mean() < training["loss"][:5].mean() / 2
+    course = har(policy, episodes, (2, 2), prompts=4, group=3, progress=False)
+    assert course.errors > 0
+    assert len(course.first["reward"]) == len(course.second["reward"]) == 2
+    assert not har(policy, episodes, (0, 1), prompts=4, group=3, located=False, progress=False).first.measures
+    shares = [measure(policy, episodes) for measure in (succeeds, located, awareness, moved_by_history)]
+    assert all(((share == 0) | (share == 1)).all() for share in shares)
+
+
+def test_a_policy_without_ears_is_not_moved_by_history(episodes):
+    """Sentences dropped from what it reads: no past changes its action."""
+    policy = small()
+    whole = policy.read
+
+    def deaf(prompts, drop_at, drop="screens"):
+        return whole(prompts._replace(present=prompts.kept("actions")), drop_at, drop)
+
+    policy.read = deaf
+    assert not moved_by_history(policy, episodes).any()
+
+
+def test_steps_of_several_tasks_are_mixed_in_their_order(episodes):
+    parts = [told(checklist(1, apps=2)), told(reactive(2))]
+    assert len(episodes.row) == sum(len(part.row) for part in parts)
+    assert torch.equal(
+        asked(symbols.ANSWER, episodes.seen, episodes.sentences).tokens,
+        torch.cat([asked(symbols.ANSWER, part.seen, part.sentences).tokens for part in parts]),
+    )
