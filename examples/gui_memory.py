@@ -7,7 +7,9 @@ more. The memory distance is how many steps lie between seeing a value and needi
 screen. Three policies meet the same episodes: one that remembers all it has seen, the best of those that see nothing
 but the present screen, and one that does anything. For the second there is a closed form, which is printed beside it.
 
-Then every family of tasks at one distance, and one episode drawn, screen by screen.
+Then every family of tasks at one distance, one episode drawn, screen by screen, and two pages to open: episodes of a
+policy that looks one step back, and a session that a person recorded, step by step, where recordings are at hand:
+AndroidControl's test split in the folder that ETHOGRAM_DATA names, or yours by --data.
 """
 
 import argparse
@@ -18,7 +20,10 @@ import torch
 from torch import Tensor
 
 from ethogram.agents.gui import Scripted
+from ethogram.agents.gui_baselines import CopyReference
 from ethogram.envs.gui import ELEMENTS, VOCABULARY, App, GuiView, SymbolicGui
+from ethogram.envs.gui_logs import SOURCES, Recording, Replay
+from ethogram.envs.gui_metrics import RecordedEpisode
 from ethogram.envs.gui_tasks import (
     carry,
     checklist,
@@ -107,12 +112,38 @@ def draw_episode(folder: Path) -> list[Path]:
     return files
 
 
+def varied(episode: RecordedEpisode) -> tuple[bool, int, int]:
+    """How much there is to see: done rather than not, of many kinds of actions, in few steps."""
+    kinds = {step.reference.type for step in episode.steps if step.reference}
+    return episode.solved is not False, len(kinds), -len(episode.steps)
+
+
+def recorded_page(source: str, data: Path | None, path: Path) -> str:
+    """Write a page of one session that a person recorded; what to say of it, or of why there is none."""
+    try:
+        recording = SOURCES[source](*([data] if data else []))
+    except FileNotFoundError as error:
+        if data:
+            raise
+        return f"No recorded session: {error}. `--data` names another; examples/replay_human_demos.py plays them all."
+    chosen = max(recording.episodes, key=varied)
+    one = Recording((chosen,), recording.source)
+    world = Replay(one)
+    seen = rollout(world, CopyReference(one), rows=1, horizon=world.horizon, seed=0, record="all")
+    report(seen, path, title=f"What a person did, recorded by {source}", world=world)
+    return f"A recorded session of {len(chosen.steps)} steps ({chosen.goal!r:.80}): {path}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--episodes", type=int, default=4000, help="of each policy in each task (default 4000)")
     parser.add_argument("--quick", action="store_true", help="few episodes and distances, in seconds")
-    parser.add_argument("--out", type=Path, default=Path("outputs"), help="folder for the pictures (default outputs)")
+    parser.add_argument("--out", type=Path, default=Path("outputs"), help="folder for what it writes (default outputs)")
+    parser.add_argument("--data", type=Path, help="file or folder of recordings (default: where ETHOGRAM_DATA names)")
+    parser.add_argument("--source", choices=SOURCES, default="android_control", help="whose format they are in")
     given = parser.parse_args()
+    if given.data is None and given.source in ("aitw", "odyssey"):
+        parser.error(f"{given.source} has no usual place: name its file or folder by --data")
     episodes, distances = (1000, DISTANCES[:4]) if given.quick else (given.episodes, DISTANCES)
     torch.set_num_threads(1)
 
@@ -131,6 +162,7 @@ def main() -> None:
         seen, given.out / "gui_memory.html", title="A policy that looks one step back", world=world, policy=policy
     )
     print(f"\nPictures: {', '.join(map(str, files))}\nReport: {page}")
+    print(recorded_page(given.source, given.data, given.out / "gui_memory_recorded.html"))
     one = carry(1)
     forgets = successes(one, POLICIES[FORGETS], episodes)
     print(

@@ -5,6 +5,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -85,3 +86,23 @@ def test_the_first_example_compares_its_agents_over_the_same_sessions():
     assert {tuple(stateless.shape), *((len(found), len(found[0].value)) for found in agents.values())} == {(2, 400)}
     best = example["recommenders"](trap())
     assert best["state-free"] < best["myopic"] < stateless.max() < best["optimal"]
+
+
+def test_gui_memory_shows_a_recorded_session_or_says_where_one_is_shown(tmp_path, monkeypatch):
+    """Of the sessions it takes one that was done, with the most kinds of actions."""
+    page = SimpleNamespace(**runpy.run_path(str(ROOT / "examples" / "gui_memory.py"))).recorded_page
+    click, press = {"action": {"type": "click", "x": 20, "y": 30}}, {"action": {"type": "press", "key": "Enter"}}
+    taps = {"task": "click-test", "goal": "Click it.", "steps": [click] * 3, "episode_id": "a"}
+    mixed = {**taps, "goal": "Click and press.", "steps": [click, press], "episode_id": "b"}
+    failed = {**mixed, "goal": "In vain.", "steps": [click, press, click], "episode_id": "c", "raw_reward": -1}
+    path = tmp_path / "demos.jsonl"
+    path.write_text("\n".join(map(json.dumps, (taps, failed, mixed))))
+    said = page("miniwob", path, tmp_path / "page.html")
+    assert said == f"A recorded session of 2 steps ('Click and press.'): {tmp_path / 'page.html'}"
+    assert "Click and press." in (tmp_path / "page.html").read_text()
+    monkeypatch.setenv("ETHOGRAM_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert "replay_human_demos" in page("android_control", None, tmp_path / "none.html")
+    assert not (tmp_path / "none.html").exists()
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        page("android_control", tmp_path / "nowhere", tmp_path / "none.html")

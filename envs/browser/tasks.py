@@ -5,6 +5,7 @@ import runpy
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
@@ -52,7 +53,7 @@ def miniwob(task: str, pages: str | Path | None = None, time_limit: float | None
     page = folder / "miniwob" / f"{task}.html"
     known = _names(folder)
     if task not in known:
-        close = ", ".join(sorted(known, key=lambda name: (_distance(task, name), name))[:3])
+        close = ", ".join(get_close_matches(task, known, 3, cutoff=0))
         raise ValueError(f"task is {task!r}: expected one of {len(known)} of MiniWoB++, such as {close}")
     hooks = MINIWOB
     if time_limit is not None:
@@ -100,11 +101,6 @@ def html_page(path: str | Path, width: int = 360, height: int = 540) -> PageTask
 
 def _names(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(page.stem for page in (folder / "miniwob").glob("*.html")))
-
-
-def _distance(task: str, name: str) -> int:
-    """How unlike two names are: the characters of either that the other lacks."""
-    return len(set(task) ^ set(name)) + abs(len(task) - len(name))
 
 
 def _folder(pages: str | Path | None) -> Path:

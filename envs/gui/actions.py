@@ -186,7 +186,9 @@ class GuiAction:
     def from_json(cls, saved: Mapping[str, Any]) -> "GuiAction":
         """The action that ``as_json`` wrote. Raises ValueError for what is no action."""
         if not isinstance(saved, Mapping):
-            raise ValueError(f"the action is {saved!r:.60}: expected an object with type and parameters")
+            raise ValueError(
+                f"the action is {saved!r:.60}: expected an object with type and parameters; text needs a codec's decode"
+            )
         names = [field.name for field in fields(cls)]
         if unknown := sorted(set(saved) - set(names)):
             raise ValueError(f"the action has {unknown}: expected some of {names}")
@@ -227,6 +229,9 @@ class GuiActions(NamedTuple):
     @classmethod
     def of(cls, actions: Sequence[GuiAction]) -> "GuiActions":
         """A batch (n,) of single actions."""
+        check_is("actions", actions, (list, tuple), "GuiActions in a list")
+        for action in actions:
+            check_is("one of the actions", action, GuiAction, "a GuiAction")
 
         def points(name: str) -> Tensor:
             found = [getattr(action, name) or (0.0, 0.0) for action in actions]

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from ethogram.simulator import check_is, check_number, checked_int
+
+from .words import VOCABULARY
+
 if TYPE_CHECKING:
     import networkx
 
 ELEMENTS = 8  # places for elements on a screen
 WORDS = 4  # of a goal
+MOST_DRAWN = 1_000_000  # of groups of variables, and of shifts
+DIALOG = ("variable", "word", "dialog")
 STACK = 8  # screens that Back remembers
 EMPTY, TEXT, BUTTON, INPUT, ITEM, ICON = range(6)
 KINDS = ("", "text", "button", "input", "item", "icon")
@@ -71,6 +77,8 @@ class App:
       holds.
 
     Anything else, and a tap or a word where no element takes one, changes nothing.
+
+    Raises ValueError, which says where, for a number of a screen, variable or word that there is not.
     """
 
     elements: Tensor  # (S, 8, 8): as ``Element``
@@ -84,6 +92,33 @@ class App:
     horizon: int  # steps
     memoryless: float  # the highest chance of success of a policy that sees nothing but the present screen
     name: str = field(default="app")
+
+    def __post_init__(self) -> None:
+        screens, variables, words = self.num_screens - 1, self.num_variables - 1, len(VOCABULARY) - 1
+        if screens < 0 or variables < 0:
+            raise ValueError(f"{screens + 1} screens and {variables + 1} variables: expected one of each at least")
+        word, screen, variable = (-1 - variables, words), (-1, screens), (-1, variables)
+        spans = [(0, len(KINDS) - 1), word, word, screen, variable, word, (0, variables + 1), variable]
+        _check_spans("element {1} of screen {0}", Element._fields, self.elements, spans)
+        spans = [word, (1, words + 1), (0, MOST_DRAWN), (-MOST_DRAWN, MOST_DRAWN), variable]
+        _check_spans("variable {0}", Variable._fields, self.variables, spans)
+        _check_spans("screen {0}", ("above", "below"), self.scrolls, [(0, screens)] * 2)
+        _check_spans("screen {0}, as for its dialog,", DIALOG, self.dialogs, [variable, (-1, words), screen])
+        _check_spans("the goal", ["word"] * WORDS, self.goal, [word] * WORDS)
+        _check_spans("wanted {0}", ("variable", "variable", "rule"), self.wanted, [(0, variables)] * 2 + [(0, 1)])
+        _check_spans("needed {0}", ("screen", "variable"), self.needed, [(0, screens), (0, variables)])
+        sets, adds = self.elements[..., 4], self.elements[..., 6]
+        if ((sets >= 0) & (sets + adds > variables + 1)).any():
+            raise ValueError(
+                f"an element adds to variables beyond the last, {variables}: expected sets + adds up to it"
+            )
+        last = self.variables[:, 0] + self.variables[:, 1] - 1
+        if (self.variables[:, 0] >= 0).logical_and(last > words).any():
+            raise ValueError(f"variable {int(last.argmax())} has words up to {int(last.max())}: expected up to {words}")
+        checked_int("answer", self.answer, -1, variables)
+        checked_int("horizon", self.horizon, 1)
+        check_number("memoryless", self.memoryless, 0, 1)
+        check_is("name", self.name, str, "text")
 
     @property
     def num_screens(self) -> int:
@@ -139,6 +174,25 @@ class App:
         return ((there == -1 - variable[:, None]).any(1)) | (self.goal == -1 - variable[:, None]).any(1)
 
 
+def _check_spans(what: str, names: Sequence[str], table: Tensor, spans: Sequence[tuple[int, int]]) -> None:
+    """Raise ValueError, which says where, unless each column of a table (…, k) lies in its span."""
+    if table.dtype is not torch.int64 or table.shape[-1] != len(spans):
+        raise ValueError(f"{what.format(0, 0)} is {table.dtype} {tuple(table.shape)}: expected int64 (…, {len(spans)})")
+    low, high = torch.tensor(spans, device=table.device).T
+    wrong = (table < low) | (table > high)
+    if wrong.any():
+        *at, k = wrong.nonzero()[0].tolist()
+        value = int(table[(*at, k)])
+        raise ValueError(f"{what.format(*at)} has {names[k]} {value}: expected {low[k]} to {high[k]}")
+
+
+def _check_ints(what: str, values: Sequence[int], names: Sequence[str]) -> None:
+    """Raise TypeError, which names the field, unless all are ints."""
+    for name, value in zip(names, values, strict=True):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{what} has {name} {value!r}: expected an int; of a word, VOCABULARY.index(word)")
+
+
 def made(
     name: str,
     screens: Sequence[Sequence[Element]],
@@ -157,25 +211,35 @@ def made(
     wanted: (a, b), two variables that are to be equal, or (a, b, 1), a word a that is no lower than b. below: screens
     that scroll down to the one after them. dialogs: for a screen, (variable, word, dialog): another screen that stands
     over it while the variable is that word. answer: the variable that the text of done goes to.
-    Raises ValueError for a screen with more than 8 elements and for variables out of order.
+    Raises ValueError for a screen with more than 8 elements, for variables out of order and as ``App`` does.
     """
     for s, elements in enumerate(screens):
         if len(elements) > ELEMENTS:
             raise ValueError(f"screen {s} has {len(elements)} elements: expected at most {ELEMENTS}")
+        for e, element in enumerate(elements):
+            check_is(f"element {e} of screen {s}", element, Element, "an Element")
+            _check_ints(f"element {e} of screen {s}", element, Element._fields)
+    if len(goal) > WORDS:
+        raise ValueError(f"goal has {len(goal)} words: expected at most {WORDS}")
+    _check_ints("goal", goal, ["word"] * len(goal))
+    if odd := [pair for pair in wanted if len(pair) not in (2, 3)]:
+        raise ValueError(f"wanted has {odd[0]}: expected (a, b) or (a, b, 1), numbers of variables")
     for v, variable in enumerate(variables):
+        check_is(f"variable {v}", variable, Variable, "a Variable")
+        _check_ints(f"variable {v}", variable, Variable._fields)
         asked = [variable.hides, -1 - variable.base] if variable.hides >= 0 else [-1 - variable.base]
         if any(w >= v or (w >= 0 and variables[w].hides >= 0) for w in asked) or (variable.hides < 0 <= asked[-1]):
             raise ValueError(f"variable {v} is {variable}: expected one that hides, and earlier ones that do not")
     padded = [[*elements, *[Element()] * (ELEMENTS - len(elements))] for elements in screens]
     scrolls = [[s - (s - 1 in below), s + (s in below)] for s in range(len(screens))]
     return App(
-        elements=torch.tensor(padded),
-        scrolls=torch.tensor(scrolls),
-        dialogs=torch.tensor([(dialogs or {}).get(s, (-1, -1, -1)) for s in range(len(screens))]),
-        variables=torch.tensor(variables),
+        elements=torch.tensor(padded, dtype=torch.int64).reshape(-1, ELEMENTS, len(Element._fields)),
+        scrolls=torch.tensor(scrolls, dtype=torch.int64).reshape(-1, 2),
+        dialogs=torch.tensor([(dialogs or {}).get(s, (-1, -1, -1)) for s in range(len(screens))]).reshape(-1, 3),
+        variables=torch.tensor(variables, dtype=torch.int64).reshape(-1, len(Variable._fields)),
         goal=torch.tensor([*goal, *[0] * (WORDS - len(goal))]),
-        wanted=torch.tensor([(*pair, 0)[:3] for pair in wanted]),
-        needed=torch.tensor(needed).reshape(-1, 2),
+        wanted=torch.tensor([(*pair, 0)[:3] for pair in wanted], dtype=torch.int64).reshape(-1, 3),
+        needed=torch.tensor(needed, dtype=torch.int64).reshape(-1, 2),
         answer=answer,
         horizon=horizon,
         memoryless=memoryless,

@@ -61,7 +61,8 @@ def move(
 
     dialogs: (S, 3) as in ``App``, or (0, 3) for none at all. order (K, 8), boxes (K, 8, 4): of the layouts. kind,
     element, direction, text (n,) int64 and point (n, 2) float32: actions. Returns the first row with a number that is
-    none of its space, or a state that is none; -1 where all are, and n where there are not as many actions.
+    none of its space (a point: if it is used), or a state that is none; -1 where all are, and n where there are not as
+    many actions.
     """
     screens, places, n = elements.shape[0], elements.shape[1], state.shape[0]
     if not kind.shape[0] == point.shape[0] == element.shape[0] == direction.shape[0] == text.shape[0] == n:
@@ -81,6 +82,8 @@ def move(
             if slot < 0:
                 slot = _hit(elements[here], order[skin], boxes[skin], point[i, 0], point[i, 1])
             if slot < 0:
+                if not (0 <= point[i, 0] <= 1 and 0 <= point[i, 1] <= 1):
+                    return i
                 continue
             what = elements[here, order[skin, slot]]
             leads, sets, fills = what[3], what[4], what[7]
@@ -105,9 +108,8 @@ def move(
                     depth -= 1
                 after[i, _STACK + depth] = screen
                 after[i, _DEPTH], after[i, _SCREEN] = depth + 1, leads
-        elif act == _SCROLL:
-            if here == screen and (direction[i] == 1 or direction[i] == 2):
-                after[i, _SCREEN] = scrolls[screen, direction[i] - 1]
+        elif act == _SCROLL and here == screen and (direction[i] == 1 or direction[i] == 2):
+            after[i, _SCREEN] = scrolls[screen, direction[i] - 1]
         elif act == _BACK:
             if here == screen and depth > 0:
                 after[i, _DEPTH], after[i, _SCREEN] = depth - 1, state[i, _STACK + depth - 1]

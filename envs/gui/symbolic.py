@@ -123,12 +123,15 @@ class SymbolicGui:
 
     def step(self, state: Tensor, action: dict[str, Any], draws: Draws, site: Sites) -> Transition:
         """One action of every row. Shapes: state (n, 11 + V)."""
-        if not isinstance(action["text"], Tensor):
-            action = {**action, "text": torch.from_numpy(ids_of(action["text"])).to(state.device)}
-        if isinstance(state, Tensor) and state.is_cpu:
-            after, reward, done = self._moved(state, action)
-        else:
-            after, reward, done = motion.move(self.app, *self._skins, state, action)
+        try:
+            if not isinstance(action["text"], Tensor):
+                action = {**action, "text": torch.from_numpy(ids_of(action["text"])).to(state.device)}
+            if isinstance(state, Tensor) and state.is_cpu:
+                after, reward, done = self._moved(state, action)
+            else:
+                after, reward, done = motion.move(self.app, *self._skins, state, action)
+        except KeyError as error:
+            raise ValueError(f"actions lack {error}: expected a dict of {list(self.action_space)}") from None
         if not site.unwatched("screen", "values"):
             screen = self._checked("screen", site("screen", after[:, motion.SCREEN].clone()), self.app.num_screens)
             values = self._checked("values", site("values", after[:, VALUES:].clone()), len(VOCABULARY))
@@ -144,6 +147,8 @@ class SymbolicGui:
                 "makes it"
             )
         parts = [action[name].numpy() for name in ("type", "point", "element", "direction", "text")]
+        if parts[1].ndim != 2:
+            raise ValueError(f"point of actions is {parts[1].shape}: expected ({rows}, 2)")
         after, reward, done = np.empty((rows, columns), np.int64), np.empty(rows, np.float32), np.empty(rows, np.bool_)
         bad = kernels.move(state.numpy(), *self._arrays[0], *parts, len(VOCABULARY), after, reward, done)
         if bad == rows:

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..gui import DIRECTIONS, GuiAction, opposite
-from .units import FRACTIONS, THOUSANDTHS, ParseError, Units, check_lost, choice, missing, place_of, point_of, text_of
+from .units import (
+    FRACTIONS,
+    THOUSANDTHS,
+    InUnits,
+    ParseError,
+    Units,
+    check_lost,
+    choice,
+    missing,
+    place_of,
+    point_of,
+    text_of,
+)
 
 TAP_AT_MOST = 0.04  # of the screen, between touch and lift: further apart is a swipe (AITW's action_matching.py)
 _VIEWS = {name: name for name in DIRECTIONS[1:]}
@@ -66,7 +78,7 @@ class AITW:
 
 
 @dataclass(frozen=True)
-class AndroidJSON:
+class AndroidJSON(InUnits):
     """AndroidWorld's JSONAction, and AndroidControl's actions, which have the same keys: x, y are pixels of the screen.
 
     A scroll's direction is the view's. "swipe" is the finger's direction there. (Rawles et al., 2024; Li et al., 2024.)

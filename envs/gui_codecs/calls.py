@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from ..gui import DIRECTIONS, KEYS, GuiAction, opposite
 from .scanner import Scanner, quote
-from .units import Scrolls, Units, check_lost, missing, place_of
+from .units import InUnits, Scrolls, Units, check_lost, missing, place_of
 
 _BARE = {
     "press_back": GuiAction("back"),
@@ -37,7 +37,7 @@ _KEY_NAMES |= {key.lower().removeprefix("arrow"): key for key in KEYS if key.sta
 
 
 @dataclass(frozen=True)
-class Calls:
+class Calls(InUnits):
     r"""The text of one call. Points: ``'(x,y)'``, ``'<point>x y</point>'`` or a box ``'[x1,y1,x2,y2]'`` (its middle).
 
     units: of the points: pixels of the picture that a model saw, or thousandths (UI-TARS before 1.5).
@@ -51,10 +51,14 @@ class Calls:
     scrolls: Scrolls = "view"
     dialect: Literal["hicon", "ui_tars"] = "ui_tars"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dialect not in ("hicon", "ui_tars"):
+            raise ValueError(f"dialect is {self.dialect!r}: expected 'hicon' or 'ui_tars'")
+
     def decode(self, text: str) -> GuiAction:
         """The action of a call, alone or in <action> and </action>. Raises ParseError with the character."""
-        at, end = text.find("<action>"), text.find("</action>")
-        scan = Scanner(text, at + len("<action>") if at >= 0 else 0, end if at >= 0 and end >= 0 else None)
+        scan = Scanner(text).within("<action>", "</action>")
         scan.spaces()
         start = scan.at
         name = scan.word("the name of a call, such as click")

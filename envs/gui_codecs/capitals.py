@@ -5,7 +5,7 @@ from typing import Any
 
 from ..gui import DIRECTIONS, GuiAction, opposite
 from .scanner import Scanner
-from .units import THOUSANDTHS, Scrolls, Units, check_lost, missing, place_of
+from .units import THOUSANDTHS, InUnits, Scrolls, Units, check_lost, missing, place_of
 
 _VIEWS = {name.upper(): name for name in DIRECTIONS[1:]}
 _PLACES: dict[str, Any] = {"CLICK": "tap", "LONG_PRESS": "long_press", "DOUBLE_CLICK": "double_tap"}
@@ -42,7 +42,7 @@ def _name(scan: Scanner, names: list[str]) -> str:
 
 
 @dataclass(frozen=True)
-class OSAtlas:
+class OSAtlas(InUnits):
     """OS-Atlas's action line, alone or after "actions:": text in [brackets], points in thousandths of the screen.
 
     scrolls: what SCROLL [UP] names: the view's way in its AndroidControl files, whose labels it keeps.
@@ -53,8 +53,9 @@ class OSAtlas:
 
     def decode(self, text: str) -> GuiAction:
         """The action. Raises ParseError with the character."""
-        at = text.rfind("actions:")
-        scan = Scanner(text, 0 if at < 0 else at + len("actions:"))
+        scan = Scanner(text)
+        if (at := text.rfind("actions:")) >= 0:
+            scan.at = at + len("actions:")
         name = _name(scan, [*_PLACES, "TYPE", "SCROLL", "OPEN_APP", *_ATLAS])
         if name in _PLACES:
             scan.take("<point>[[")
@@ -91,7 +92,7 @@ class OSAtlas:
 
 
 @dataclass(frozen=True)
-class HAR:
+class HAR(InUnits):
     """HAR-GUI's answer, alone or in <answer> and </answer>; points in pixels of the screenshot.
 
     TYPE:text on phones, TYPE:(x,y,text) and SELECT:(x,y,option) on pages.
@@ -103,8 +104,7 @@ class HAR:
 
     def decode(self, text: str) -> GuiAction:
         """The action. Raises ParseError with the character."""
-        at, end = text.find("<answer>"), text.find("</answer>")
-        scan = Scanner(text, at + len("<answer>") if at >= 0 else 0, end if at >= 0 and end >= 0 else None)
+        scan = Scanner(text).within("<answer>", "</answer>")
         name = _name(scan, [*_PLACES, "TYPE", "SELECT", "SCROLL", *_HAR])
         if name in _HAR:
             action = _HAR[name]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..gui import GuiAction
-from .units import ParseError, Units, check_lost, choice, missing, place_of, point_of, text_of
+from .units import InUnits, ParseError, Units, check_lost, choice, missing, place_of, point_of, text_of
 
 _BUTTONS = {"Back": GuiAction("back"), "Home": GuiAction("home"), "Enter": GuiAction("press", key="Enter")}
 
 
 @dataclass(frozen=True)
-class MobileUse:
+class MobileUse(InUnits):
     """The arguments of a mobile_use call, a dict or its JSON text, with or without <tool_call> and name around it.
 
     coordinate and coordinate2 are [x, y] in the units given: pixels of the (resized) screenshot, or 0 to 999 for

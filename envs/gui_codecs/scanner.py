@@ -10,10 +10,19 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
 
 
 class Scanner:
-    """The rest of a text, from a position on."""
+    """The rest of a text, from a position on. Raises ParseError for what is no text."""
 
     def __init__(self, text: str, at: int = 0, end: int | None = None) -> None:
+        if not isinstance(text, str):
+            raise ParseError(text, "", "text")
         self.text, self.at, self.end = text, at, len(text) if end is None else end
+
+    def within(self, begin: str, end: str) -> "Scanner":
+        """A cursor between two marks; over all of the text where the first is missing, the rest where the second is."""
+        if (at := self.text.find(begin)) < 0:
+            return self
+        stop = self.text.find(end)
+        return Scanner(self.text, at + len(begin), stop if stop >= 0 else None)
 
     def fail(self, expected: str) -> NoReturn:
         """Raise ParseError at the position."""

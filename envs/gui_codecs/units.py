@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from numbers import Real
+from typing import Any, Literal, get_args
+
+from ethogram.simulator import check_is
 
 from ..gui import GuiAction
 
@@ -12,12 +15,15 @@ Scrolls = Literal["finger", "view"]  # which of the two a source's direction nam
 class ParseError(ValueError):
     """Text or a record that is no action of its dialect.
 
-    at: the character of the text, from 0, or the key of the record that is wrong. expected: what should stand there.
+    at: the character of the text, from 0, or the key of the record that is wrong; "" for all of it. expected: what
+    should stand there.
     """
 
     def __init__(self, source: Any, at: int | str, expected: str) -> None:
         self.source, self.at, self.expected = source, at, expected
-        if isinstance(at, int):
+        if at == "":
+            super().__init__(f"{source!r:.200} is a {type(source).__name__}: expected {expected}")
+        elif isinstance(at, int):
             found = repr(source[at : at + 20]) if at < len(source) else "the end"
             super().__init__(f"character {at} of {source!r:.200}: expected {expected}, got {found}")
         else:
@@ -37,6 +43,8 @@ class Units:
     whole: bool = True
 
     def __post_init__(self) -> None:
+        check_is("width", self.width, Real, "a number")
+        check_is("height", self.height, Real, "a number")
         if not (self.width > 0 and self.height > 0):
             raise ValueError(f"the screen is {self.width} x {self.height}: expected more than 0 each way")
 
@@ -52,6 +60,17 @@ class Units:
         return (round(x), round(y)) if self.whole else (x, y)
 
 
+class InUnits:
+    """A codec whose points are in units; some say also whose way a scroll's direction is."""
+
+    units: Units
+
+    def __post_init__(self) -> None:
+        check_is("units", self.units, Units, "Units(width, height) of the screen")
+        if (scrolls := getattr(self, "scrolls", "view")) not in get_args(Scrolls):
+            raise ValueError(f"scrolls is {scrolls!r}: expected one of {list(get_args(Scrolls))}")
+
+
 FRACTIONS = Units(1, 1, whole=False)
 THOUSANDTHS = Units(1000, 1000)
 
@@ -60,7 +79,8 @@ def point_of(record: Mapping[str, Any], units: Units, *keys: str) -> tuple[float
     """The point under one key, [x, y], or under two, x and y. Raises ParseError that names the key."""
     value = record.get(keys[0]) if len(keys) == 1 else [record.get(key) for key in keys]
     if not isinstance(value, list | tuple) or len(value) != 2 or not all(type(part) in (int, float) for part in value):
-        raise ParseError(record, keys[0], "two numbers" if len(keys) == 1 else f"a number, as for {keys[1]!r}")
+        wrong = next((key for key in keys if type(record.get(key)) not in (int, float)), keys[0])
+        raise ParseError(record, wrong, "two numbers" if len(keys) == 1 else "a number")
     try:
         return units.read(*value)
     except ValueError as error:
@@ -75,7 +95,9 @@ def text_of(record: Mapping[str, Any], key: str) -> str:
 
 
 def choice(record: Mapping[str, Any], key: str, names: Mapping[Any, Any]) -> Any:
-    """``names`` of what stands under a key; ParseError with the names there are."""
+    """``names`` of what stands under a key; ParseError with the names there are, or for what is no record."""
+    if not isinstance(record, Mapping):
+        raise ParseError(record, "", f"a dict with {key!r}")
     value = record.get(key)
     if isinstance(value, bool) or not isinstance(value, int | str) or value not in names:
         raise ParseError(record, key, f"one of {list(names)}")

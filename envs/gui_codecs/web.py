@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..gui import KEYS, GuiAction
-from .units import ParseError, Units, check_lost, choice, missing, place_of, point_of, text_of
+from .units import InUnits, ParseError, Units, check_lost, choice, missing, place_of, point_of, text_of
 
 _MINIWOB_PAGE = Units(160, 210)
 _AT: dict[str, Any] = {"CLICK_COORDS": "tap", "DBLCLICK_COORDS": "double_tap", "MOVE_COORDS": "hover"}
@@ -21,7 +21,7 @@ _OPERATIONS = {"CLICK": "tap", "HOVER": "hover", "ENTER": "press", "TYPE": "type
 
 
 @dataclass(frozen=True)
-class Mind2Web:
+class Mind2Web(InUnits):
     """A dict of ``operation`` and ``value`` at the middle of the first positive box, ``bbox_xywh`` [[x, y, w, h], …].
 
     units: the picture's pixels, where the boxes are in pixels of that picture. Steps whose positives all vanished from
@@ -60,7 +60,7 @@ class Mind2Web:
 
 
 @dataclass(frozen=True)
-class MiniWoB:
+class MiniWoB(InUnits):
     """MiniWoB++'s action, a dict with ``action_type`` by name (which ids mean which differs between its presets).
 
     coords are pixels of the page; ref is an element's own number there, kept as ``element``. It scrolls the view by a
@@ -129,7 +129,7 @@ class MiniWoB:
 
 
 @dataclass(frozen=True)
-class MiniWoBDemo:
+class MiniWoBDemo(InUnits):
     """A recorded human action, ``{"type": "click", "x": 89, "y": 62}``, in pixels of the page.
 
     Of a scroll the recorder kept neither way nor amount: its direction is "none", not known.
@@ -178,7 +178,7 @@ class MiniWoBDemo:
 
 
 @dataclass(frozen=True)
-class BrowserGym:
+class BrowserGym(InUnits):
     """One of BrowserGym's calls, a line of Python, such as ``click('13')`` and ``mouse_click(12.5, 80)``.
 
     An element is its bid, where that is a number, plus 1 (0 is none here). scroll(dx, dy) moves the view, by pixels.
@@ -231,6 +231,8 @@ class BrowserGym:
         """Name of the call, and its arguments, each with the character where it stands."""
         names = [*_CALLS, "mouse_drag_and_drop", "fill", "select_option", "scroll", "keyboard_type", "goto"]
         names += ["keyboard_insert_text", "keyboard_press", "noop", "go_back", "send_msg_to_user", "report_infeasible"]
+        if not isinstance(text, str):
+            raise ParseError(text, "", "text")
         lead = len(text) - len(text.lstrip())
         try:
             node = ast.parse(text.strip(), mode="eval").body
@@ -245,7 +247,7 @@ class BrowserGym:
             at = lead + argument.col_offset
             try:
                 values.append((ast.literal_eval(argument), at))
-            except ValueError:
+            except (TypeError, ValueError):
                 raise ParseError(text, at, "text or a number") from None
         return node.func.id, values
 

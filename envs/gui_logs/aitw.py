@@ -8,7 +8,7 @@ from typing import Any
 
 from ..gui_codecs import AITW
 from ..gui_metrics import Box, RecordedEpisode, RecordedStep, inside
-from .files import Record, begins, checked_path, entry, files, json_objects, located, numbers
+from .files import Record, checked_path, entry, files, is_json, json_objects, located, numbers
 from .recording import Recording
 from .tfrecord import Features, example, listed, records, single, texts
 
@@ -19,8 +19,9 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def load_aitw(path: str | Path) -> Recording:
     """Android in the Wild (Rawles et al., 2023), or AITZ (Zhang et al., 2024), which has its keys in JSON.
 
-    path: a TFRecord or a JSON file, packed or not, or a folder of such, which are told apart by what they hold. AITZ
-        gives boxes in pixels and no size of the screen: the pictures, PNG, must lie beside the file that names them.
+    path: a TFRecord or a JSON file, packed or not, or a folder of such, which are told apart by their names' ends, or
+        by how they begin. AITZ gives boxes in pixels and no size of the screen: the pictures, PNG, must lie beside the
+        file that names them.
 
     Elements are the annotations (text and icons as recognised in the picture), whatever lies under the reference's
     point among them are its boxes. The subset is the group: of AITZ the folder that "image_path" begins with, of a
@@ -31,8 +32,7 @@ def load_aitw(path: str | Path) -> Recording:
     steps: dict[str, dict[int, RecordedStep]] = {}
     about: dict[str, tuple[str, str, int]] = {}  # goal, group, length
     for file in files(checked_path(path), "*.json", "*.json.gz", "*.tfrecord*", "*-of-*"):
-        text = begins(file).lstrip()[:1] in (b"[", b"{")
-        for where, episode, number, said, step in _written(file) if text else _binary(file):
+        for where, episode, number, said, step in _written(file) if is_json(file) else _binary(file):
             there = steps.setdefault(episode, {})
             if number in there:
                 raise ValueError(f"{where}: step {number} of episode {episode} comes twice: expected it once")

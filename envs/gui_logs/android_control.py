@@ -8,7 +8,7 @@ from typing import Any
 from ..gui import GuiAction
 from ..gui_codecs import AndroidJSON, MobileUse, Units
 from ..gui_metrics import Box, RecordedEpisode, RecordedStep, inside
-from .files import Record, begins, entry, files, found, json_lines, located, numbers, objects
+from .files import Record, entry, files, found, is_json, json_lines, located, numbers, objects
 from .recording import Recording
 from .tfrecord import Features, example, listed, message, records, signed, single
 
@@ -20,9 +20,9 @@ def load_android_control(path: str | Path | None = None) -> Recording:
     """AndroidControl (Li et al., 2024).
 
     path: a TFRecord, or JSON Lines in UI-S1's form (android_control_evaluation_std.jsonl: the test split, 1,543
-        episodes of 8,444 steps), packed or not; or a folder of such, which are told apart by what they hold. None:
-        ``android_control_test.jsonl.gz``, there or in ``gui/`` there, in the folder that the environment variable
-        ETHOGRAM_DATA names, or else in ./data.
+        episodes of 8,444 steps), packed or not; or a folder of such, which are told apart by their names' ends, or by
+        how they begin. None: ``android_control_test.jsonl.gz``, there or in ``gui/`` there, in the folder that the
+        environment variable ETHOGRAM_DATA names, or else in ./data.
 
     Of a TFRecord's accessibility trees, elements are the nodes with a label and those that take taps or text, and boxes
     are those of the latter that hold the reference's point; the pictures are not kept. UI-S1's file has only the boxes
@@ -35,8 +35,7 @@ def load_android_control(path: str | Path | None = None) -> Recording:
     """
     episodes: list[RecordedEpisode] = []
     for file in files(found(path, "android_control_test.jsonl.gz"), *PATTERNS):
-        text = begins(file).lstrip()[:1] == b"{"
-        episodes += map(_carried, *zip(*json_lines(file), strict=True)) if text else _originals(file)
+        episodes += [_carried(*part) for part in json_lines(file)] if is_json(file) else _originals(file)
     return Recording(tuple(episodes), "android_control")
 
 

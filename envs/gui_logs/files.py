@@ -56,10 +56,12 @@ def opened(path: Path) -> IO[bytes]:
     return gzip.open(path) if packed else path.open("rb")  # type: ignore[return-value]
 
 
-def begins(path: Path) -> bytes:
-    """The first four bytes, unpacked."""
+def is_json(path: Path) -> bool:
+    """Whether it is JSON, by its name, or else by how it begins, unpacked."""
+    if path.name.removesuffix(".gz").endswith((".json", ".jsonl")):
+        return True
     with whole(path), opened(path) as file:
-        return file.read(4)
+        return file.read(4).lstrip()[:1] in (b"[", b"{")
 
 
 @contextmanager
@@ -83,7 +85,8 @@ def located(where: str) -> Iterator[None]:
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, Record]]:
-    """Where it stands, and the object of each line."""
+    """Where it stands, and the object of each line; ValueError for a file without a line."""
+    some = False
     with whole(path), opened(path) as file:
         for number, line in enumerate(file, 1):
             text = line.decode("utf-8")
@@ -95,7 +98,10 @@ def json_lines(path: Path) -> Iterator[tuple[str, Record]]:
                 raise ValueError(f"line {number} of {path} is no JSON: {error}") from None
             if not isinstance(record, dict):
                 raise ValueError(f"line {number} of {path} is {record!r:.60}: expected an object")
+            some = True
             yield f"line {number} of {path}", record
+    if not some:
+        raise ValueError(f"{path} is empty: expected JSON Lines")
 
 
 def json_objects(path: Path) -> Iterator[tuple[str, Record]]:

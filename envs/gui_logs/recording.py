@@ -50,6 +50,7 @@ class Recording:
     left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_is("source", self.source, str, "a name")
         check_is("episodes", self.episodes, (tuple, list), "RecordedEpisodes")
         object.__setattr__(self, "episodes", tuple(self.episodes))
         for episode in self.episodes:

@@ -78,6 +78,8 @@ class Replay:
         if self.metric not in METRICS:
             raise LookupError(f"no metric named {self.metric!r}: there are {list(METRICS)}")
         checked_int("past", self.past, 1)
+        check_is("stop_on_miss", self.stop_on_miss, bool, "True or False")
+        check_is("instructions", self.instructions, bool, "True or False")
 
     @property
     def horizon(self) -> int:

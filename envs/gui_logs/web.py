@@ -150,7 +150,7 @@ def _demonstration(where: str, record: Record) -> RecordedEpisode | str:
     """An episode; or why it is left out."""
     episode, task = str(entry(record, "episode_id", (str, int), where)), entry(record, "task", str, where)
     if task not in MINIWOB_TASKS:
-        close = difflib.get_close_matches(task, MINIWOB_TASKS, 3)
+        close = difflib.get_close_matches(task, MINIWOB_TASKS, 3) or "none; browser.miniwob_tasks() lists them"
         raise ValueError(f"{where}, episode {episode}: no task of MiniWoB++ is called {task!r}; close are {close}")
     codec, steps, rewarded = MiniWoBDemo(Units(*PAGE)), [], record.get("raw_reward")
     written = objects(record, "steps", where)

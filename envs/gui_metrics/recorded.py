@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ethogram.simulator import check_is
+
 from ..gui import GuiAction
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom: fractions of the screen
@@ -31,6 +33,17 @@ class RecordedStep:
     labels: tuple[str, ...] = ()
     screenshot: str = ""
 
+    def __post_init__(self) -> None:
+        check_is("reference", self.reference, (GuiAction, type(None)), "a GuiAction, or None")
+        for name, boxes in (("boxes", self.boxes), ("elements", self.elements)):
+            for box in boxes:
+                if not isinstance(box, tuple) or len(box) != 4:
+                    raise ValueError(
+                        f"one of the {name} is {box!r:.60}: expected (left, top, right, bottom), fractions"
+                    )
+        if self.labels and len(self.labels) != len(self.elements):
+            raise ValueError(f"{len(self.labels)} labels of {len(self.elements)} elements: expected one each, or none")
+
 
 @dataclass(frozen=True)
 class RecordedEpisode:
@@ -45,6 +58,13 @@ class RecordedEpisode:
     steps: tuple[RecordedStep, ...]
     group: str = ""
     solved: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_is("id", self.id, str, "text, as predictions name the episode")
+        check_is("goal", self.goal, str, "text")
+        check_is("steps", self.steps, (tuple, list), "RecordedSteps")
+        for step in self.steps:
+            check_is("one of the steps", step, RecordedStep, "a RecordedStep")
 
 
 def area(box: Box) -> float:

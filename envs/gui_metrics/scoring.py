@@ -190,7 +190,7 @@ class Scores:
         lines = [f"{'metric':<20}{head[0]:>22}{head[1]:>22}" + "".join(f"{name:>10}" for name in head[2:])]
         for row in self.rows:
             ranges = "".join(
-                f"{_percent(i.value)} ({_percent(i.low)} –{_percent(i.high)})".rjust(22)
+                f"{_percent(i.value)} ({_percent(i.low)} to {_percent(i.high)})".rjust(22)
                 for i in (row.step, row.success)
             )
             shares = (row.type, row.grounding, row.chance, row.random_taps, row.wrong_neighbour)
@@ -249,6 +249,8 @@ def score(
     check_is("recording", recording, list | tuple, "a list of RecordedEpisode, such as load_android_control().episodes")  # type: ignore[arg-type]
     if not recording:
         raise ValueError("the recording is empty: expected one RecordedEpisode or more")
+    for episode in recording:
+        check_is("one of the recording", episode, RecordedEpisode, "a RecordedEpisode")
     if metrics is None:
         whole = all(step.reference is not None for episode in recording for step in episode.steps)
         metrics = list(RULES if whole else METRICS)

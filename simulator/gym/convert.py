@@ -68,10 +68,11 @@ class Actions:
     have it refuse what is none.
     """
 
-    def __init__(self, space: spaces.Space[Any], device: Any = None) -> None:
-        """space: of one row. device: of the columns."""
-        self.space, self.device = space, device
-        self.parts = {k: Actions(part, device) for k, part in space.items()} if isinstance(space, spaces.Dict) else None
+    def __init__(self, space: spaces.Space[Any], device: Any = None, name: str = "action") -> None:
+        """space: of one row. device: of the columns. name: what errors call them."""
+        self.space, self.device, self.name = space, device, name
+        named = space.items() if isinstance(space, spaces.Dict) else None
+        self.parts = None if named is None else {k: Actions(part, device, f"{name}[{k!r}]") for k, part in named}
         self.shape, self.dtype = tuple(space.shape or ()), space.dtype
         self.text, self.bounds = is_text(space), None if self.parts else _bounds(space)
         self.binary = isinstance(space, spaces.MultiBinary)
@@ -85,7 +86,8 @@ class Actions:
         """
         if self.parts is not None:
             if not isinstance(value, dict) or value.keys() != self.parts.keys():
-                raise ValueError(f"action is {value!r}: expected a dict with keys {sorted(self.parts)}")
+                what = f"a dict with keys {sorted(value, key=str)}" if isinstance(value, dict) else f"{value!r:.200}"
+                raise ValueError(f"{self.name} is {what}: expected a dict with keys {sorted(self.parts)}")
             return {key: part(value[key], batch, rows) for key, part in self.parts.items()}
         if self.text:
             text = np.array(value if batch else [value], dtype=object)
@@ -100,8 +102,8 @@ class Actions:
             array.dtype != dtype and not np.can_cast(array.dtype, dtype or array, "same_kind")
         ):
             raise ValueError(
-                f"action is {array.dtype} {array.shape}: expected {dtype} {(*batch, *self.shape)}"
-                f"{', one a row' if batch else ''}, an element of {self.space!r}"
+                f"{self.name} is {array.dtype} {array.shape}: expected {dtype} {(*batch, *self.shape)}"
+                f"{', one a row' if batch else ''}, an element of {self.space!r:.200}"
             )
         given = array if rows is None else array[rows]
         array = np.array(given if batch else given[None], dtype, order="C")
@@ -133,7 +135,7 @@ class Actions:
 
     def _refuse(self, what: str, row: int, rows: Array | None) -> NoReturn:
         row = row if rows is None else int(rows[row])
-        raise ValueError(f"action of row {row} is {what}: expected an element of {self.space!r}")
+        raise ValueError(f"{self.name} of row {row} is {what:.200}: expected an element of {self.space!r:.200}")
 
 
 def _bounds(space: spaces.Space[Any]) -> tuple[Array, Array] | None:

@@ -103,7 +103,8 @@ def told(names: Names, action: Any, boxes: Any, texts: Sequence[str]) -> Json:
         for name, needs in (("key", "press"), ("status", "done"))
         if kind == needs and name in action
     ]
-    said = [done["type"], f"'{text}'" if text else "", direction if kind == "scroll" else "", *more, on, at]
+    way = direction if kind == "scroll" and direction != "none" else ""
+    said = [done["type"], f"'{text}'" if text else "", way, *more, on, at]
     return {"words": " ".join(filter(None, said)), **done}
 
 

@@ -241,3 +241,68 @@ def test_apps_that_do_not_fit_together_are_refused():
             made("wrong", [[]], wrong, [], [(0, 0)], [], horizon=1, memoryless=1.0)
     with pytest.raises(ValueError, match="screen 1 has 9 elements: expected at most 8"):
         made("wrong", [[], [Element(1, 1)] * 9], [Variable(0)], [], [(0, 0)], [], horizon=1, memoryless=1.0)
+
+
+CODE = VOCABULARY.index("code")
+
+
+@pytest.mark.parametrize(
+    ("part", "error", "said"),
+    [
+        ({"screens": []}, ValueError, "0 screens and 1 variables: expected one of each"),
+        ({"screens": [[3]]}, TypeError, "element 0 of screen 0 is a int: expected an Element"),
+        ({"screens": [[Element(2, "code")]]}, TypeError, r"has label 'code': expected an int; .*VOCABULARY.index"),
+        ({"screens": [[Element(9, CODE)]]}, ValueError, "element 0 of screen 0 has kind 9: expected 0 to 5"),
+        ({"screens": [[], [Element(2, 999)]]}, ValueError, "element 0 of screen 1 has label 999"),
+        ({"screens": [[Element(2, shown(1))]]}, ValueError, "has label -2: expected -1 to"),
+        ({"screens": [[Element(2, CODE, leads=1)]]}, ValueError, "has leads 1: expected -1 to 0"),
+        ({"screens": [[Element(3, CODE, fills=1)]]}, ValueError, "has fills 1: expected -1 to 0"),
+        (
+            {"screens": [[Element(2, CODE, sets=1, adds=2)]], "variables": [Variable(0)] * 2},
+            ValueError,
+            "adds to variables beyond the last, 1",
+        ),
+        ({"variables": [3]}, TypeError, "variable 0 is a int: expected a Variable"),
+        ({"variables": [Variable(0, 0)]}, ValueError, "variable 0 has choices 0"),
+        ({"variables": [Variable(CODE, 116)]}, ValueError, "variable 0 has words up to"),
+        ({"goal": ["code"]}, TypeError, "goal has word 'code': expected an int"),
+        ({"goal": [CODE] * 5}, ValueError, "goal has 5 words: expected at most 4"),
+        ({"goal": [999]}, ValueError, "the goal has word 999"),
+        ({"wanted": [(0,)]}, ValueError, r"wanted has \(0,\): expected \(a, b\)"),
+        ({"wanted": [(0, 1)]}, ValueError, "wanted 0 has variable 1: expected 0 to 0"),
+        ({"needed": [(1, 0)]}, ValueError, "needed 0 has screen 1: expected 0 to 0"),
+        ({"dialogs": {0: (0, 1, 7)}}, ValueError, "screen 0, as for its dialog, has dialog 7"),
+        ({"answer": 1}, ValueError, "answer is 1"),
+        ({"horizon": 0}, ValueError, "horizon is 0"),
+        ({"memoryless": 2}, ValueError, "memoryless is 2"),
+    ],
+    ids=str,
+)
+def test_an_app_of_ones_own_is_told_what_does_not_exist(part, error, said):
+    """The compiled side reads these places without asking."""
+    whole = {"screens": [[Element(2, CODE)]], "variables": [Variable(0)], "goal": [CODE], "wanted": [(0, 0)]}
+    whole |= {"needed": [], "horizon": 3, "memoryless": 1.0}
+    made("mine", **whole)
+    with pytest.raises(error, match=said):
+        made("mine", **{**whole, **part})
+
+
+def test_actions_of_batches_that_are_none_are_refused():
+    """Off the screen, with a part left out, or of another shape; a point that is not used is overlooked."""
+    world, state, _ = begun(carry())
+    for point in ((3.0, 0.5), (0.5, -0.1), (float("nan"), 0.5)):
+        off = {**IDLE, "point": torch.tensor([point])}
+        for kind in (1, 7):
+            with pytest.raises(ValueError, match=r"action of row 0 is .*'point': .*expected an element of"):
+                world.step(state, {**off, "type": torch.tensor([kind])}, Draws(0, torch.arange(1)), Sites())
+        world.step(state, {**off, "type": torch.tensor([10])}, Draws(0, torch.arange(1)), Sites())
+    for name in IDLE:
+        lacking = {key: part for key, part in IDLE.items() if key != name}
+        with pytest.raises(ValueError, match=f"actions lack '{name}': expected a dict of"):
+            world.step(state, lacking, Draws(0, torch.arange(1)), Sites())
+    with pytest.raises(ValueError, match=r"point of actions is \(1,\): expected \(1, 2\)"):
+        world.step(state, {**IDLE, "point": torch.zeros(1)}, Draws(0, torch.arange(1)), Sites())
+
+
+IDLE = {name: torch.zeros(1, dtype=torch.int64) for name in ("type", "element", "direction", "text")}
+IDLE["point"] = torch.zeros(1, 2)

@@ -220,6 +220,7 @@ TEXTS = [  # codec, text, where it is wrong (the part that begins there), what i
     (HAR(PHONE), "<answer>CLICK:(1,2</answer>", "</answer>", "')'"),
     (HAR(PHONE), "SELECT:(1,2", "", "','"),
     (BrowserGym(page), "click('a51')", "'a51'", "a bid that is a number"),
+    (BrowserGym(page), "click({[]: 1})", "{[]", "text or a number"),
     (BrowserGym(page), "noop(1e9)", "1e9", "0 to 60000"),
     (Calls(PHONE), "scroll(start_box='(1,1)', end_box='(1,1)', direction='up')", "(1,1)', direction", "another point"),
     (BrowserGym(page), "mouse_click(1, )", "1, )", "2 arguments"),
@@ -248,7 +249,7 @@ def test_text_that_is_no_action_says_where(codec, text, rest, expected):
         (AITW(), {"result_action_type": 4}, "result_touch_yx", "two numbers"),
         (AITW(), {"result_action_type": 4, "result_touch_yx": [2, 0]}, "result_touch_yx", "x from 0 to 1"),
         (AITW(), {}, "result_action_type", "got nothing"),
-        (AndroidJSON(PHONE), {"action_type": "click", "x": 3}, "x", "a number, as for 'y'"),
+        (AndroidJSON(PHONE), {"action_type": "click", "x": 3}, "y", "a number"),
         (AndroidJSON(PHONE), {"action_type": "scroll", "direction": "down "}, "direction", "one of"),
         (AndroidJSON(PHONE), {"action_type": "status", "goal_status": "done"}, "goal_status", "one of"),
         (Odyssey(), {"action": "CLICK", "info": "KEY_MENU"}, "info", "one of"),
@@ -265,6 +266,18 @@ def test_a_record_that_is_no_action_names_the_key(codec, record, key, expected):
     with pytest.raises(ParseError, match=re.escape(expected)) as caught:
         codec.decode(record)
     assert caught.value.at == key
+
+
+CODECS = [AITW(), AndroidJSON(PHONE), BrowserGym(page), Calls(PHONE), HAR(PHONE), Mind2Web(page), MiniWoB()]
+CODECS += [MiniWoBDemo(), MobileUse(PHONE), Odyssey(), OSAtlas()]
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: type(codec).__name__)
+@pytest.mark.parametrize("wrong", [None, 3, [1], "fly", {"fly": 1}], ids=repr)
+def test_what_is_neither_text_nor_record_is_a_parse_error_too(codec, wrong):
+    """Predictions come as they were written: one of another kind must not end the scoring of all others."""
+    with pytest.raises(ParseError, match=r"expected (text|a dict with|one of|one call|a call|JSON|the name)"):
+        codec.decode(wrong)
 
 
 @pytest.mark.parametrize(
@@ -294,6 +307,19 @@ def test_what_a_dialect_cannot_say_is_refused(codec, action, said):
 def test_units_without_a_screen_are_refused():
     with pytest.raises(ValueError, match="0 x 10"):
         Units(0, 10)
+    with pytest.raises(TypeError, match="height is a str: expected a number"):
+        Units(10, "10")
+    for codec in (AndroidJSON, BrowserGym, Calls, HAR, Mind2Web, MiniWoB, MiniWoBDemo, MobileUse, OSAtlas):
+        with pytest.raises(TypeError, match="units is a tuple: expected Units"):
+            codec((1080, 2400))
+
+
+def test_conventions_that_are_none_are_refused():
+    for codec in (Calls, HAR, OSAtlas):
+        with pytest.raises(ValueError, match="scrolls is 'up': expected one of"):
+            codec(PHONE, scrolls="up")
+    with pytest.raises(ValueError, match="dialect is 'qwen'"):
+        Calls(PHONE, dialect="qwen")
 
 
 SEEDS = [

@@ -404,13 +404,14 @@ READERS = {load_aitw, load_android_control, load_mind2web, load_miniwob, load_od
 
 
 @pytest.mark.parametrize("load", READERS, ids=lambda load: load.__name__)
-@pytest.mark.parametrize("content", ['{"another": 1}', "[1, 2]", "no JSON", '{"cut": ', "\xff"])
+@pytest.mark.parametrize("content", ['{"another": 1}', "[1, 2]", "5", "", "no JSON", '{"cut": ', "\xff"])
 def test_files_of_another_kind_are_refused_with_their_name(tmp_path, load, content):
     for end in ("json", "jsonl"):
         path = tmp_path / f"a.{end}"
         path.write_bytes(content.encode("latin-1"))
-        with pytest.raises(ValueError, match=r"a\.json"):
+        with pytest.raises(ValueError, match=r"a\.json") as caught:
             load(path)
+        assert "record 0 of" not in str(caught.value) or content == "[1, 2]"  # no word of TFRecords
 
 
 @pytest.mark.parametrize("load", READERS, ids=lambda load: load.__name__)

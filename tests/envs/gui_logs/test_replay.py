@@ -151,6 +151,11 @@ def test_what_is_asked_for_must_be_there():
         Replay(SMALL, metric="match")
     with pytest.raises(TypeError, match="recording is"):
         Replay("a path")
+    for name in ("stop_on_miss", "instructions"):
+        with pytest.raises(TypeError, match=f"{name} is a int: expected True or False"):
+            Replay(SMALL, **{name: 1})
+    with pytest.raises(TypeError, match="source is a int"):
+        Recording(SMALL.episodes, 3)
 
 
 def test_it_keeps_the_contract_of_worlds():

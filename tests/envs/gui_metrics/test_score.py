@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ethogram.envs.gui import GuiAction
+from ethogram.envs.gui import GuiAction, GuiActions
 from ethogram.envs.gui_codecs import Calls, Units
 from ethogram.envs.gui_logs import load_android_control, load_mind2web
 from ethogram.envs.gui_metrics import (
@@ -113,6 +113,8 @@ def test_other_bad_arguments():
         score([], SMALL, ["match/mine"])
     with pytest.raises(ValueError, match="from episode 1 on"):
         score([[BACK] * 3, []], SMALL)
+    with pytest.raises(TypeError, match="one of the recording is a int: expected a RecordedEpisode"):
+        score([], [3])
     with pytest.raises(LookupError, match="scored"):
         score([], SMALL, ["match/aitw"])["match/strict"]
 
@@ -124,6 +126,26 @@ def test_baselines_change_what_they_say():
     assert {action.type for row in chance(SMALL) for action in row} <= {"tap", "back"}
     typed = [RecordedEpisode("d", "", tuple(RecordedStep(GuiAction("type", text=t)) for t in ("two words", "one")))]
     assert [action.text for action in last_word_missing(typed)[0]] == ["two", "on"]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: RecordedStep("tap"), "reference is a str: expected a GuiAction, or None"),
+        (lambda: RecordedStep(BACK, ((0, 0, 1),)), r"one of the boxes is \(0, 0, 1\): expected \(left, top"),
+        (lambda: RecordedStep(BACK, elements=(3,)), "one of the elements is 3"),
+        (lambda: RecordedStep(BACK, labels=("OK",)), "1 labels of 0 elements"),
+        (lambda: RecordedEpisode(7, "", (RecordedStep(BACK),)), "id is a int: expected text"),
+        (lambda: RecordedEpisode("7", None, (RecordedStep(BACK),)), "goal is None"),
+        (lambda: RecordedEpisode("7", "", RecordedStep(BACK)), "steps is a RecordedStep"),
+        (lambda: RecordedEpisode("7", "", (BACK,)), "one of the steps is a GuiAction: expected a RecordedStep"),
+        (lambda: GuiActions.of(BACK), "actions is a GuiAction"),
+        (lambda: GuiActions.of([3]), "one of the actions is a int: expected a GuiAction"),
+    ],
+)
+def test_what_is_no_recording_is_refused_where_it_is_made(make, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        make()
 
 
 @pytest.mark.parametrize("load", [load_android_control, load_mind2web])

@@ -114,8 +114,12 @@ def test_what_is_no_word_is_refused_by_name():
     env.reset(seed=0)
     idle = {"point": np.zeros(2, np.float32), "direction": 0, "element": 1, "type": 7}
     for wrong in ("Bara", "bara ", "bara dera", 7):
-        with pytest.raises(ValueError, match=f"action of row 0 is {wrong}: expected an element of Words"):
+        with pytest.raises(ValueError, match=rf"action\['text'\] of row 0 is {wrong}: expected an element of Words"):
             env.step({**idle, "text": wrong})
+    with pytest.raises(ValueError, match=r"action\['element'\] of row 0 is 50: expected an element of Discrete\(9\)"):
+        env.step({**idle, "text": "bara", "element": 50})
+    with pytest.raises(ValueError, match=r"action is a dict with keys \[.*'wait'\]: expected a dict with keys \["):
+        env.step({**idle, "text": "bara", "wait": 1})
     with pytest.raises(ValueError, match="mask or probability is given"):
         env.action_space["text"].sample(mask=(3, None))
     with pytest.raises(TypeError, match="unknown keyword 'distanse': expected some of distance, facts"):
