@@ -120,9 +120,9 @@ def _rounded(values: Any) -> list[float]:
     return [round(float(value), 4) for value in values]
 
 
-def texts_of(names: Names, seen: Any, count: int) -> list[str]:
-    """The texts of so many elements, from "text" or "label": words of each, or one text with a line for each."""
-    field = next((name for name in ("text", "label") if name in seen), "") if isinstance(seen, Mapping) else ""
+def texts_of(names: Names, seen: Any, count: int, among: Sequence[str] = ("text", "label")) -> list[str]:
+    """The texts of so many elements, from the first field there is: words of each, or one text with a line for each."""
+    field = next((name for name in among if name in seen), "") if isinstance(seen, Mapping) else ""
     if not field:
         return [""] * count
     if isinstance(seen[field], str) or np.asarray(seen[field]).ndim == 0:
@@ -142,7 +142,7 @@ class Screens:
     def place(self, seen: Any) -> int:
         """The number of a screen among those that are kept."""
         parts = seen if isinstance(seen, Mapping) else {"pixels": seen}
-        fields = ("box", "kind", "text", "label", "pixels", "screen")
+        fields = ("box", "kind", "text", "label", "value", "pixels", "screen")
         shown = {name: np.asarray(parts[name]) for name in fields if name in parts}
         key = tuple(tuple(part.ravel()) if part.dtype.kind == "O" else part.tobytes() for part in shown.values())
         if key not in self._places:
@@ -161,10 +161,11 @@ class Screens:
             screen |= {"ratio": round(width / height, 4), "pixels": _png(shown["pixels"])}
         boxes = shown.get("box", np.zeros((0, 4))).reshape(-1, 4)
         self.texts.append(texts := texts_of(self.names, shown, len(boxes)))
+        values = texts_of(self.names, shown, len(boxes), ["value"])  # what stands in inputs
         for k, box in enumerate(boxes):
             if box[2] > box[0] and box[3] > box[1]:  # places without an element are all zeros
                 kind = words(self.names, "kind", shown["kind"][k]) if "kind" in shown else ""
-                screen["elements"].append([*_rounded(box), kind, texts[k]])
+                screen["elements"].append([*_rounded(box), kind, " ".join(filter(None, [texts[k], values[k]]))])
         return screen
 
     def shelf(self, items: Any) -> int:

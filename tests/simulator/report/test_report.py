@@ -80,6 +80,15 @@ def test_each_screen_is_kept_once_and_pixels_as_a_picture():
     assert seen["screens"][0]["pixels"].startswith("data:image/png;base64,iVBOR")
 
 
+def test_what_stands_in_an_input_is_drawn_and_is_not_its_name():
+    box = torch.tensor([[0.1, 0.1, 0.9, 0.3]]).expand(1, 2, 1, 4)
+    texts = {"text": np.array([["user", "user"]], dtype=object), "value": np.array([["", "kira"]], dtype=object)}
+    did = action("tap", 1, 1, element=1)
+    shown = film(History.of(action=did, reward=torch.zeros(1, 1), observation={"box": box, **texts}), NAMES)
+    assert [screen["elements"][0][-1] for screen in shown["screens"]] == ["user", "user kira"]
+    assert shown["episodes"][0]["steps"][0]["words"] == "tap on 'user'"
+
+
 def test_texts_may_be_labels_or_lines_and_a_screen_may_be_a_size():
     history = on_screens()
     lines = np.full((2, 5), "Go\nnot yet", dtype=object)
