@@ -10,8 +10,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet transformers==5.24.0 tokenizers==0.23.3 numpy==2.4.6 pillow==13.0.0 torch==2.13.0 \
-    --extra-index-url https://download.pytorch.org/whl/cpu
+"$folder/venv/bin/pip" install --quiet transformers==5.24.0 tokenizers==0.23.3 numpy==2.4.6 pillow==13.0.0 torch==2.13.0
 HF_HUB_OFFLINE=1 FOLDER=$folder/model "$folder/venv/bin/python" - <<'PYTHON'
 import os
 
