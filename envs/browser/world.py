@@ -132,7 +132,7 @@ class BrowserGui:
     def step(self, state: NDArray[Any], action: Mapping[str, Any], draws: Draws, site: Sites) -> Transition:
         """One action in each row whose episode goes on, side by side. Shapes: state (n,) objects."""
         after = np.empty(len(state), dtype=object)
-        given = {name: part.tolist() for name, part in action.items()}
+        given = {name: list(part) if isinstance(part, list | tuple) else part.tolist() for name, part in action.items()}
         rows, lives, done = [], [], []
         for i, moment in enumerate(state):
             if moment.terminated or moment.truncated:

@@ -179,6 +179,7 @@ def test_the_gradient_is_that_of_the_expected_outcome_where_many_meet():
         assert (change.mean(0).abs() > 2.5 * error).all(), name  # else the band would hold anything
 
 
+@pytest.mark.filterwarnings("ignore:RelaxedEpidemic")
 def test_nobody_is_considered_twice_among_few_contacts(monkeypatch):
     """In a ring each of two contacts is met for a whole course, and one of them infects; unmended, a tenth more."""
     people, number = torch.arange(300), leaf(2.6)
