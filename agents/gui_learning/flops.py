@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ethogram.simulator import checked_int
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -37,4 +39,5 @@ def prefill_flops(shape: Shape, tokens: Sequence[int], images: int = 0) -> float
 
 def dropped_at(layer: int, layers: int, before: int, after: int) -> list[int]:
     """Tokens in each layer where some are dropped at the input of one."""
+    layer = checked_int("layer", layer, 0, layers)
     return [before] * layer + [after] * (layers - layer)

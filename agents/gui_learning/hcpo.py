@@ -127,6 +127,8 @@ class HCPO(nn.Module):
         ):
             if value not in among:
                 raise ValueError(f"{name} is {value!r}: expected one of {among}")
+        if until is not None:
+            check_number("until", until, 0, 1)
         for name, number in {"kl": kl, "alignment": alignment, "temperature": temperature}.items():
             check_number(name, number)
         self.policy, self.steps = policy, steps

@@ -1,12 +1,12 @@
 """GuiPolicy: a transformer that reads the goal, its history and the screen, and writes what it thinks and does."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from ethogram.simulator import Draws, History, checked_int
+from ethogram.simulator import Draws, History, check_number, checked_int
 
 from ..learning import Cache, Transformer, compact, repeated
 from . import symbols
@@ -43,8 +43,13 @@ class GuiPolicy(nn.Module):
         drop: Drop = "screens",
     ) -> None:
         super().__init__()
+        for name, value, kinds in (("past", past, get_args(Past)), ("drop", drop, get_args(Drop))):
+            if value not in kinds:
+                raise ValueError(f"{name} is {value!r}: expected one of {kinds}")
+        check_number("temperature", temperature)
         self.memory, self.temperature = checked_int("memory", memory, 0), temperature
-        self.drop_at, self.drop, self.past = drop_at, drop, past
+        self.drop_at = None if drop_at is None else checked_int("drop_at", drop_at, 0, checked_int("layers", layers, 1))
+        self.drop, self.past = drop, past
         self.table = nn.Embedding(len(symbols.SYMBOLS), width, padding_idx=0)
         nn.init.normal_(self.table.weight, std=width**-0.5)
         with torch.no_grad():

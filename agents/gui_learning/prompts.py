@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ethogram.envs.gui.actions import TYPES
-from ethogram.simulator import History
+from ethogram.simulator import History, check_is, checked_int
 
 from . import symbols
 
@@ -178,6 +178,8 @@ class Steps(NamedTuple):
 
 def steps_of(history: History, memory: int) -> Steps:
     """Every step of every row of a history of screens, each with the ``memory`` steps before it."""
+    check_is("history", history, History, "a History of screens")
+    memory = checked_int("memory", memory, 0)
     row, step = history.valid.nonzero().T
     window = step[:, None] + torch.arange(-memory, 1)
     there, window = window >= 0, window.clamp(min=0)

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from ethogram.simulator import History
+from ethogram.simulator import History, check_is
 
 from . import symbols
 from .prompts import (
@@ -68,6 +68,7 @@ def sentence(seen: dict[str, Tensor], kind: Tensor, point: Tensor, word: Tensor)
 
 def episodes_of(history: History) -> Episodes:
     """Every step of every row of a history of screens."""
+    check_is("history", history, History, "a History of screens")
     row, step = history.valid.nonzero().T
     seen = {name: column[row, step] for name, column in history.observation.items()}
     did = {name: column[row, step] for name, column in history.action.items()}

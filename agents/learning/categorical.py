@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ethogram.simulator import Draws, History, checked_int, map_column
+from ethogram.simulator import Draws, History, check_is, checked_int, map_column
 
 
 class Categorical(nn.Module):
@@ -21,6 +21,7 @@ class Categorical(nn.Module):
 
     def __init__(self, net: nn.Module, choices: int | Sequence[int]) -> None:
         super().__init__()
+        check_is("net", net, nn.Module, "an nn.Module from observations to logits")
         self.net = net
         parts = choices if isinstance(choices, Sequence) else [choices]
         self.single = parts is not choices
@@ -42,6 +43,7 @@ class Categorical(nn.Module):
 
     def log_probs(self, history: History) -> Tensor:
         """(n, T) of the actions of a history."""
+        check_is("action of the history", history.action, Tensor, "numbers of choices, (n, T) or (n, T, parts)")
         n, steps = len(history), history.num_steps
         seen = map_column(lambda a: a[:, :steps].reshape(n * steps, *a.shape[2:]), history.observation)
         action = history.action.reshape(n * steps, -1).long()

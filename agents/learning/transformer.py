@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
+from ethogram.simulator import checked_int
+
 
 class Layer(NamedTuple):
     """One layer's memory of the tokens so far."""
@@ -33,6 +35,8 @@ class Transformer(nn.Module):
 
     def __init__(self, width: int = 64, layers: int = 6, heads: int = 4, hidden: int = 256) -> None:
         super().__init__()
+        for name, value in {"width": width, "layers": layers, "heads": heads, "hidden": hidden}.items():
+            checked_int(name, value, 1)
         if width % (2 * heads):
             raise ValueError(f"width is {width} with {heads} heads: expected a multiple of twice the heads")
         self.width, self.heads = width, heads

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ethogram.simulator import write_atomically
+from ethogram.simulator import check_is, write_atomically
 
 ABOUT = "__about__"
 
@@ -19,6 +19,7 @@ def save_weights(module: nn.Module, path: str | Path, about: Mapping[str, Any] |
 
     about: what is needed to build the module again, such as its sizes, as JSON can say it; ``read_about`` reads it.
     """
+    check_is("module", module, nn.Module, "an nn.Module")
     arrays = {name: value.detach().cpu().numpy() for name, value in module.state_dict().items()}
     arrays[ABOUT] = np.array(json.dumps(dict(about or {})))
 
@@ -34,6 +35,7 @@ def read_about(path: str | Path) -> dict[str, Any]:
 
 def load_weights(module: nn.Module, path: str | Path) -> None:
     """Put the weights of a file into a module of the same names and shapes; ValueError for others."""
+    check_is("module", module, nn.Module, "an nn.Module")
     with _opened(path) as archive:
         saved = {name: torch.from_numpy(archive[name]) for name in archive.files if name != ABOUT}
     own = module.state_dict()

@@ -11,12 +11,13 @@ from ethogram.agents.gui_learning import (
     Imitation,
     Steps,
     dropped_at,
+    episodes_of,
     prefill_flops,
     steps_of,
     successes,
 )
 from ethogram.agents.gui_learning.hcpo import bias, length_probabilities
-from ethogram.agents.learning import train
+from ethogram.agents.learning import Categorical, Transformer, save_weights, train
 from ethogram.envs.gui import SymbolicGui
 from ethogram.envs.gui_tasks import carry
 from ethogram.simulator import Draws, rollout
@@ -185,7 +186,26 @@ def test_the_formula_of_operations_gives_the_papers_figures():
     ({"lengths": "bias"}, "lengths"),
     ({"drop_at": 9}, "drop_at is 9"),
     ({"kl": -1}, "kl"),
+    ({"until": -1}, "until is -1"),
 ])  # fmt: skip
 def test_wrong_settings_are_named(steps, settings, error):
     with pytest.raises((ValueError, TypeError), match=error):
         HCPO(policy_of(), steps, 5, **settings)
+
+
+@pytest.mark.parametrize(("wrong", "error"), [
+    (lambda: policy_of(past="screen"), "past is 'screen'"),
+    (lambda: policy_of(drop="images"), "drop is 'images'"),
+    (lambda: policy_of(drop_at=4), "drop_at is 4"),
+    (lambda: policy_of(temperature=-1.0), "temperature is -1"),
+    (lambda: steps_of("history", 2), "history is a str"),
+    (lambda: episodes_of(None), "history is None"),
+    (lambda: dropped_at(9, 4, 5, 5), "layer is 9"),
+    (lambda: Transformer(heads=0), "heads is 0"),
+    (lambda: Transformer(layers=0), "layers is 0"),
+    (lambda: Categorical("net", 3), "net is a str"),
+    (lambda: save_weights("net", "net.npz"), "module is a str"),
+])  # fmt: skip
+def test_wrong_arguments_are_named(wrong, error):
+    with pytest.raises((ValueError, TypeError), match=error):
+        wrong()
