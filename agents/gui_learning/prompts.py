@@ -239,7 +239,7 @@ def steps_of(history: History, memory: int, labels: Sequence[str] = ()) -> Steps
 
 
 def truth_of(history: History, row: Tensor, step: Tensor) -> dict[str, Tensor]:
-    """What was done at steps of rows: "type" (m,), "point" (m, 2), "text" (m,), an id, "direction" (m,)."""
+    """Actions at steps of rows: "type" (m,), "point" (m, 2), "text" (m,), an id, "direction" (m,)."""
     did = deeds(history.action, {name: column[:, :-1] for name, column in _shown(history.observation).items()})
     return {name: column[row, step] for name, column in did.items()}
 
