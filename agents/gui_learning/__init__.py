@@ -2,7 +2,7 @@
 
 from . import symbols
 from .answers import LENGTH, THOUGHT, Read, parsed, written
-from .evaluation import successes
+from .evaluation import successes, with_own_past
 from .flops import QWEN_3B, Shape, dropped_at, prefill_flops
 from .hcpo import HCPO, Backend
 from .imitation import Imitation
@@ -67,6 +67,7 @@ __all__ = [
     "successes",
     "symbols",
     "to_summarise",
+    "with_own_past",
     "words",
     "written",
 ]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ethogram.envs.gui.actions import DIRECTIONS, KEYS, STATUSES, TYPES
+from ethogram.envs.gui.words import VOCABULARY
 
 from . import symbols
 from .prompts import AT_A_POINT, MAY_HAVE_WORDS, SCROLL, WITH_WORDS, bins, spelt
@@ -34,17 +35,18 @@ class Read(NamedTuple):
         return torch.where(torch.isin(self.type, torch.tensor(MAY_HAVE_WORDS)), self.text.clamp(min=0), self.text)
 
     def action(self) -> dict[str, Tensor]:
-        """Actions as symbolic worlds take them; an answer without its arguments does nothing."""
+        """Actions as symbolic worlds take them; an answer without its arguments, or a word unknown, does nothing."""
         needs = torch.isin(self.type, torch.tensor(AT_A_POINT)) & (self.at < 0).any(1)
         needs |= torch.isin(self.type, torch.tensor(WITH_WORDS)) & (self.said < 0)
         needs |= (self.type == SCROLL) & (self.direction < 0)
+        needs |= self.text >= len(VOCABULARY)
         kind = torch.where(needs, 0, self.type.clamp(min=0))
         return {
             "type": kind,
             "point": (self.at.clamp(min=0) + 0.5) / symbols.BINS,
             "element": torch.zeros_like(kind),
             "direction": self.direction.clamp(min=0),
-            "text": self.text.clamp(min=0),
+            "text": torch.where(needs, 0, self.text.clamp(min=0)),
         }
 
 

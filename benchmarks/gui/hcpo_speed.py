@@ -18,9 +18,9 @@ from torch import Tensor
 from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_learning import HCPO, LENGTH, GuiPolicy, Prompts, Shape, dropped_at, prefill_flops, steps_of
 from ethogram.agents.gui_learning import symbols as s
-from ethogram.envs.gui import SymbolicGui
-from ethogram.envs.gui_tasks import carry
-from ethogram.simulator import Draws, rollout
+from ethogram.envs.gui import TYPES, SymbolicGui
+from ethogram.envs.gui_tasks import carry, recent_action
+from ethogram.simulator import Draws, History, rollout
 
 PROMPTS, GROUP, LAYERS, DROP_AT = 16, 8, 6, 1
 
@@ -68,6 +68,30 @@ def seconds(work: dict[str, Callable[[], object]], rounds: int) -> dict[str, flo
     return {name: statistics.median(values) for name, values in found.items()}
 
 
+class Back:
+    """Goes back, and back again."""
+
+    def act(self, observation: dict[str, Tensor], history: History, draws: Draws) -> dict[str, Tensor]:
+        """An action a row, whose only token is its type."""
+        none = torch.zeros(len(draws.ids), dtype=torch.int64)
+        point = torch.zeros(len(none), 2)
+        return {"type": none + TYPES.index("back"), "element": none, "point": point, "direction": none, "text": none}
+
+
+def compressed(policy: GuiPolicy, memory: int, rounds: int) -> str:
+    """A row of a table: what compressing so many steps of history, all on full screens, saves when prompts are read."""
+    history = rollout(SymbolicGui(recent_action(presses=3, distractors=4)), Back(), rows=64, horizon=memory + 1, seed=0)
+    steps = steps_of(history, memory)
+    prompts = steps.prompts.rows(steps.step == memory).repeated(2)
+    took = seconds(
+        {"all": lambda: policy.read(prompts, None), "compressed": lambda: policy.read(prompts, DROP_AT)}, 3 * rounds
+    )
+    shape = Shape(LAYERS, policy.body.width, policy.body.width, 256, gated=False)
+    long, short = (int(part.sum(1).max()) for part in (prompts.present, prompts.kept("screens")))
+    less = prefill_flops(shape, dropped_at(DROP_AT, LAYERS, long, short)) / prefill_flops(shape, [long] * LAYERS)
+    return f"{memory:5}{long:9}{short:8}{took['compressed'] / took['all']:8.2f}{less:8.2f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -89,8 +113,6 @@ def main() -> None:
             "plain rollout": lambda: plain_answers(policy, prompts, draws),
             "learning": lambda: learnt(policy, trainee, prompts, answer, apart=False),
             "plain learning": lambda: learnt(policy, trainee, prompts, answer, apart=True),
-            "whole read": lambda: policy.read(prompts.repeated(GROUP), None),
-            "compressed read": lambda: policy.read(prompts.repeated(GROUP), DROP_AT),
         },
         rounds,
     )
@@ -102,15 +124,10 @@ def main() -> None:
     print(f"rollout: {took['plain rollout'] / took['rollout']:.1f}x as fast as plain; aim 3")
     print(f"optimiser step with its rollout: {plain / step:.1f}x as fast as plain; aim 3")
     print(f"tokens a CPU second: {drawn:,.0f} read or drawn, {learned:,.0f} learnt from")
-    shape = Shape(LAYERS, policy.body.width, policy.body.width, 256, gated=False)
-    long, short = (int(part.sum(1).max()) for part in (prompts.present, prompts.kept("screens")))
-    less = prefill_flops(shape, dropped_at(DROP_AT, LAYERS, long, short)) / prefill_flops(shape, [long] * LAYERS)
-    time_share = took["compressed read"] / took["whole read"]
-    print(
-        f"reading, {long} tokens and from layer {DROP_AT} of {LAYERS} on {short}: {time_share:.2f} of the time, ",
-        end="",
-    )
-    print(f"{less:.2f} of the FLOPs of reading all")
+    print("\nreading prompts of several lengths of history, compressed from layer 1 of 6 on, as shares of reading all")
+    print("steps   tokens    kept    time   FLOPs")
+    for memory in (2, 4, 6, 8):
+        print(compressed(policy, memory, rounds))
 
 
 if __name__ == "__main__":
