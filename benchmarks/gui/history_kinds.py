@@ -82,14 +82,18 @@ def one_seed(seed: int, shown: int, tested: int, rounds: int, updates: int) -> l
 def shown_as(shares: Tensor, path: Path) -> None:
     """Print shares (seeds, 4, 5, distances), and draw them."""
     mean, reach = shares.mean(0), 1.96 * shares.std(0) / len(shares) ** 0.5
-    print(f"\nsteps that need the past and are right (alone: episodes), in %, means of {len(shares)} seeds ± 1.96 standard errors")
+    print(
+        f"\nsteps that need the past and are right (alone: episodes), in %, means of {len(shares)} seeds ± 1.96 standard errors"
+    )
     print(f"{'trained on':12}{'shown':12}" + "".join(f"distance {distance}".rjust(14) for distance in DISTANCES))
     axes = plots.panels(len(KINDS))
     for i, trained in enumerate(KINDS):
         for j, past in enumerate(SHOWN):
             numbers = (f"{100 * m:.0f} ± {100 * r:.0f}".rjust(14) for m, r in zip(mean[i, j], reach[i, j], strict=True))
             print(f"{trained:12}{past:12}" + "".join(numbers))
-        ax = plots.label(axes[i], f"Trained on {trained} history", "steps between press and need", "share that is right")
+        ax = plots.label(
+            axes[i], f"Trained on {trained} history", "steps between press and need", "share that is right"
+        )
         plots.curves(ax, {past: shares[:, i, j] for j, past in enumerate(SHOWN)}, list(DISTANCES), band="stderr")
         ax.set_ylim(-0.02, 1.02)
     print(f"\nPicture: {plots.save(axes, path)}")
@@ -103,7 +107,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs"), help="folder for the picture (default outputs)")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    sizes = (20, 10, 2, 2) if given.quick else (400, 200, 6, 60)
+    sizes = (20, 10, 2, 2) if given.quick else (400, 200, 8, 60)
     kept = {}
     if given.keep and given.keep.exists():
         kept = dict(map(json.loads, given.keep.read_text().splitlines()))

@@ -27,7 +27,7 @@ DROPS: tuple[Drop, ...] = ("screens", "actions", "both")
 def one_seed(seed: int, warm: int, updates: int, episodes: int, tested: int) -> list[list[list[float]]]:
     """Success by task, by what is dropped, by layer from 0 to 6, at which nothing is."""
     shown, tests = steps(episodes, seed), steps(tested, 10**6 + seed)
-    policy = warmed(seed, episodes, tests, warm, LAYERS)
+    policy = warmed(seed, shown, tests, warm, LAYERS)
     train(
         HCPO(policy, Steps.mixed(shown.values()), updates, lengths="full", branches="full", seed=seed),
         updates,
@@ -40,7 +40,10 @@ def one_seed(seed: int, warm: int, updates: int, episodes: int, tested: int) -> 
     }
     return [
         [
-            [successes(policy, part, drop_at=k if k < LAYERS else None, drop=drop).mean().item() for k in range(LAYERS + 1)]
+            [
+                successes(policy, part, drop_at=k if k < LAYERS else None, drop=drop).mean().item()
+                for k in range(LAYERS + 1)
+            ]
             for drop in DROPS
         ]
         for part in needs.values()
@@ -68,13 +71,18 @@ def main() -> None:
         print(f"seed {seed}: done", flush=True)
     shares = torch.tensor(found)  # (seeds, tasks, drops, layers)
     reach = 1.96 * shares.std(0) / len(shares) ** 0.5
-    print(f"\nsuccess in %, means of {len(shares)} seeds ± 1.96 standard errors, by the layer at whose input is dropped")
+    print(
+        f"\nsuccess in %, means of {len(shares)} seeds ± 1.96 standard errors, by the layer at whose input is dropped"
+    )
     print(f"{'step needs':18}{'dropped':9}" + "".join(f"{k}".rjust(10) for k in (*range(LAYERS), "none")))
     axes = plots.panels(2)
     for i, need in enumerate(("a value seen", "the next button")):
         for j, drop in enumerate(DROPS):
             mean = shares[:, i, j].mean(0)
-            print(f"{need:18}{drop:9}" + "".join(f"{100 * m:.0f} ± {100 * r:.0f}".rjust(10) for m, r in zip(mean, reach[i, j], strict=True)))
+            print(
+                f"{need:18}{drop:9}"
+                + "".join(f"{100 * m:.0f} ± {100 * r:.0f}".rjust(10) for m, r in zip(mean, reach[i, j], strict=True))
+            )
         plots.label(axes[i], f"The step needs {need}", "dropped at the input of layer", "share that is right")
         lines = {f"past {drop} dropped": shares[:, i, j] for j, drop in enumerate(DROPS)}
         plots.curves(axes[i], lines, list(range(LAYERS + 1)), band="stderr").set_ylim(-0.02, 1.02)
