@@ -22,6 +22,7 @@ from ethogram.agents.learning import train
 from ethogram.envs.gui import SymbolicGui
 from ethogram.envs.gui_tasks import recent_action
 from ethogram.simulator import History, report, rollout
+from ethogram.simulator.whatif import standard_error
 
 plots = report.plots
 KINDS = ("none", "recorded", "own", "patched")
@@ -81,9 +82,9 @@ def one_seed(seed: int, shown: int, tested: int, rounds: int, updates: int) -> l
 
 def shown_as(shares: Tensor, path: Path) -> None:
     """Print shares (seeds, 4, 5, distances), and draw them."""
-    mean, reach = shares.mean(0), 1.96 * shares.std(0) / len(shares) ** 0.5
+    mean, reach = shares.mean(0), 1.96 * standard_error(shares)
     print(
-        f"\nsteps that need the past and are right (alone: episodes), in %, means of {len(shares)} seeds ± 1.96 standard errors"
+        f"\nsteps that need the past and are right, alone episodes, in %; {len(shares)} seeds, ± 1.96 standard errors"
     )
     print(f"{'trained on':12}{'shown':12}" + "".join(f"distance {distance}".rjust(14) for distance in DISTANCES))
     axes = plots.panels(len(KINDS))

@@ -18,6 +18,7 @@ from hcpo_claims import chosen, steps, warmed
 from ethogram.agents.gui_learning import HCPO, Drop, Steps, successes
 from ethogram.agents.learning import train
 from ethogram.simulator import report
+from ethogram.simulator.whatif import standard_error
 
 plots = report.plots
 LAYERS = 6
@@ -70,7 +71,7 @@ def main() -> None:
                 file.write(json.dumps([seed, found[-1]]) + "\n")
         print(f"seed {seed}: done", flush=True)
     shares = torch.tensor(found)  # (seeds, tasks, drops, layers)
-    reach = 1.96 * shares.std(0) / len(shares) ** 0.5
+    reach = 1.96 * standard_error(shares)
     print(
         f"\nsuccess in %, means of {len(shares)} seeds ± 1.96 standard errors, by the layer at whose input is dropped"
     )
