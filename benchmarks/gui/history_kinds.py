@@ -84,7 +84,7 @@ def shown_as(shares: Tensor, path: Path) -> None:
     """Print shares (seeds, 4, 5, distances), and draw them."""
     mean, reach = shares.mean(0), 1.96 * standard_error(shares)
     print(
-        f"\nsteps that need the past and are right, alone episodes, in %; {len(shares)} seeds, ± 1.96 standard errors"
+        f"\nright at steps that need the past (alone: in episodes), in %; {len(shares)} seeds ± 1.96 standard errors"
     )
     print(f"{'trained on':12}{'shown':12}" + "".join(f"distance {distance}".rjust(14) for distance in DISTANCES))
     axes = plots.panels(len(KINDS))
