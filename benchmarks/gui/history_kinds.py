@@ -25,8 +25,8 @@ from ethogram.simulator import History, report, rollout
 from ethogram.simulator.whatif import standard_error
 
 plots = report.plots
-KINDS = ("none", "recorded", "own", "patched")
-SHOWN = (*KINDS, "alone")
+KINDS = {"none": "no past", "recorded": "the expert's past", "own": "its own past", "patched": "its own past, patched"}
+SHOWN = (*KINDS.values(), "alone: whole episodes")
 DISTANCES = range(4)
 MEMORY = 4
 
@@ -83,20 +83,18 @@ def one_seed(seed: int, shown: int, tested: int, rounds: int, updates: int) -> l
 def shown_as(shares: Tensor, path: Path) -> None:
     """Print shares (seeds, 4, 5, distances), and draw them."""
     mean, reach = shares.mean(0), 1.96 * standard_error(shares)
-    print(
-        f"\nright at steps that need the past (alone: in episodes), in %; {len(shares)} seeds ± 1.96 standard errors"
-    )
-    print(f"{'trained on':12}{'shown':12}" + "".join(f"distance {distance}".rjust(14) for distance in DISTANCES))
+    print(f"\nright at steps that need the past (alone: in episodes), in %; {len(shares)} seeds ± 1.96 standard errors")
+    print(f"{'trained on':24}{'shown':24}" + "".join(f"distance {distance}".rjust(14) for distance in DISTANCES))
     axes = plots.panels(len(KINDS))
-    for i, trained in enumerate(KINDS):
+    for i, trained in enumerate(KINDS.values()):
         for j, past in enumerate(SHOWN):
             numbers = (f"{100 * m:.0f} ± {100 * r:.0f}".rjust(14) for m, r in zip(mean[i, j], reach[i, j], strict=True))
-            print(f"{trained:12}{past:12}" + "".join(numbers))
-        ax = plots.label(
-            axes[i], f"Trained on {trained} history", "steps between press and need", "share that is right"
-        )
+            print(f"{trained:24}{past:24}" + "".join(numbers))
+        ax = plots.label(axes[i], f"Trained on {trained}", "steps between press and need", "share that is right")
         plots.curves(ax, {past: shares[:, i, j] for j, past in enumerate(SHOWN)}, list(DISTANCES), band="stderr")
         ax.set_ylim(-0.02, 1.02)
+        if i:
+            ax.get_legend().remove()  # the first one's is all of theirs
     print(f"\nPicture: {plots.save(axes, path)}")
 
 
