@@ -66,6 +66,7 @@ CLAIMS = (  # what is claimed; better, worse
     ("lengths that grow beat a fixed one", "HCPO, compressed", "fixed length, compressed"),
     ("lengths that grow beat uniform ones", "HCPO, compressed", "uniform lengths, compressed"),
     ("... that are scored with their own inputs", "HCPO, compressed", "uniform, own inputs, compressed"),
+    ("uniform lengths do better with own inputs", "uniform, own inputs, compressed", "uniform lengths, compressed"),
     ("two branches beat a compressed one", "no alignment, compressed", "compressed only, compressed"),
     ("alignment helps", "fixed length, compressed", "no alignment, compressed"),
     ("all together beat compressed GRPO", "HCPO, compressed", "compressed only, compressed"),
@@ -74,10 +75,12 @@ CLAIMS = (  # what is claimed; better, worse
     ("2A is worse than compressing untrained", "plain GRPO, compressed", "actions only, at layer 0"),
     ("compressing untrained hurts", "plain GRPO, whole", "plain GRPO, compressed"),
     ("HCPO recovers it", "HCPO, compressed", "plain GRPO, compressed"),
+    ("... without lengths that grow", "fixed length, compressed", "plain GRPO, compressed"),
     ("HCPO, compressed, is no worse than 2AO", "HCPO, compressed", "plain GRPO, whole"),
     ("an attached teacher gets worse", "fixed length, whole", "attached teacher, whole"),
     ("the bonus for shorter histories helps", "with the bonus, compressed", "HCPO, compressed"),
     ("training helps at all: HCPO", "HCPO, compressed", "warm start, compressed"),
+    ("training helps at all: two branches", "fixed length, compressed", "warm start, compressed"),
     ("training helps at all: GRPO", "plain GRPO, whole", "warm start, whole"),
 )
 
