@@ -115,8 +115,16 @@ def train(
         if (saved := saver.load(())) is not None:
             first, _, (curve, then) = saved
             optimiser.load_state_dict(then)
-    pace = {"mininterval": 0.1} if sys.stderr.isatty() else {"mininterval": QUIET, "maxinterval": QUIET}
-    bar = tqdm(range(first, updates), initial=first, total=updates, disable=not progress, unit="update", **pace)
+    pace = 0.1 if sys.stderr.isatty() else QUIET
+    bar = tqdm(
+        range(first, updates),
+        initial=first,
+        total=updates,
+        disable=not progress,
+        unit="update",
+        mininterval=pace,
+        maxinterval=QUIET,
+    )
     with bar, saver or nullcontext():
         for update in bar:
             curve.append(_update(trainee, update, optimiser, parameters, clip_norm))
