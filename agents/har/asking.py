@@ -109,7 +109,7 @@ def _once(said: dict[Hashable, Any], key: Hashable, ask: Callable[[], Any]) -> A
 
 
 def _mistakes(read: Read, episodes: Episodes) -> list[Mistake]:
-    """What went wrong at each step, in words; of a place, the words of what stands there."""
+    """Each step in words: of a place, the words of what stands there."""
     goal = words(episodes.seen["goal"])
     truth, at = episodes.truth, (read.at.clamp(min=0) + 0.5) / symbols.BINS
     wrong = sentence(episodes.seen, read.type.clamp(min=0), at, read.text.clamp(min=0))
