@@ -42,6 +42,7 @@ MORE = "…"  # there is more than is read
 INFEASIBLE = "infeasible"  # done's word where its status is this
 NEEDED = ("box", "kind", "flags", "text", "goal")
 RECORDED = ("box", "label", "goal")
+READ = {*NEEDED, *RECORDED, "value", "instruction"}
 _CHUNK = 1024  # screens turned at a time
 _EDGES = " \t\"'“”‘’.,:;!?()[]<>"
 _QUOTED = re.compile(r"""["“]([^"”]+)["”]|(?<!\w)['‘]([^'’]+)['’](?!\w)""")
@@ -75,9 +76,7 @@ def as_symbols(observation: Mapping[str, Any], labels: Sequence[str] = ()) -> di
         return {name: observation[name] for name in NEEDED}
     lead = observation["box"].shape[:-2]
     flat = {
-        name: column.reshape(-1, *column.shape[len(lead) :])
-        for name, column in observation.items()
-        if not isinstance(column, dict)
+        name: column.reshape(-1, *column.shape[len(lead) :]) for name, column in observation.items() if name in READ
     }
     count, turn = len(flat["box"]), _recorded if "label" in flat else _page
     parts = []

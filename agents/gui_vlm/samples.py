@@ -108,9 +108,9 @@ def samples_of(
     steps = history.num_steps
     count, past = min(memory, steps), observation.get("past")
     rows = range(len(observation["goal"]))
-    if past is not None and (k := past["whose"].shape[1]) < count:
+    if past is not None and (k := past["whose"].shape[1]) < memory:
         raise ValueError(
-            f"the world tells {k} past actions: expected {count}, as looked back; take Replay(past={count})"
+            f"the world tells {k} past actions: expected {memory}, as looked back; take Replay(past={memory})"
         )
     samples = []
     for row in rows:
