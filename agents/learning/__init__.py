@@ -2,10 +2,10 @@
 
 from .categorical import Categorical
 from .cloning import Cloning, rows_of
-from .episodes import Episodes
 from .groups import advantages, informative, k3, masked_mean, surrogate
 from .grpo import GRPO, Answers, Task
 from .loop import Measures, Trainee, Training, train
+from .rollouts import Rollouts
 from .transformer import Cache, Transformer, compact, padded_left, repeated, seen_by
 from .weights import load_weights, read_about, save_weights
 
@@ -15,8 +15,8 @@ __all__ = [
     "Cache",
     "Categorical",
     "Cloning",
-    "Episodes",
     "Measures",
+    "Rollouts",
     "Task",
     "Trainee",
     "Training",
