@@ -8,7 +8,7 @@ from typing import Any
 from .requests import Abilities, Request
 
 NEUTRAL = {"temperature": 1, "top_k": 0, "top_p": 1, "min_p": 0}  # no change of the distribution, sent or not
-GREEDY = {"top_k": 1, "top_p": 1e-6, "min_p": 1}  # the likeliest token alone, where it is obeyed
+GREEDY = {"temperature": 0, "top_k": 1, "top_p": 1e-6, "min_p": 1}  # the likeliest token alone, where it is obeyed
 
 Send = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | int]]  # a body to what came back, or a status from 400 on
 
@@ -83,7 +83,7 @@ QUOKKA = {
 
 
 async def probe(send: Send, model: str, listed: Mapping[str, Any]) -> Abilities:
-    """Ask some fifteen short questions, one after the other, and see what is obeyed.
+    """Ask some eighteen short questions, one after the other, and see what is obeyed.
 
     listed: the answer of ``/models``; {} if there is none. Raises ValueError if the plainest request is refused.
     """
@@ -167,14 +167,11 @@ class _Probe:
             seed = self.obeyed("seed", first, _text(await self(prompt, seed=1)) == texts[0])
         varied = texts[0] != texts[1]  # else nothing can be told from answers that are alike
         taken = []
-        cold = [await self(prompt, temperature=0, **({"seed": s} if seed else {})) for s in (1, 2)]
-        greedy = _text(cold[0])
-        if isinstance(cold[0], dict):
-            taken.append("temperature")
-            self.obeyed("temperature", cold[0], not varied or greedy == _text(cold[1]))
         for name, value in GREEDY.items():
-            found = await self(prompt, **{name: value}, **({"seed": 3} if seed else {}))
-            if isinstance(found, dict) and self.obeyed(name, found, not varied or _text(found) == greedy):
+            found = [await self(prompt, **{name: value}, **({"seed": number} if seed else {})) for number in (1, 2)]
+            if isinstance(found[0], dict) and self.obeyed(
+                name, found[0], not varied or _text(found[0]) == _text(found[1])
+            ):
                 taken.append(name)
         return tuple(taken), seed
 
