@@ -2,11 +2,12 @@
 
 Run: python benchmarks/llm/overhead.py        (a minute; --quick for a third)
 
-Requests a second against a trivial server on loopback in a process of its own, 16 at a time: the bare asynchronous client
-of openai, and an Endpoint with retries, deadlines, a budget and a cache that keeps every answer. Both in turn, the first
-to go changing; the ratio is the median of paired rounds. Then hits a second of the cache alone and of whole requests,
-from the request to its reply. Last, a process that writes is killed with SIGKILL: every answer that it had reported
-kept must be there. Exits non-zero beyond 1.3 times the bare client's time, below 50,000 hits a second, or if one is lost.
+Requests a second against a trivial server on loopback in a process of its own, 16 at a time: the bare asynchronous
+client of openai, and an Endpoint with retries, deadlines, a budget and a cache that keeps every answer. Both in turn,
+the first to go changing; ratios are medians of paired rounds. Then hits of the cache alone and of whole requests, from
+the request to its reply, by CPU seconds, since others may be using the machine. Last, a process that writes is killed
+with SIGKILL: every answer that it had reported kept must be there. Exits non-zero beyond 1.3 times the bare client's
+time, below 50,000 hits a CPU second, or if an answer is lost.
 """
 
 import argparse
@@ -87,8 +88,8 @@ def ours(base_url: str, cache: Path) -> Callable[[int, int], None]:
     return ask
 
 
-def pairs(base_url: str, folder: Path, rounds: int, number: int) -> float:
-    """The median of ours / bare, in wall time."""
+def pairs(base_url: str, folder: Path, rounds: int, number: int) -> tuple[float, float]:
+    """The medians of ours / bare, in wall time and in CPU time."""
     sides = {"bare openai": bare(base_url), "Endpoint": ours(base_url, folder / "a.sqlite")}
     ratios, took = [], {name: [] for name in sides}
     for turn in range(-1, rounds):  # one to warm up
@@ -96,36 +97,37 @@ def pairs(base_url: str, folder: Path, rounds: int, number: int) -> float:
             wall, cpu = time.perf_counter(), time.process_time()
             sides[name](max(turn + 1, 0) * number, number)
             took[name].append((time.perf_counter() - wall, time.process_time() - cpu))
-        ratios.append(took["Endpoint"][-1][0] / took["bare openai"][-1][0])
+        ratios.append([one / other for one, other in zip(took["Endpoint"][-1], took["bare openai"][-1], strict=True)])
     for name, times in took.items():
         wall, cpu = (statistics.median(column) for column in zip(*times[1:], strict=True))
         print(f"{name:12} {number / wall:6.0f} requests a second, {cpu / number * 1e6:6.0f} CPU us a request")
-    return statistics.median(ratios[1:])
+    wall, cpu = (statistics.median(column) for column in zip(*ratios[1:], strict=True))
+    return wall, cpu
 
 
 def hits(folder: Path, rounds: int, number: int) -> float:
-    """Hits a second of the cache, median over rounds."""
+    """Hits a CPU second of the cache, median over rounds."""
     from ethogram.agents.llm import Abilities, Cache, Endpoint, Reply
 
     cache = Cache(folder / "hits.sqlite")
     asked = requests(0, number)
     keys = [request.key("m", "loopback") for request in asked]
-    logprobs = ({letter: -1.5 for letter in "ABCDE"},)
-    start = time.perf_counter()
+    logprobs = (dict.fromkeys("ABCDE", -1.5),)
+    start = time.process_time()
     for key, request in zip(keys, asked, strict=True):
         cache.put(key, request, Reply("A", "length", logprobs, 147, 1))
-    print(f"cache: {number / (time.perf_counter() - start):,.0f} answers kept a second, each on disk at once")
+    print(f"cache: {number / (time.process_time() - start):,.0f} answers kept a CPU second, one by one")
     model = Endpoint("m", "http://127.0.0.1:9/v1", cache=cache, abilities=Abilities())
     alone, whole = [], []
     for _ in range(rounds):
-        start = time.perf_counter()
+        start = time.process_time()
         assert len(cache.get(keys)) == number
-        alone.append(number / (time.perf_counter() - start))
-        start = time.perf_counter()
+        alone.append(number / (time.process_time() - start))
+        start = time.process_time()
         assert all(reply.cached for reply in model.answer(asked))
-        whole.append(number / (time.perf_counter() - start))
+        whole.append(number / (time.process_time() - start))
     print(
-        f"cache: {statistics.median(alone):,.0f} hits a second; {statistics.median(whole):,.0f} from request to reply"
+        f"cache: {statistics.median(alone):,.0f} hits a CPU second; {statistics.median(whole):,.0f} with their requests"
     )
     return statistics.median(alone)
 
@@ -169,14 +171,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
-            ratio = pairs(here.recv(), folder, 4 if quick else 12, 400)
+            wall, cpu = pairs(here.recv(), folder, 4 if quick else 12, 400)
         finally:
             here.send("end")
             server.join()
-        print(f"Endpoint / bare openai: {ratio:.2f} times the time (bar: 1.3)")
+        print(f"Endpoint / bare openai: {wall:.2f} times the time, {cpu:.2f} times the CPU time (bar: 1.3)")
         rate = hits(folder, 3 if quick else 7, 20_000 if quick else 60_000)
         good = survives(folder, 1 if quick else 3)
-    sys.exit(not (ratio <= 1.3 and rate >= 50_000 and good))
+    sys.exit(not (wall <= 1.3 and rate >= 50_000 and good))
 
 
 if __name__ == "__main__":
