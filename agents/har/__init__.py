@@ -2,13 +2,14 @@
 
 from .guidance import error_of, guidelines, mentions, thoughts
 from .practice import Exercise, Practice, errors, grounding, hybrid_reward, inference, reflection, stated
-from .stages import Course, WarmUp, awareness, collected, har, located, moved_by_history, succeeds
+from .stages import Course, WarmUp, alike, awareness, collected, har, located, moved_by_history, succeeds
 
 __all__ = [
     "Course",
     "Exercise",
     "Practice",
     "WarmUp",
+    "alike",
     "awareness",
     "collected",
     "error_of",
