@@ -73,7 +73,9 @@ CLAIMS = (
     Claim("thoughts look back more", "aware", "HAR", START),
     Claim("... than after GRPO", "aware", "HAR", "GRPO"),
     Claim("... GRPO leaves them as they were", "aware", "GRPO", START, equal=True),
-    Claim("another past changes more actions", "moved", "HAR", "GRPO"),
+    Claim("pasts that ask for other actions get them", "told apart", "HAR", START),
+    Claim("... more than after GRPO", "told apart", "HAR", "GRPO"),
+    Claim("... so do those of other episodes", "moved", "HAR", "GRPO"),
     Claim("a thought that looks back is right more often", "worth of it", START, "nothing"),
     Claim("... also after GRPO", "worth of it", "GRPO", "nothing"),
     Claim("... also after HAR", "worth of it", "HAR", "nothing"),
@@ -111,7 +113,7 @@ class Size(NamedTuple):
 
     warm: int = 900  # updates of the warm-up
     updates: int = 50  # of each of two rounds
-    tuned: int = 50  # updates of post-training
+    tuned: int = 10  # updates of post-training
     episodes: int = 400  # of the expert, in each task
     tested: int = 40
 
@@ -135,6 +137,23 @@ def in_need(episodes: Episodes) -> Episodes:
         other |= (right != right[first[screens]]).reshape(len(screens), -1).any(1)
     ambiguous = torch.zeros_like(other).scatter_reduce(0, screens, other, "amax")[screens]
     return episodes.rows((ambiguous & (episodes.sentences[..., 0] > 0).any(1)).nonzero()[:, 0])
+
+
+def told_apart(policy: GuiPolicy, episodes: Episodes, forced: bool) -> torch.Tensor:
+    """(k,) float32, 1 where the past of another step, of the same goal and screen, makes another action of it.
+
+    Of pairs of steps at which different actions are right.
+    """
+    screens = alike(episodes)
+    order = screens.argsort(stable=True)
+    did = parsed(policy.generate(inference(episodes, forced=forced).prompts, Draws(0, screens), temperature=0)).action()
+    one, other = order[1:], order[:-1]
+
+    def differ(action: dict[str, torch.Tensor]) -> torch.Tensor:
+        parts = (action[name].reshape(len(order), -1) for name in ("type", "point"))
+        return torch.stack([(part[one] != part[other]).any(1) for part in parts]).any(0)
+
+    return differ(did)[(screens[one] == screens[other]) & differ(episodes.truth)].float()
 
 
 def renamed(episodes: Episodes) -> Episodes:
@@ -206,6 +225,7 @@ def measured(way: str, policy: GuiPolicy, tests: Tests, forced: bool = False) ->
     needs = [part for name, part in tests.tasks.items() if name != ALONE]
     row = {name: share.mean().item() for name, share in right.items()}
     row["memory"] = torch.cat([share for name, share in right.items() if name != ALONE]).mean().item()
+    row["told apart"] = torch.cat([told_apart(policy, part, forced) for part in needs]).mean().item()
     row["moved"] = torch.cat([moved_by_history(policy, part, forced) for part in needs]).mean().item()
     row |= thinking(policy, Episodes.mixed(needs), forced) | pointing(policy, tests.everything)
     row["longer"] = succeeds(policy, tests.longer, forced).mean().item()
@@ -252,7 +272,7 @@ def report(rows: list[Row]) -> None:
     """Tables over seeds."""
     ways = (START, *WAYS, FILTERED, *(f"{FILTERED}, {way}" for way in FILTERED_WAYS))
     show_means(rows, ways, ("memory", *TASKS, "longer", "new words"))
-    show_means(rows, ways, ("aware", "mentions", "worth of it", "moved", "located", "near", "distance"))
+    show_means(rows, ways, ("aware", "mentions", "worth of it", "told apart", "moved", "located", "near", "distance"))
     show_means(rows, TUNED, tuple(f"after {share} %" for share in SHARES))
     show_means(rows, (START, FILTERED), ("errors",))
     print(f"\n{column(rows, LAST).mean():.0f} CPU seconds a seed")
