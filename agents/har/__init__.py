@@ -2,7 +2,18 @@
 
 from .guidance import error_of, guidelines, mentions, thoughts
 from .practice import Exercise, Practice, errors, grounding, hybrid_reward, inference, reflection, stated
-from .stages import Course, WarmUp, alike, awareness, collected, har, located, moved_by_history, succeeds
+from .stages import (
+    Course,
+    WarmUp,
+    alike,
+    awareness,
+    collected,
+    har,
+    located,
+    moved_by_history,
+    needs_memory,
+    succeeds,
+)
 
 __all__ = [
     "Course",
@@ -22,6 +33,7 @@ __all__ = [
     "located",
     "mentions",
     "moved_by_history",
+    "needs_memory",
     "reflection",
     "stated",
     "succeeds",

@@ -102,6 +102,16 @@ def alike(episodes: Episodes) -> Tensor:
     return number
 
 
+def needs_memory(episodes: Episodes) -> Tensor:
+    """(m,) bool, steps with a past where goal and screen do not tell what is right: at others it is another action."""
+    screens = alike(episodes)
+    size = screens.bincount()
+    first = screens.argsort(stable=True)[(size.cumsum(0) - size)[screens]]
+    parts = [(right != right[first]).reshape(len(screens), -1).any(1) for right in episodes.truth.values()]
+    differs = torch.zeros(len(screens)).scatter_reduce(0, screens, torch.stack(parts).any(0).float(), "amax")
+    return (differs[screens] > 0) & (episodes.sentences[..., 0] > 0).any(1)
+
+
 def _reflected(episodes: Episodes, thought: Tensor, draws: Draws) -> tuple[Prompts, Tensor]:
     """Prompts and answers of reflections, at steps where the action of a step drawn at random is wrong."""
     other = (draws.uniform("wrong") * len(episodes.row)).long()
@@ -175,7 +185,7 @@ def _answers(policy: GuiPolicy, episodes: Episodes, temperature: float = 0, forc
 
 
 def succeeds(policy: GuiPolicy, episodes: Episodes, forced: bool = False) -> Tensor:
-    """(m,) float32, 1 where the likeliest answer is right; the past is told truly. forced: and looking back demanded."""
+    """(m,) float32, 1 where the likeliest answer is right; the past is told truly. forced: to look back is demanded."""
     return success(parsed(_answers(policy, episodes, forced=forced)), episodes.truth).float()
 
 

@@ -67,7 +67,7 @@ def verdict(more: Tensor, less: Tensor, equal: bool = False) -> str:
     effect = Effect(100 * less, 100 * more, tuple(range(len(more))))
     low, high = effect.interval()
     if equal:
-        said = "holds" if -EQUAL < low and high < EQUAL else "fails" if low > 0 or high < 0 else "open"
+        said = "holds" if low > -EQUAL and high < EQUAL else "fails" if low > 0 or high < 0 else "open"
     else:
         said = "holds" if low > 0 else "reversed" if high < 0 else "open"
     return f"{effect.mean:+6.1f} [{low:+.1f}, {high:+.1f}]  {said}"

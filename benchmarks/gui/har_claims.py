@@ -1,6 +1,6 @@
 """Which of HAR's claims on history-aware reasoning hold for a small policy trained the same way?
 
-Run: python benchmarks/gui/har_claims.py [--quick] [--out ROWS]        (some four minutes a seed on one free core)
+Run: python benchmarks/gui/har_claims.py [--quick] [--keep FILE]        (some four minutes a seed on one free core)
 
 For each seed, a transformer that reads its past as sentences is warmed up in five tasks by a teacher who looks back in
 one thought of seven, and acts as goal and screen alone suggest where it does not. So the start knows how to use the
@@ -26,7 +26,18 @@ from ethogram.agents import gui_learning
 from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_learning import Episodes, GuiPolicy, episodes_of, parsed
 from ethogram.agents.gui_learning.rewards import success
-from ethogram.agents.har import WarmUp, alike, collected, grounding, har, inference, mentions, moved_by_history, succeeds
+from ethogram.agents.har import (
+    WarmUp,
+    alike,
+    collected,
+    grounding,
+    har,
+    inference,
+    mentions,
+    moved_by_history,
+    needs_memory,
+    succeeds,
+)
 from ethogram.agents.learning import train
 from ethogram.envs.gui import App, SymbolicGui, words
 from ethogram.envs.gui_tasks import checklist, reactive, recent_action, search, termination
@@ -129,14 +140,8 @@ def steps(apps: tuple[App, ...], episodes: int, seed: int) -> Episodes:
 
 
 def in_need(episodes: Episodes) -> Episodes:
-    """Steps with a past, at which other steps have the same goal and screen and another action."""
-    screens = alike(episodes)
-    first = torch.full_like(screens, len(screens)).scatter_reduce(0, screens, torch.arange(len(screens)), "amin")
-    other = torch.zeros(len(screens), dtype=torch.bool)
-    for right in episodes.truth.values():
-        other |= (right != right[first[screens]]).reshape(len(screens), -1).any(1)
-    ambiguous = torch.zeros_like(other).scatter_reduce(0, screens, other, "amax")[screens]
-    return episodes.rows((ambiguous & (episodes.sentences[..., 0] > 0).any(1)).nonzero()[:, 0])
+    """The steps that need memory."""
+    return episodes.rows(needs_memory(episodes).nonzero()[:, 0])
 
 
 def told_apart(policy: GuiPolicy, episodes: Episodes, forced: bool) -> torch.Tensor:
@@ -163,8 +168,10 @@ def renamed(episodes: Episodes) -> Episodes:
     def new(ids: torch.Tensor, first: int) -> torch.Tensor:
         return torch.where((ids >= first) & (ids < first + len(words.LABELS)), ids + shift, ids)
 
-    seen = {name: new(ids, words.FIRST_LABEL) if name in ("text", "goal") else ids for name, ids in episodes.seen.items()}
-    return episodes._replace(seen=seen, sentences=new(episodes.sentences, symbols.FIRST_WORD + words.FIRST_LABEL))
+    told = {name: new(episodes.seen[name], words.FIRST_LABEL) for name in ("text", "goal")}
+    return episodes._replace(
+        seen=episodes.seen | told, sentences=new(episodes.sentences, symbols.FIRST_WORD + words.FIRST_LABEL)
+    )
 
 
 def thinking(policy: GuiPolicy, episodes: Episodes, forced: bool, answers: int = 4) -> Row:
@@ -284,14 +291,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--updates", type=int, default=Size().updates, help="of each of the two rounds")
-    parser.add_argument("--out", type=Path, help="a file to keep what is measured in; what it has is not measured again")
+    parser.add_argument("--keep", type=Path, help="a file to add what is measured to; it goes on from there")
     parser.add_argument("--quick", action="store_true", help="two seeds and few updates: a check that it runs")
     given = parser.parse_args()
     torch.set_num_threads(1)
     seeds, size = range(given.first, given.first + given.seeds), Size(updates=given.updates)
     if given.quick:
         seeds, size = range(2), Size(20, 2, 2, 60, 10)
-    rows = rows_of(seeds, functools.partial(one_seed, size=size), given.out)
+    rows = rows_of(seeds, functools.partial(one_seed, size=size), given.keep)
     report(rows)
 
 

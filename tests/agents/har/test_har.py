@@ -5,6 +5,7 @@ import torch
 
 from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_learning import PAST, GuiPolicy, asked, episodes_of, parsed, symbols, written
+from ethogram.agents.gui_learning.rewards import success
 from ethogram.agents.har import (
     Practice,
     error_of,
@@ -18,7 +19,6 @@ from ethogram.agents.har import (
     stated,
     thoughts,
 )
-from ethogram.agents.gui_learning.rewards import success
 from ethogram.agents.learning import GRPO, advantages, train
 from ethogram.envs.gui import TYPES, SymbolicGui
 from ethogram.envs.gui_tasks import checklist

@@ -5,7 +5,17 @@ import torch
 
 from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_learning import Episodes, GuiPolicy, asked, episodes_of, parsed, sentence, symbols
-from ethogram.agents.har import WarmUp, alike, awareness, har, located, mentions, moved_by_history, succeeds
+from ethogram.agents.har import (
+    WarmUp,
+    alike,
+    awareness,
+    har,
+    located,
+    mentions,
+    moved_by_history,
+    needs_memory,
+    succeeds,
+)
 from ethogram.agents.learning import train
 from ethogram.envs.gui import SymbolicGui
 from ethogram.envs.gui_tasks import checklist, reactive
@@ -56,10 +66,15 @@ def test_a_teacher_who_does_not_look_back_acts_as_goal_and_screen_suggest(episod
 
 def test_steps_are_alike_by_goal_and_screen_alone(episodes):
     screens = alike(episodes)
-    home = (episodes.row == 0) & (episodes.seen["screen"] == 0) & (episodes.seen["goal"] == episodes.seen["goal"][0]).all(1)
+    goal, page = episodes.seen["goal"], episodes.seen["screen"]
+    home = (episodes.row == 0) & (page == 0) & (goal == goal[0]).all(1)
     assert home.sum() == 3  # before both apps and at the end; the other task's row 0 has another goal
     assert screens[home].unique().numel() == 1
-    assert not torch.isin(screens[~home & (episodes.seen["screen"] > 0)], screens[home]).any()
+    assert not torch.isin(screens[page > 0], screens[home]).any()
+    needs = needs_memory(episodes)
+    assert needs[home].tolist() == [False, True, True]  # the first step has no past
+    assert not needs[page > 0].any()  # inside an app, one goes home
+    assert not needs[len(told(checklist(1, apps=2)).row) :].any()  # reactive
 
 
 def test_a_warmed_up_policy_goes_through_both_rounds_and_can_leave_one_out(episodes):
