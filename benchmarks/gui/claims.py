@@ -16,7 +16,7 @@ from torch import Tensor
 from ethogram.simulator.whatif import Effect
 
 Row = dict[str, float]
-LAST = "CPU seconds"  # of a seed, when all of it is measured
+SECONDS = "CPU seconds"  # of a seed
 EQUAL = 5.0  # points within which an interval is to lie where two ways are said to do as well
 
 
@@ -30,10 +30,12 @@ class Claim(NamedTuple):
     equal: bool = False
 
 
-def rows_of(seeds: Iterable[int], one_seed: Callable[[int], Iterator[Row]], kept: Path | None = None) -> list[Row]:
+def rows_of(
+    seeds: Iterable[int], one_seed: Callable[[int], Iterator[Row]], names: Iterable[str], kept: Path | None = None
+) -> list[Row]:
     """A row a seed, of the parts that ``one_seed`` gives one after another.
 
-    kept: a file of JSON lines that each part is added to at once. Seeds whose parts it has to the last are not measured
+    kept: a file of JSON lines that each part is added to at once. Seeds for which it has all ``names`` are not measured
     again; what it has of other seeds is told too.
     """
     rows: dict[int, Row] = {}
@@ -41,12 +43,12 @@ def rows_of(seeds: Iterable[int], one_seed: Callable[[int], Iterator[Row]], kept
         for line in map(json.loads, kept.read_text().splitlines()):
             rows.setdefault(int(line["seed"]), {}).update(line)
     for seed in seeds:
-        if LAST in rows.get(seed, {}):
+        if all(name in rows.get(seed, {}) for name in names):
             continue
         began = time.process_time()
         for part in one_seed(seed):
             _keep(rows.setdefault(seed, {"seed": seed}), part, kept)
-        _keep(rows[seed], {LAST: time.process_time() - began}, kept)
+        _keep(rows[seed], {SECONDS: time.process_time() - began}, kept)
     return list(rows.values())
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from claims import LAST, Claim, Row, column, rows_of, show_claims, show_means
+from claims import SECONDS, Claim, Row, column, rows_of, show_claims, show_means
 
 from ethogram.agents import gui_learning
 from ethogram.agents.gui import Scripted
@@ -241,12 +241,13 @@ def measured(way: str, policy: GuiPolicy, tests: Tests, forced: bool = False) ->
     return {f"{way}, {name}": share for name, share in row.items()}
 
 
-def one_seed(seed: int, size: Size) -> Iterator[Row]:
-    """All that is measured with a seed, way by way."""
+def one_seed(seed: int, size: Size, chosen: tuple[str, ...]) -> Iterator[Row]:
+    """All that is measured with a seed, for the chosen ways one by one."""
     yield {"nothing, worth of it": 0.0}
     shown = Episodes.mixed(steps(apps, size.episodes, seed) for apps in TASKS.values())
     tests = Tests.drawn(size.tested, 10**6 + seed)
-    for name, blind, ways in ((START, 1.0, tuple(WAYS)), (FILTERED, 0.0, FILTERED_WAYS)):
+    begins = [(START, 1.0, [way for way in WAYS if way in chosen]), (FILTERED, 0.0, FILTERED_WAYS)]
+    for name, blind, ways in begins if FILTERED in chosen else begins[:1]:
         torch.manual_seed(seed)
         start = GuiPolicy(4, past="sentences", width=48, layers=1, hidden=192)
         train(WarmUp(start, shown, blind=blind, seed=seed), size.warm, rate=4e-3, progress=False)
@@ -259,7 +260,7 @@ def one_seed(seed: int, size: Size) -> Iterator[Row]:
             rounds = (first * size.updates, second * size.updates)
             har(policy, shown, rounds, rate=3e-4, prompts=8, seed=seed, progress=False, **settings)
             yield measured(way if name == START else f"{name}, {way}", policy, tests, settings.get("forced", False))
-        for way in TUNED if name == START else ():
+        for way in [way for way in TUNED if way in trained and name == START]:
             yield tuned(way, trained[way], shown, tests, size, seed)
 
 
@@ -282,7 +283,7 @@ def report(rows: list[Row]) -> None:
     show_means(rows, ways, ("aware", "mentions", "worth of it", "told apart", "moved", "located", "near", "distance"))
     show_means(rows, TUNED, tuple(f"after {share} %" for share in SHARES))
     show_means(rows, (START, FILTERED), ("errors",))
-    print(f"\n{column(rows, LAST).mean():.0f} CPU seconds a seed")
+    print(f"\n{column(rows, SECONDS).mean():.0f} CPU seconds a seed")
     show_claims(rows, CLAIMS)
 
 
@@ -291,14 +292,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--updates", type=int, default=Size().updates, help="of each of the two rounds")
+    parser.add_argument(
+        "--ways", nargs="+", default=[*WAYS, FILTERED], help="of learning, all by default", metavar="WAY"
+    )
     parser.add_argument("--keep", type=Path, help="a file to add what is measured to; it goes on from there")
     parser.add_argument("--quick", action="store_true", help="two seeds and few updates: a check that it runs")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    seeds, size = range(given.first, given.first + given.seeds), Size(updates=given.updates)
+    seeds, size, ways = range(given.first, given.first + given.seeds), Size(updates=given.updates), tuple(given.ways)
     if given.quick:
         seeds, size = range(2), Size(20, 2, 2, 60, 10)
-    rows = rows_of(seeds, functools.partial(one_seed, size=size), given.keep)
+    rows = rows_of(
+        seeds, functools.partial(one_seed, size=size, chosen=ways), [f"{way}, memory" for way in ways], given.keep
+    )
     report(rows)
 
 
