@@ -98,7 +98,7 @@ def _shown(episodes: Episodes, aware: float, blind: float, draws: Draws) -> Tens
 def alike(episodes: Episodes) -> Tensor:
     """(m,) int64 which steps have the same goal and screen, so that only the past can tell them apart: their number."""
     looks = [column.reshape(len(episodes.row), -1).double() for column in episodes.seen.values()]
-    number: Tensor = torch.cat(looks, 1).unique(dim=0, return_inverse=True)[1]
+    number: Tensor = torch.unique(torch.cat(looks, 1), dim=0, return_inverse=True)[1]
     return number
 
 
@@ -169,9 +169,7 @@ def har(
     if forced and located:
         raise ValueError("forced and located are both True: expected one at most, since their prompts differ in form")
     wrong, answer = collected(policy, episodes, seed)
-    again = (inference(wrong, forced=forced),)
-    if located:
-        again += (grounding(episodes),)
+    again = (inference(wrong, forced=forced), *((grounding(episodes),) if located else ()))
     rounds = []
     for count, exercises in zip(updates, ((reflection(wrong, answer, hints),), again), strict=True):
         learner = GRPO(policy, Practice(exercises, gamma, judge, worth), prompts=prompts, group=group, kl=kl, seed=seed)
