@@ -89,6 +89,30 @@ def test_the_first_example_compares_its_agents_over_the_same_sessions():
     assert best["state-free"] < best["myopic"] < stateless.max() < best["optimal"]
 
 
+def test_claims_go_on_from_the_seeds_that_are_kept(tmp_path, capsys):
+    claims = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "gui" / "claims.py")))
+    kept, asked = tmp_path / "rows.jsonl", []
+
+    def one_seed(seed):
+        asked.append(seed)
+        yield {"a, right": 0.5 + 0.1 * seed}
+        yield {"b, right": 0.4 + 0.1 * seed + 0.01 * (seed % 2)}
+
+    kept.write_text('{"seed": 1, "a, right": 0.6}\n')  # stopped before it had all
+    names = ("a, right", "b, right")
+    for seeds in (range(2), range(3)):
+        rows = claims.rows_of(seeds, one_seed, names, kept)
+    assert sorted(asked) == [0, 1, 2]
+    assert [claims.column(sorted(rows, key=lambda row: row["seed"]), name).tolist() for name in names] == [
+        pytest.approx([0.5, 0.6, 0.7]),
+        pytest.approx([0.4, 0.51, 0.6]),
+    ]
+    said = [claims.Claim("more", "right", *ways) for ways in ("ab", "ba", "ac")]
+    claims.show_claims(rows, [*said, claims.Claim("as much", "right", "a", "b", equal=True)])
+    verdicts = [line.split()[-1] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert verdicts == ["holds", "reversed", "measured", "fails"]
+
+
 def test_gui_memory_shows_a_recorded_session_or_says_where_one_is_shown(tmp_path, monkeypatch):
     """Of the sessions it takes one that was done, with the most kinds of actions."""
     page = SimpleNamespace(**runpy.run_path(str(ROOT / "examples" / "gui_memory.py"))).recorded_page

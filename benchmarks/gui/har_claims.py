@@ -1,6 +1,6 @@
 """Which of HAR's claims on history-aware reasoning hold for a small policy trained the same way?
 
-Run: python benchmarks/gui/har_claims.py [--quick] [--keep FILE]        (some four minutes a seed on one free core)
+Run: python benchmarks/gui/har_claims.py [--quick] [--keep FILE]        (two and a half minutes a seed on one free core)
 
 For each seed, a transformer that reads its past as sentences is warmed up in five tasks by a teacher who looks back in
 one thought of seven, and acts as goal and screen alone suggest where it does not. So the start knows how to use the
@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from claims import SECONDS, Claim, Row, column, rows_of, show_claims, show_means
+from claims import Claim, Row, rows_of, show_claims, show_means
 
 from ethogram.agents import gui_learning
 from ethogram.agents.gui import Scripted
-from ethogram.agents.gui_learning import Episodes, GuiPolicy, episodes_of, parsed
-from ethogram.agents.gui_learning.rewards import success
+from ethogram.agents.gui_learning import Episodes, GuiPolicy, episodes_of, parsed, success
 from ethogram.agents.har import (
     WarmUp,
     alike,
@@ -283,7 +282,6 @@ def report(rows: list[Row]) -> None:
     show_means(rows, ways, ("aware", "mentions", "worth of it", "told apart", "moved", "located", "near", "distance"))
     show_means(rows, TUNED, tuple(f"after {share} %" for share in SHARES))
     show_means(rows, (START, FILTERED), ("errors",))
-    print(f"\n{column(rows, SECONDS).mean():.0f} CPU seconds a seed")
     show_claims(rows, CLAIMS)
 
 
@@ -293,9 +291,9 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--updates", type=int, default=Size().updates, help="of each of the two rounds")
     parser.add_argument(
-        "--ways", nargs="+", default=[*WAYS, FILTERED], help="of learning, all by default", metavar="WAY"
+        "--ways", nargs="+", choices=[*WAYS, FILTERED], default=[*WAYS, FILTERED], help="all by default"
     )
-    parser.add_argument("--keep", type=Path, help="a file to add what is measured to; it goes on from there")
+    parser.add_argument("--keep", type=Path, help="a file to add to, and to go on from with the same settings")
     parser.add_argument("--quick", action="store_true", help="two seeds and few updates: a check that it runs")
     given = parser.parse_args()
     torch.set_num_threads(1)

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from ethogram.agents.gui import Scripted
-from ethogram.agents.gui_learning import PAST, GuiPolicy, asked, episodes_of, parsed, symbols, written
-from ethogram.agents.gui_learning.rewards import success
+from ethogram.agents.gui_learning import PAST, GuiPolicy, asked, episodes_of, parsed, success, symbols, written
 from ethogram.agents.har import (
     Practice,
     error_of,
