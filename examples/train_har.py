@@ -105,8 +105,14 @@ def main() -> None:
         print(f"{name:52}" + "".join(f"{percent(part[name]):>14}" for part in found.values()))
     given.out.mkdir(parents=True, exist_ok=True)
     left, right = plots.panels(2)
-    rewards = {"round 1: reflection": course.first["reward"], "round 2: as it will act": course.second["reward"]}
-    plots.curves(plots.label(left, "HAR's rounds", "update", "reward"), rewards)
+    width = min(10, size.updates)
+    rounds_of_har = {"round 1: reflection": course.first, "round 2: as it will act": course.second}
+    rewards = {name: part["reward"].unfold(0, width, 1).mean(1) for name, part in rounds_of_har.items()}
+    plots.curves(
+        plots.label(left, f"HAR's rounds, means of {width}", "update", "reward"),
+        rewards,
+        torch.arange(width, size.updates + 1),
+    )
     shares = {
         way: (
             [value.mean().item() for value in part.values()],
