@@ -16,15 +16,16 @@ SCRIPTS = [
     path
     for folder in ("examples", "benchmarks")
     for path in sorted((ROOT / folder).glob("**/*.py"))
-    if path.parent.name != "small"  # the parts of small_runs.py
+    if path.parent.name != "small" and path.name != "claims.py"  # parts of small_runs.py, of ..._claims.py
 ]
 
 # All in one process, because importing torch takes longer than all the rest.
 ASK_ALL = """
-import contextlib, io, json, runpy, sys
+import contextlib, io, json, os, runpy, sys
 answers = {}
 for path in sys.argv[1:]:
     sys.argv, said = [path, "--help"], io.StringIO()
+    sys.path[0] = os.path.dirname(path)  # as python has it
     try:
         with contextlib.redirect_stdout(said):
             runpy.run_path(path, run_name="__main__")
@@ -86,6 +87,30 @@ def test_the_first_example_compares_its_agents_over_the_same_sessions():
     assert {tuple(stateless.shape), *((len(found), len(found[0].value)) for found in agents.values())} == {(2, 400)}
     best = example["recommenders"](trap())
     assert best["state-free"] < best["myopic"] < stateless.max() < best["optimal"]
+
+
+def test_claims_go_on_from_the_seeds_that_are_kept(tmp_path, capsys):
+    claims = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks" / "gui" / "claims.py")))
+    kept, asked = tmp_path / "rows.jsonl", []
+
+    def one_seed(seed):
+        asked.append(seed)
+        yield {"a, right": 0.5 + 0.1 * seed}
+        yield {"b, right": 0.4 + 0.1 * seed + 0.01 * (seed % 2)}
+
+    kept.write_text('{"seed": 1, "a, right": 0.6}\n')  # stopped before it had all
+    names = ("a, right", "b, right")
+    for seeds in (range(2), range(3)):
+        rows = claims.rows_of(seeds, one_seed, names, kept)
+    assert sorted(asked) == [0, 1, 2]
+    assert [claims.column(sorted(rows, key=lambda row: row["seed"]), name).tolist() for name in names] == [
+        pytest.approx([0.5, 0.6, 0.7]),
+        pytest.approx([0.4, 0.51, 0.6]),
+    ]
+    said = [claims.Claim("more", "right", *ways) for ways in ("ab", "ba", "ac")]
+    claims.show_claims(rows, [*said, claims.Claim("as much", "right", "a", "b", equal=True)])
+    verdicts = [line.split()[-1] for line in capsys.readouterr().out.splitlines()[2:]]
+    assert verdicts == ["holds", "reversed", "measured", "fails"]
 
 
 def test_gui_memory_shows_a_recorded_session_or_says_where_one_is_shown(tmp_path, monkeypatch):

@@ -3,7 +3,18 @@
 from .asking import AskedGuide, AskedJudge, Mistake
 from .guidance import Guide, Judge, error_of, guidelines, mentions, thoughts
 from .practice import Exercise, Practice, errors, grounding, hybrid_reward, inference, reflection, stated
-from .stages import Course, WarmUp, awareness, collected, har, located, moved_by_history, succeeds
+from .stages import (
+    Course,
+    WarmUp,
+    alike,
+    awareness,
+    collected,
+    har,
+    located,
+    moved_by_history,
+    needs_memory,
+    succeeds,
+)
 
 __all__ = [
     "AskedGuide",
@@ -15,6 +26,7 @@ __all__ = [
     "Mistake",
     "Practice",
     "WarmUp",
+    "alike",
     "awareness",
     "collected",
     "error_of",
@@ -27,6 +39,7 @@ __all__ = [
     "located",
     "mentions",
     "moved_by_history",
+    "needs_memory",
     "reflection",
     "stated",
     "succeeds",

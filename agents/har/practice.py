@@ -4,6 +4,7 @@ Wang et al., "History-Aware Reasoning for GUI Agents", arXiv:2511.09127. The pap
 form of the hybrid reward and gamma come from detailed third-party notes; thresholds and shapes are derived here.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -39,6 +40,8 @@ CORRECT = 0.14  # of the screen: a place within this is right
 REACH = CORRECT * 2**0.5  # where the finer part of the reward of a right place has fallen to 0
 STATEMENT = 4  # symbols before the thought of an answer that reflects: statement, error, "wrong was", a word
 
+Worth = Callable[[Read, dict[str, Tensor]], Tensor]  # actions and what is right, to (m,)
+
 
 def action_reward(read: Read, truth: dict[str, Tensor]) -> Tensor:
     """(m,) rewards of actions: 0 for a wrong type or word, 1 for a right action without a place.
@@ -58,9 +61,11 @@ def action_reward(read: Read, truth: dict[str, Tensor]) -> Tensor:
     return torch.where(wrong, 0, worth)
 
 
-def hybrid_reward(read: Read, truth: dict[str, Tensor], remembered: Tensor, gamma: float = GAMMA) -> Tensor:
+def hybrid_reward(
+    read: Read, truth: dict[str, Tensor], remembered: Tensor, gamma: float = GAMMA, worth: Worth = action_reward
+) -> Tensor:
     """(m,) form * (action + gamma * memory): 2.2 at best for a tap, 1.2 for an action without a place."""
-    return read.formed.float() * (action_reward(read, truth) + gamma * remembered.float())
+    return read.formed.float() * (worth(read, truth) + gamma * remembered.float())
 
 
 class Exercise(NamedTuple):
@@ -70,6 +75,7 @@ class Exercise(NamedTuple):
     truth: dict[str, Tensor]
     sentences: Tensor  # (m, PAST, 4), zeros where memory is not judged
     reflects: bool = False
+    forced: bool = False  # an answer whose thought names no step, true or not, is malformed
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +83,13 @@ class Practice:
     """A ``Task`` of ``GRPO``: exercises of one layout, each asked for as often as the others (the paper mixes 1 : 1).
 
     gamma: the weight of the memory reward. judge: says whether a thought contains what was done before.
+    worth: of actions; ``success`` gives 1 or 0, however near a place is.
     """
 
     exercises: tuple[Exercise, ...]
     gamma: float = GAMMA
     judge: Judge = mentions
+    worth: Worth = action_reward
     temperature: float = 1.0
 
     def answers(self, policy: Any, prompts: int, group: int, draws: Draws) -> Answers:
@@ -101,8 +109,12 @@ class Practice:
         own = Draws(draws.seed, (draws.ids[:, None] * group + torch.arange(group)).flatten(), draws.step, "answers")
         length = LENGTH + STATEMENT * reflects
         answer = policy.generate(asking, own, group=group, temperature=self.temperature, length=length)
-        remembered = self.judge(answer, sentences) & (sentences[..., 0] > 0).any(1)
-        reward = hybrid_reward(parsed(answer, statement=reflects), truth, remembered, self.gamma)
+        has_past = (sentences[..., 0] > 0).any(1)
+        remembered = self.judge(answer, sentences) & has_past
+        read = parsed(answer, statement=reflects)
+        if self.exercises[0].forced:
+            read = read._replace(formed=read.formed & (mentions(answer, sentences, strict=False) | ~has_past))
+        reward = hybrid_reward(read, truth, remembered, self.gamma, self.worth)
         return Answers(reward.view(prompts, group), answer > 0, (asking, answer))
 
 
@@ -124,10 +136,12 @@ def reflection(wrong: Episodes, answer: Tensor, hints: bool | Guide = True) -> E
     return Exercise(prompts, wrong.truth, wrong.sentences, reflects=True)
 
 
-def inference(episodes: Episodes, judged: bool = True) -> Exercise:
-    """Round 2: steps as they come when the policy is at work."""
-    prompts = asked(symbols.ANSWER, episodes.seen, episodes.sentences)
-    return Exercise(prompts, episodes.truth, episodes.sentences if judged else torch.zeros_like(episodes.sentences))
+def inference(episodes: Episodes, judged: bool = True, forced: bool = False) -> Exercise:
+    """Round 2: steps as they come when the policy is at work. forced: it is told to look back, and has to."""
+    told = torch.full((len(episodes.row), 1), symbols.CHECK_HISTORY) if forced else None
+    prompts = asked(symbols.ANSWER, episodes.seen, episodes.sentences, more=told)
+    past = episodes.sentences if judged else torch.zeros_like(episodes.sentences)
+    return Exercise(prompts, episodes.truth, past, forced=forced)
 
 
 def grounding(episodes: Episodes) -> Exercise:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ethogram.agents.gui import Scripted
-from ethogram.agents.gui_learning import PAST, GuiPolicy, asked, episodes_of, parsed, symbols, written
+from ethogram.agents.gui_learning import PAST, GuiPolicy, asked, episodes_of, parsed, success, symbols, written
 from ethogram.agents.har import (
     AskedGuide,
     AskedJudge,
@@ -174,6 +174,45 @@ def test_both_rounds_train_and_the_policy_acts_with_its_own_sentences(wrong, epi
         policy.past = past
         history = rollout(SymbolicGui(APP), policy, rows=3, horizon=6, seed=1)
         assert history.num_steps == 6 or history.terminated.any()
+
+
+class Says:
+    """A policy whose answer is always the same."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def generate(self, prompts, draws, group, temperature, length):
+        return self.answer.expand(len(prompts.tokens) * group, -1)
+
+
+@pytest.mark.parametrize(("thought", "plain", "forced", "zero_one"), [
+    ("", 1.0, 0.0, 1.0),
+    ("step 1", 1.2, 1.2, 1.2),  # as the judge of any mention has it
+])  # fmt: skip
+def test_forced_answers_have_to_name_a_step_be_it_true_or_not(episodes, thought, plain, forced, zero_one):
+    """At a step with a past: a right action that has no place, so that a graded worth is 1 too."""
+    there = episodes.rows(((episodes.truth["type"] == DONE) & (episodes.step > 0)).nonzero()[:1, 0])
+    told = torch.tensor([[symbols.SYMBOLS.index(thought)]])
+    policy = Says(written(there.truth, told))
+
+    def reward(**settings):
+        task = Practice((inference(there, forced=settings.pop("forced", False)),), judge=loose, **settings)
+        return task.answers(policy, 1, 2, Draws(0, torch.arange(1))).reward[0, 0].item()
+
+    def loose(answer, sentences):
+        return mentions(answer, sentences, strict=False)
+
+    assert [reward(), reward(forced=True), reward(worth=success)] == pytest.approx([plain, forced, zero_one])
+    told_to = inference(there, forced=True).prompts.tokens
+    assert (told_to == symbols.CHECK_HISTORY).any()
+    assert not (inference(there).prompts.tokens == symbols.CHECK_HISTORY).any()
+
+
+def test_places_of_worth_0_or_1_are_right_or_not():
+    read, near = parsed(written(truth_of(TAP))), truth_of(TAP, 0.56)
+    assert 1.5 < hybrid_reward(read, near, torch.tensor([False])).item() < 2
+    assert hybrid_reward(read, near, torch.tensor([False]), worth=success).item() == 1
 
 
 def test_a_policy_at_work_reads_the_sentences_that_it_was_trained_on():

@@ -5,7 +5,17 @@ import torch
 
 from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_learning import Episodes, GuiPolicy, asked, episodes_of, parsed, sentence, symbols
-from ethogram.agents.har import WarmUp, awareness, har, located, mentions, moved_by_history, succeeds
+from ethogram.agents.har import (
+    WarmUp,
+    alike,
+    awareness,
+    har,
+    located,
+    mentions,
+    moved_by_history,
+    needs_memory,
+    succeeds,
+)
 from ethogram.agents.learning import train
 from ethogram.envs.gui import SymbolicGui
 from ethogram.envs.gui_tasks import checklist, reactive
@@ -39,6 +49,34 @@ def test_the_warm_up_teaches_four_tasks_in_their_own_forms(episodes):
     assert not mentions(WarmUp(small(), episodes, aware=0.0).lessons[0][2], episodes.sentences).any()
 
 
+def test_a_teacher_who_does_not_look_back_acts_as_goal_and_screen_suggest(episodes):
+    right = WarmUp(small(), episodes, aware=0.5).lessons[0][2]
+    shown = WarmUp(small(), episodes, aware=0.5, blind=1.0).lessons[0][2]
+    aware = mentions(right, episodes.sentences)
+    assert torch.equal(shown[aware], right[aware])
+    action, done = parsed(shown).action(), parsed(right).action()
+    other = (action["type"] != done["type"]) | (action["point"] != done["point"]).any(1)
+    screens, truth = alike(episodes), torch.cat([done["type"][:, None], done["point"]], 1)
+    assert other[~aware].float().mean() > 0.2  # of two apps to open, one is the wrong one
+    for row in other.nonzero()[:, 0].tolist():
+        same = screens == screens[row]
+        assert (truth[same] == torch.cat([action["type"][row, None], action["point"][row]])).all(1).any()
+    assert parsed(shown).formed.all()
+
+
+def test_steps_are_alike_by_goal_and_screen_alone(episodes):
+    screens = alike(episodes)
+    goal, page = episodes.seen["goal"], episodes.seen["screen"]
+    home = (episodes.row == 0) & (page == 0) & (goal == goal[0]).all(1)
+    assert home.sum() == 3  # before both apps and at the end; the other task's row 0 has another goal
+    assert screens[home].unique().numel() == 1
+    assert not torch.isin(screens[page > 0], screens[home]).any()
+    needs = needs_memory(episodes)
+    assert needs[home].tolist() == [False, True, True]  # the first step has no past
+    assert not needs[page > 0].any()  # inside an app, one goes home
+    assert not needs[len(told(checklist(1, apps=2)).row) :].any()  # reactive
+
+
 def test_a_warmed_up_policy_goes_through_both_rounds_and_can_leave_one_out(episodes):
     policy = small()
     training = train(WarmUp(policy, episodes), 40, rate=5e-3, progress=False)
@@ -49,6 +87,17 @@ def test_a_warmed_up_policy_goes_through_both_rounds_and_can_leave_one_out(episo
     assert not har(policy, episodes, (0, 1), prompts=4, group=3, located=False, progress=False).first.measures
     shares = [measure(policy, episodes) for measure in (succeeds, located, awareness, moved_by_history)]
     assert all(((share == 0) | (share == 1)).all() for share in shares)
+
+
+def test_who_is_forced_to_look_back_is_told_so(episodes):
+    policy = small()
+    train(WarmUp(policy, episodes), 20, rate=5e-3, progress=False)
+    har(policy, episodes, (0, 1), prompts=4, group=3, located=False, forced=True, progress=False)
+    assert awareness(policy, episodes, forced=True).shape == awareness(policy, episodes).shape
+    assert succeeds(policy, episodes, forced=True).shape == succeeds(policy, episodes).shape
+    assert moved_by_history(policy, episodes, forced=True).ndim == 1
+    with pytest.raises(ValueError, match="forced and located are both True"):
+        har(policy, episodes, (0, 1), forced=True, progress=False)
 
 
 def test_a_policy_without_ears_is_not_moved_by_history(episodes):
