@@ -160,11 +160,11 @@ def har(
     """Learning from failure: a warmed-up policy's errors, reflected on (round 1) and tried again (round 2).
 
     It changes the policy. updates: of each round; 0 leaves it out. gamma: the weight of the memory reward, in both
-    rounds; whether the paper has it in the second is not known. judge: who says that a thought holds what was done, such
-    as ``AskedJudge``; worth: of actions, as in ``Practice``. hints: guidelines in round 1, scripted or by a ``Guide``
-    such as ``AskedGuide``. located: half of round 2 are elements to locate, so that pointing is not forgotten; the
-    ratio is inferred from the released samples. forced: round 2 is told to look back and has to, in form (the paper's
-    GRPO*), as measures of it are then to be told.
+    rounds; whether the paper has it in the second is not known. judge: who says that a thought holds what was done,
+    such as ``AskedJudge``; worth: of actions, as in ``Practice``. hints: guidelines in round 1, scripted or by a
+    ``Guide`` such as ``AskedGuide``. located: half of round 2 are elements to locate, so that pointing is not
+    forgotten; the ratio is inferred from the released samples. forced: round 2 is told to look back and has to, in
+    form (the paper's GRPO*), as measures of it are then to be told.
     """
     check_is("policy", policy, GuiPolicy, "a GuiPolicy")
     if forced and located:
