@@ -47,7 +47,8 @@ class Fence:
         text = json.dumps(self._cleaned(data), ensure_ascii=False, allow_nan=False)
         text = text.replace("<", "\\u003c").replace(">", "\\u003e")  # JSON itself has none of these
         text = re.sub(r"\[(?=/?[A-Z])", "\\\\u005b", text)  # nor this: its values begin otherwise
-        return self.mark + text.replace(self.mark, f"\\u{ord(self.mark[0]):04x}{self.mark[1:]}") + self.mark
+        text = text.replace(self.mark, f"\\u{ord(self.mark[0]):04x}{self.mark[1:]}")
+        return f"{self.mark} {text} {self.mark}"
 
     def _cleaned(self, data: Any) -> Any:
         if isinstance(data, str):

@@ -16,7 +16,6 @@ import torch
 from gymnasium import spaces
 
 from ethogram.envs.gui.actions import DIRECTIONS, KEYS, STATUSES, TYPES, USED_BY
-from ethogram.envs.gui.apps import FLAGS
 from ethogram.envs.sessions.slates import Slates
 from ethogram.simulator import Column, check_is
 from ethogram.simulator.gym import checked_space, stack
@@ -48,12 +47,14 @@ class Asked:
     space: Discrete, MultiDiscrete, MultiBinary, bounded Box, ``Slates``, Text, and Dict of these.
     names: words of ids, by field; ``"item"`` of slates; ``"action"`` where the action is no Dict. They may be the
     world's, such as titles, and are fenced. parts: names for the entries of a MultiDiscrete or MultiBinary action, such
-    as ("isolate", "work"); those of two values are then predicates.
+    as ("isolate", "work"). Entries of two values without words are predicates. Each entry is asked by itself; chained:
+    what was decided of those before is told, at the cost of a question for each way so far.
     """
 
     space: gymnasium.Space[Any]
     names: Names = field(default_factory=dict)
     parts: Sequence[str] = ()
+    chained: bool = False
 
     def __post_init__(self) -> None:
         check_is("space", self.space, gymnasium.Space, "a world's action_space")
@@ -63,7 +64,7 @@ class Asked:
 
     def ask(self, seen: Any) -> Asking:
         """The questions, which are the same whatever is seen."""
-        return _asked(self.space, "action", self.names, tuple(self.parts))
+        return _asked(self.space, "action", self.names, tuple(self.parts), not self.chained)
 
     def stack(self, actions: Sequence[Any], device: torch.device) -> Column:
         """(n, …) as the space batches them."""
@@ -90,7 +91,9 @@ def _some(asking: Asking) -> Any:
         return end.value
 
 
-def _asked(space: gymnasium.Space[Any], name: str, names: Names, parts: tuple[str, ...] = ()) -> Asking:
+def _asked(
+    space: gymnasium.Space[Any], name: str, names: Names, parts: tuple[str, ...] = (), apart: bool = False
+) -> Asking:
     """The questions of a space; returns one of its elements."""
     words = names.get(name.rpartition(".")[2], ())
     if isinstance(space, spaces.Discrete):
@@ -103,12 +106,19 @@ def _asked(space: gymnasium.Space[Any], name: str, names: Names, parts: tuple[st
     if isinstance(space, spaces.Dict | spaces.Tuple):
         found, inside = {}, "" if name == "action" else f"{name}."
         for key, part in parts_of(space):
-            found[key] = yield from _asked(part, inside + key, names)
+            found[key] = yield from _asked(part, inside + key, names, apart=apart)
         return found if isinstance(space, spaces.Dict) else tuple(found.values())
-    return (yield from _entries(space, name, words, parts))
+    return (yield from _entries(space, name, words, parts, apart))
 
 
-def choose(name: str, count: int, texts: Sequence[str] = (), first: int = 0, labels: Sequence[str] = ()) -> Asking:
+def choose(
+    name: str,
+    count: int,
+    texts: Sequence[str] = (),
+    first: int = 0,
+    labels: Sequence[str] = (),
+    apart: bool = False,
+) -> Asking:
     """One of ``count`` options, a place from 0: by one question where 26 letters are enough, else group by group.
 
     texts: the world's words for the options. labels: ours; numbers from ``first`` on without them.
@@ -121,18 +131,18 @@ def choose(name: str, count: int, texts: Sequence[str] = (), first: int = 0, lab
         return 0
     options = tuple(labels) or tuple(str(first + i) for i in range(count))
     if count <= len(LETTERS):
-        return (yield Choice(name, options, tuple(texts)))
+        return (yield Choice(name, options, tuple(texts), apart))
     size = ceil(count / len(LETTERS)) if count <= len(LETTERS) ** 2 else len(LETTERS) ** 2
     spans = [slice(start, min(start + size, count)) for start in range(0, count, size)]
     groups = [f"{options[span][0]} to {options[span][-1]}" for span in spans]
     said = [f"{texts[span][0]} … {texts[span][-1]}" for span in spans] if texts else []
-    group = yield from choose(f"{name}/{count}", len(spans), said, labels=groups)
+    group = yield from choose(f"{name}/{count}", len(spans), said, labels=groups, apart=apart)
     inside = spans[group]
-    place = yield from choose(name, inside.stop - inside.start, texts[inside], labels=options[inside])
+    place = yield from choose(name, inside.stop - inside.start, texts[inside], labels=options[inside], apart=apart)
     return inside.start + place
 
 
-def _entries(space: Any, name: str, words: Sequence[str], parts: tuple[str, ...]) -> Asking:
+def _entries(space: Any, name: str, words: Sequence[str], parts: tuple[str, ...], apart: bool) -> Asking:
     """The entries of an array, one by one."""
     low, high = (end.reshape(-1).tolist() for end in bounds(space))
     if parts and len(parts) != len(low):
@@ -142,12 +152,12 @@ def _entries(space: Any, name: str, words: Sequence[str], parts: tuple[str, ...]
     for i, (least, most) in enumerate(zip(low, high, strict=True)):
         called = parts[i] if parts else f"{name}.{i}" if len(low) > 1 else name
         if not numbers and (least, most) == (0, 1) and not words:
-            entries.append((yield Predicate(called)))
+            entries.append((yield Predicate(called, apart)))
         elif not numbers or (whole and most - least < LEVELS):
-            place = yield from choose(called, most - least + 1, () if numbers else words, least)
+            place = yield from choose(called, most - least + 1, () if numbers else words, least, apart=apart)
             entries.append(least + place)
         else:
-            entries.append((yield Score(called, least, most, whole)) if least < most else least)
+            entries.append((yield Score(called, least, most, whole, apart)) if least < most else least)
     return np.array(entries, space.dtype).reshape(space.shape)
 
 
@@ -172,8 +182,8 @@ class Element(NamedTuple):
 
     number: int  # as actions name it, from 1
     kind: str  # as the world says; "" if it does not
-    text: str  # data
-    editable: bool
+    text: str  # data, as is what stands in it:
+    value: str
 
 
 def elements_of(names: Names, seen: Any) -> list[Element]:
@@ -187,11 +197,35 @@ def elements_of(names: Names, seen: Any) -> list[Element]:
     else:
         texts = [" ".join(filter(None, (names[field][i] for i in np.atleast_1d(ids).tolist()))) for ids in lines]
     kinds = [names["kind"][kind] for kind in seen["kind"].tolist()] if "kind" in seen and "kind" in names else []
-    writable = seen["flags"][:, FLAGS.index("editable")] != 0 if "flags" in seen else np.zeros(len(there), bool)
-    return [
-        Element(k + 1, kinds[k] if kinds else "", texts[k] if k < len(texts) else "", bool(writable[k]))
-        for k in np.flatnonzero(there).tolist()
-    ]
+    values = seen["value"].split("\n") if isinstance(seen.get("value"), str) else []
+    lines = [[column[k] if k < len(column) else "" for column in (kinds, texts, values)] for k in range(len(there))]
+    return [Element(k + 1, *lines[k]) for k in np.flatnonzero(there).tolist()]
+
+
+@dataclass(frozen=True, eq=False)
+class Clicks:
+    """The form of a user in a session, who clicks one of the items shown, or none.
+
+    names: "item", the titles. The observation is that of a session's ``user``, of which "slate" is read here; the
+    action is (m,) bool.
+    """
+
+    names: Names = field(default_factory=dict)
+
+    def ask(self, seen: Any) -> Asking:
+        """Which of the positions that hold an item."""
+        shown = [item for item in seen["slate"].tolist() if item >= 0]
+        labels = [*(f"item {item}" for item in shown), "nothing"]
+        titles = self.names.get("item", ())
+        texts = [*(titles[item] for item in shown), ""] if titles else []
+        place = yield from choose("click", len(labels), texts, labels=labels)
+        clicks = np.zeros(len(seen["slate"]), np.bool_)
+        clicks[place : place + 1] = place < len(shown)
+        return clicks
+
+    def stack(self, actions: Sequence[Any], device: torch.device) -> Column:
+        """(n, m) bool."""
+        return torch.from_numpy(np.stack(actions)).to(device)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,12 +24,13 @@ class Choice:
     """One of 2 to 26 options. Its answer is a place among them, from 0.
 
     name: by which it is worded, and drawn. options: in our words. texts: what the world says of each, which is data and
-    is fenced; () for nothing.
+    is fenced; () for nothing. apart: what was decided before is not told; it does not matter.
     """
 
     name: str
     options: tuple[str, ...]
     texts: tuple[str, ...] = ()
+    apart: bool = False
 
     def value(self, index: int, within: float) -> Any:
         """The answer, when an option is drawn; within: from 0 to 1, where in a level."""
@@ -41,6 +42,7 @@ class Predicate:
     """Yes or no. Its answer is 1 or 0; yes is the first option, so that a likelier one turns only no into yes."""
 
     name: str
+    apart: bool = False
     options = ("yes", "no")
     texts = ()
 
@@ -60,6 +62,7 @@ class Score:
     low: float
     high: float
     whole: bool = False
+    apart: bool = False
     texts = ()
 
     @property
@@ -96,6 +99,11 @@ class Written:
     schema: Mapping[str, Any] = field(hash=False)
     read: Callable[[str], Any] = field(hash=False, compare=False)
     most_tokens: int = 256
+    apart = False
+
+    def value(self, text: str, within: float) -> Any:
+        """The answer that a text is."""
+        return self.read(text)
 
 
 Question = Choice | Predicate | Score | Written
