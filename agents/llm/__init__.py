@@ -1,10 +1,9 @@
 """Language models as agents: one code path from a small model on this machine to any OpenAI-compatible endpoint."""
 
 from .asking import Answer, Ask, Asker
-from .fences import Fence
 from .forms import Asked, Clicks, Form, OnScreen, Whole
 from .policy import LLMPolicy, NoAnswer, answer_quality
-from .prompts import Prompts, so_far
+from .prompts import Fence, Prompts, so_far
 from .questions import Choice, Malformed, Predicate, Score, Written, read, schema_of
 from .requests import Abilities, Model, Reply, Request
 
