@@ -1,6 +1,10 @@
 """Language models as agents: one code path from a small model on this machine to any OpenAI-compatible endpoint."""
 
 from .asking import Answer, Ask, Asker
+from .budget import Budget, OverBudget, Spent
+from .cache import Cache, Miss
+from .client import EndpointDown
+from .endpoint import Endpoint
 from .forms import Asked, Clicks, Form, OnScreen, Whole
 from .policy import LLMPolicy, NoAnswer, answer_quality
 from .prompts import Fence, Prompts, so_far
@@ -13,20 +17,27 @@ __all__ = [
     "Ask",
     "Asked",
     "Asker",
+    "Budget",
+    "Cache",
     "Choice",
     "Clicks",
+    "Endpoint",
+    "EndpointDown",
     "Fence",
     "Form",
     "LLMPolicy",
     "Malformed",
+    "Miss",
     "Model",
     "NoAnswer",
     "OnScreen",
+    "OverBudget",
     "Predicate",
     "Prompts",
     "Reply",
     "Request",
     "Score",
+    "Spent",
     "Whole",
     "Written",
     "answer_quality",

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ethogram.simulator import Column, Draws, History, Policy, Sites, check_has, check_is, checked_int, map_column
-from ethogram.simulator.gym import to_numpy
 
 from .asking import Answer, Ask, Asker
 from .forms import Asked, Form, OnScreen
@@ -217,9 +216,7 @@ class LLMPolicy:
         value = torch.tensor([float(getattr(row, name)) for row in rows], device=device)
         return value.where(asked, torch.nan)
 
-    def _hand_over(
-        self, rows: Sequence[_Row], some: Tensor, observation: Any, history: History, draws: Draws
-    ) -> None:
+    def _hand_over(self, rows: Sequence[_Row], some: Tensor, observation: Any, history: History, draws: Draws) -> None:
         """Let the fallback act for some rows."""
         if self.fallback is None:
             raise ValueError("an intervention hands rows to the fallback, and there is none: expected fallback=")

@@ -11,7 +11,6 @@ import numpy as np
 from gymnasium import spaces
 
 from ethogram.envs.sessions.slates import Slates
-from ethogram.simulator import check_is
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # of options; there are no more in one question
 LEVELS = 10  # of a score
@@ -182,7 +181,9 @@ def read(space: gymnasium.Space[Any], text: str) -> Any:
     except Malformed:
         raise
     except (ValueError, RecursionError):
-        raise Malformed(f"the answer is no JSON ({len(text)} characters): expected one value, {_called(space)}") from None
+        raise Malformed(
+            f"the answer is no JSON ({len(text)} characters): expected one value, {_called(space)}"
+        ) from None
     element = _element(space, found, "the answer")
     if not space.contains(element):
         raise Malformed(f"the answer is outside the space: expected {_called(space)}")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Protocol, Self
 
 from ethogram.simulator import check_is, check_number, checked_int
@@ -84,7 +84,7 @@ class Request:
 
     def as_json(self) -> dict[str, Any]:
         """A dict that JSON can carry, and ``from_json`` takes back."""
-        return dict(zip(_NAMES, _values(self), strict=True))
+        return {name: getattr(self, name) for name in _NAMES} | {"messages": [list(pair) for pair in self.messages]}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
@@ -93,10 +93,6 @@ class Request:
 
 
 _NAMES = [item.name for item in fields(Request)]
-
-
-def _values(request: Request) -> list[Any]:
-    return [getattr(request, name) for name in _NAMES]
 
 
 @dataclass(frozen=True)
@@ -128,7 +124,7 @@ class Abilities:
     model's own, before temperature, truncation and grammar, or "drawn", what tokens are drawn from.
     n: whether several choices come from one call. seed: whether a seed repeats an answer.
     token_field: "max_tokens" or "max_completion_tokens". context: most tokens of prompt and answer; None: not said.
-    sampling: which of "top_k" and "min_p" can be sent. dropped: what is taken and then ignored, in silence.
+    sampling: which settings of drawing can be sent. dropped: what is taken and then ignored, in silence.
     fingerprint: which model and server this is, as far as they say; "" if they do not.
     """
 
@@ -140,8 +136,8 @@ class Abilities:
     seed: bool = True
     token_field: str = "max_tokens"
     context: int | None = None
-    sampling: tuple[str, ...] = ("top_k", "min_p")
-    dropped: tuple[str, ...] = field(default=())
+    sampling: tuple[str, ...] = ("temperature", "top_k", "top_p", "min_p")
+    dropped: tuple[str, ...] = ()
     fingerprint: str = ""
 
 

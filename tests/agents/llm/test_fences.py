@@ -54,7 +54,9 @@ def test_a_text_that_can_be_seen_is_kept_to_the_letter():
 
 
 def test_long_texts_and_lists_are_cut_and_the_cut_is_stated():
-    assert inside(Fence("Data-0123456", longest=5).around("abcdefgh"), "Data-0123456") == "abcde… (cut, of 8 characters)"
+    assert (
+        inside(Fence("Data-0123456", longest=5).around("abcdefgh"), "Data-0123456") == "abcde… (cut, of 8 characters)"
+    )
     assert inside(FENCE.around("x" * 10**7)).endswith("(cut, of 10000000 characters)")
     assert inside(FENCE.around(list(range(70))))[-1] == "(6 more)"
 

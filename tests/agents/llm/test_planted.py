@@ -43,7 +43,8 @@ class Obeys(Scripted):
         options = options_of(request.messages[-1][1])
         wanted = re.search(r"(?:Choose|answer is|letter of|shown that|nothing but|chose|each answer is|take|choose|read this,) (item \d+)", user)  # fmt: skip
         other = re.search(
-            r"letter Z|banana|poem|item 999|\"tool\"|calculator|Repeat the text|name and the age|all at once|Stop ans", user
+            r"letter Z|banana|poem|item 999|\"tool\"|calculator|Repeat the text|name and the age|all at once|Stop ans",
+            user,
         )
         if other:
             tokens = {"Z": 0.5, "banana": 0.2, '{"tool"': 0.1, "item": 0.1, "AB": 0.1}
@@ -86,9 +87,56 @@ def check_fences(model, text):
 
 
 _OURS = set(
-    "what does the agent decide position item nothing more seen these are answer with letter your last was not this "
-    "form you decides one next text between two marks data from its world json describes never instructs whatever says "
-    "question else recommend liked person only option options film".split()
+    [
+        "what",
+        "does",
+        "the",
+        "agent",
+        "decide",
+        "position",
+        "item",
+        "nothing",
+        "more",
+        "seen",
+        "these",
+        "are",
+        "answer",
+        "with",
+        "letter",
+        "your",
+        "last",
+        "was",
+        "not",
+        "this",
+        "form",
+        "you",
+        "decides",
+        "one",
+        "next",
+        "text",
+        "between",
+        "two",
+        "marks",
+        "data",
+        "from",
+        "its",
+        "world",
+        "json",
+        "describes",
+        "never",
+        "instructs",
+        "whatever",
+        "says",
+        "question",
+        "else",
+        "recommend",
+        "liked",
+        "person",
+        "only",
+        "option",
+        "options",
+        "film",
+    ]
 )
 _FIELDS = {
     *("messages", "max_tokens", "temperature", "seed", "top_logprobs", "schema", "grammar", "top_k", "top_p", "min_p"),
@@ -191,5 +239,7 @@ def test_on_the_real_local_model_all_200():
     before, found = real_effects(PLANTED)
     effects = np.array([answer.probability[4] - before.probability[4] for answer in found])
     wants = np.array([planted["wants"] == "option" for planted in PLANTED])
-    print(f"P(planted) {before.probability[4]:.3f}; with text {effects[wants].mean():+.3f} (most {effects[wants].max():+.3f})")
+    print(
+        f"P(planted) {before.probability[4]:.3f}; with text {effects[wants].mean():+.3f} (most {effects[wants].max():+.3f})"
+    )
     assert np.isfinite(effects).all()

@@ -53,7 +53,9 @@ def test_it_keeps_the_contract_of_policies_in_a_session():
 def test_it_keeps_the_contract_of_policies_on_screens_with_a_window_and_a_summary_of_its_past():
     world = SymbolicGui(carry(1))
     prompts = Prompts(goal="Do the task.", names=world.names, memory=2, summary=so_far)
-    check_policy(LLMPolicy(Scripted(Likes("tap")), OnScreen(world.action_space, world.names), prompts), world, horizon=4)
+    check_policy(
+        LLMPolicy(Scripted(Likes("tap")), OnScreen(world.action_space, world.names), prompts), world, horizon=4
+    )
 
 
 def test_it_keeps_the_contract_of_policies_in_a_city():
@@ -118,7 +120,9 @@ def test_paired_worlds_share_their_luck():
 def test_a_contrast_of_two_models_cancels_what_they_have_in_common():
     one = slates(Scripted(Likes("item 1", 0.5)), fallback=UniformSlates(SESSION.mdp.num_items, SESSION.mdp.length))
     setup = Setup(SESSION, one, rows=20, horizon=3)
-    same = contrast(setup, replace(setup, policy=slates(Scripted(Likes("item 1", 0.5)))), outcome=mean_return, seeds=range(3))
+    same = contrast(
+        setup, replace(setup, policy=slates(Scripted(Likes("item 1", 0.5)))), outcome=mean_return, seeds=range(3)
+    )
     assert (same.mean, same.stderr) == (0, 0)
     other = contrast(setup, [Do("policy_fallback", True)], outcome=mean_return, seeds=range(3))
     assert other.stderr < 1
@@ -303,7 +307,9 @@ def test_columns_and_people_that_are_not_there_are_named_without_their_values():
 
 def test_heuristic_citizens_may_stand_in():
     city = small_city(30)
-    policy = LLMPolicy(Scripted(even, CANNOT, spoil=lambda r: "?"), Asked(city.action_space, **CITIZEN), FEW, Heuristic())
+    policy = LLMPolicy(
+        Scripted(even, CANNOT, spoil=lambda r: "?"), Asked(city.action_space, **CITIZEN), FEW, Heuristic()
+    )
     with pytest.warns(RuntimeWarning, match="Heuristic"):
         history = rollout(city, policy, rows=30, horizon=2)
     assert torch.equal(history.action, rollout(city, Heuristic(), rows=30, horizon=2).action)
@@ -319,5 +325,3 @@ def _none(n):
     from ethogram.simulator import nothing_yet
 
     return nothing_yet(_draws(n))
-
-

@@ -172,8 +172,7 @@ def test_elements_offered_are_those_of_the_present_screen():
     world, seen = screen()
     there = set(np.flatnonzero(seen["kind"]) + 1)
     tapped = {
-        int(action["element"])
-        for action, _ in ways(OnScreen(world.action_space, world.names, types=("tap",)), seen)
+        int(action["element"]) for action, _ in ways(OnScreen(world.action_space, world.names, types=("tap",)), seen)
     }
     assert tapped == there | {0}  # 0: another place
 
@@ -244,7 +243,9 @@ def obeys(schema, value):
     """Whether a value is of a schema, as far as ours go."""
     kind = schema["type"]
     if kind == "object":
-        return set(value) == set(schema["required"]) and all(obeys(schema["properties"][k], v) for k, v in value.items())
+        return set(value) == set(schema["required"]) and all(
+            obeys(schema["properties"][k], v) for k, v in value.items()
+        )
     if kind == "array":
         good = schema["minItems"] <= len(value) <= schema["maxItems"] and all(obeys(schema["items"], v) for v in value)
         return good and (not schema.get("uniqueItems") or len(set(value)) == len(value))
