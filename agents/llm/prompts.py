@@ -125,7 +125,8 @@ class Prompts:
     goal: what the agent is to do, in the words of whoever runs it; it stands among the rules, so no text of the world
         belongs into it. A goal that is seen is data, as all that is seen.
     wording: question -> its words, as {"isolate": "Does this person stay at home today?"}.
-    names: words of ids, by field, as a world's ``names``; "item" for the titles of a session's items.
+    names: words of ids, by field, as a world's ``names``; "item" for the titles of a session's items, "observation" and
+        "action" where these are no Dict.
     shown: the columns of a Dict observation that are told; None: all.
     profile: those that describe the person. They are told last, so that prompts have as long a beginning in common as
         they can. attributes: more of the person, columns by row id: ``attributes[name][id]``.
@@ -216,7 +217,7 @@ class Prompts:
         person = {**{name: described(self.names, seen[name], name) for name in self.profile if own}, **person}
         rest = {name: part for name, part in seen.items() if name not in self.profile} if own else seen
         return [
-            f"What is seen: {fence.around(described(self.names, rest))}",
+            f"What is seen: {fence.around(described(self.names, rest, 'observation'))}",
             *([f"What was before: {fence.around(json.loads(past))}"] if past else []),
             *([f"The person: {fence.around(person)}"] if person else []),
         ]
@@ -238,7 +239,9 @@ class Prompts:
             for row, length in enumerate(lengths):
                 told[row]["last steps"] = [
                     {
-                        "seen": described(self.names, self._told(map_column(lambda c, i=row, t=t: c[i, t], seen))),
+                        "seen": described(
+                            self.names, self._told(map_column(lambda c, i=row, t=t: c[i, t], seen)), "observation"
+                        ),
                         "did": described(self.names, map_column(lambda c, i=row, t=t: c[i, t], did), "action"),
                         "reward": reward[row][t],
                     }

@@ -162,7 +162,7 @@ def test_rows_that_have_ended_are_not_asked():
 def test_the_figures_of_each_action_are_on_record():
     history = rollout(SESSION, slates(Scripted(Likes("item 2", 0.8))), rows=5, horizon=3, record=NAMES)
     figures = {name: history[f"policy_{name}"] for name in ("mass", "order", "propensity", "repaired", "fallback")}
-    assert figures["mass"].eq(1).all()
+    assert figures["mass"].min() == pytest.approx(0.8)  # of what is likely where the item is shown already
     assert figures["order"].max() < 1e-6
     assert not figures["fallback"].any()
     assert ((figures["propensity"] > 0) & (figures["propensity"] <= 1)).all()
@@ -247,7 +247,7 @@ def test_the_system_message_holds_no_word_of_the_world_and_the_person_comes_last
     for (_, system), (_, user) in (request.messages for request in policy.model.asked):
         assert system.endswith("Live well.")
         assert "Zo" not in system
-        assert "age" not in system
+        assert '"age"' not in system
         lines = user.split("\n")
         assert lines[0] in ("Stay at home?", "What does the agent decide: work?")
         assert lines[-2].startswith("The person: ")
