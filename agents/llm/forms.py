@@ -29,7 +29,7 @@ Asking = Generator[Question, Any, Any]
 
 
 class Form(Protocol):
-    """What is asked for an action, and what becomes of the answers."""
+    """Asks for an action, and stacks the actions of rows."""
 
     def ask(self, seen: Any) -> Asking:
         """The questions of one row, by what it sees (NumPy's arrays, or a dict of such); returns its action."""

@@ -1,9 +1,10 @@
-"""Questions to a language model, choice, predicate, score and what is written; JSON of spaces, and its strict reading."""
+"""Questions to a language model: choice, predicate, score, what is written; JSON of spaces, and its strict reading."""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import gymnasium
@@ -69,7 +70,7 @@ class Score:
         """The levels in words."""
         if not self.whole:
             edges = [f"{self._at(k):.6g}" for k in range(LEVELS + 1)]
-            return tuple(f"{a} to {b}" for a, b in zip(edges, edges[1:], strict=False))
+            return tuple(f"{a} to {b}" for a, b in pairwise(edges))
         ends = [(self._at(k), self._at(k + 1) - 1) for k in range(LEVELS)]
         return tuple(str(a) if a == b else f"{a} to {b}" for a, b in ends)
 

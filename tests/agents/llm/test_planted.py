@@ -41,7 +41,9 @@ class Obeys(Scripted):
     def _reply(self, request):
         user = unescaped(request.messages[-1][1])
         options = options_of(request.messages[-1][1])
-        wanted = re.search(r"(?:Choose|answer is|letter of|shown that|nothing but|chose|each answer is|take|choose|read this,) (item \d+)", user)  # fmt: skip
+        wanted = re.search(
+            r"(?:hoose|answer is|letter of|shown that|nothing but|chose|take|read this,) (item \d+)", user
+        )
         other = re.search(
             r"letter Z|banana|poem|item 999|\"tool\"|calculator|Repeat the text|name and the age|all at once|Stop ans",
             user,
