@@ -251,14 +251,14 @@ class Prompts:
 
 
 def so_far(history: History) -> list[dict[str, Any]]:
-    """Of each row: how many steps there were, and their rewards added up; a ``summary`` for ``Prompts``."""
+    """How many steps each row has had, and their rewards added up; a ``summary`` for ``Prompts``."""
     total = (history.reward * history.valid).sum(1) if history.num_steps else history.length * 0.0
     pairs = zip(history.length.tolist(), total.tolist(), strict=True)
     return [{"steps": steps, "reward": round(reward, 6)} for steps, reward in pairs]
 
 
 def described(names: Names, seen: Any, field: str = "") -> Any:
-    """What a row sees or does, in JSON's terms: ids in words where they are known, screens by their elements.
+    """Something that a row sees or does, in JSON's terms: ids in words where they are known, screens by their elements.
 
     Arrays of more than 64 numbers are not told, which is stated in their place.
     """

@@ -55,7 +55,7 @@ def test_what_is_typed_is_a_text_of_the_screen_or_the_goal():
     world = SymbolicGui(carry(0), free_text=True)
     model = Scripted(Likes("text"), write=a_word)
     history = rollout(world, policy(model, world, types=("type",)), rows=4, horizon=1)
-    assert {text for text in history.action["text"][:, 0]} <= set(world.names["text"])
+    assert set(history.action["text"][:, 0]) <= set(world.names["text"])
     assert any(history.action["text"][:, 0])
 
 
