@@ -186,7 +186,8 @@ class Prompts:
         fence = self._fence(draws.seed)
         system = self._system(fence)
         known: dict[Any, int] = {}
-        which, prompts = [], []
+        which: list[int] = []
+        prompts: list[Prompt] = []
         for row, key in enumerate(keys):
             person = {name: _plain(self._attribute(name, ids[row])) for name in self.attributes}
             full = (key, past[row] if past else None, json.dumps(person))

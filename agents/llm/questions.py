@@ -149,7 +149,7 @@ def _is_whole(space: gymnasium.Space[Any]) -> bool:
     return not isinstance(space, spaces.Box) or np.issubdtype(space.dtype, np.integer)
 
 
-def parts_of(space: spaces.Dict | spaces.Tuple) -> list[tuple[str, gymnasium.Space[Any]]]:
+def parts_of(space: "spaces.Dict | spaces.Tuple[Any]") -> list[tuple[str, gymnasium.Space[Any]]]:
     """The parts of a space by name; those of a tuple are numbered."""
     named = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
     return [(str(key), part) for key, part in named]
@@ -219,7 +219,7 @@ def _element(space: gymnasium.Space[Any], found: Any, where: str) -> Any:
         return found
     if isinstance(space, spaces.Discrete):
         least, most = int(space.start), int(space.start + space.n - 1)
-        return space.dtype.type(_integer(found, least, most, where))  # type: ignore[union-attr]
+        return space.dtype.type(_integer(found, least, most, where))
     if isinstance(space, Slates):
         if not isinstance(found, list) or not 1 <= len(found) <= space.length:
             raise Malformed(f"{where} is {_kind(found)}: expected a list of 1 to {space.length} items")
