@@ -68,7 +68,11 @@ class Request:
         if self.top_logprobs is not None:
             checked_int("top_logprobs", self.top_logprobs, 1)
         if self.schema is not None:
-            check_is("schema", self.schema, Mapping, "a JSON schema as a dict, or None")
+            check_is("schema", self.schema, dict, "a JSON schema as a dict, or None")
+            try:
+                _canonical(self.schema)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"schema is not JSON ({error}): expected strings, numbers, lists and dicts") from None
         if self.grammar is not None:
             check_is("grammar", self.grammar, str, "a grammar in GBNF, or None")
         if self.schema is not None and self.grammar is not None:
