@@ -30,7 +30,7 @@ class Request:
     schema: a JSON schema that the answer obeys; grammar: one in GBNF; at most one of the two.
     """
 
-    messages: tuple[tuple[str, str], ...]
+    messages: tuple[tuple[str, str], ...] = field(repr=False)  # so that no log or error shows them by accident
     max_tokens: int = 64
     temperature: float = 1.0
     seed: int | None = 0
