@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, Self
 
 from ethogram.simulator import check_is, check_number, checked_int
@@ -30,7 +30,7 @@ class Request:
     schema: a JSON schema that the answer obeys; grammar: one in GBNF; at most one of the two.
     """
 
-    messages: tuple[tuple[str, str], ...]
+    messages: tuple[tuple[str, str], ...] = field(repr=False)  # so that no log or error shows them by accident
     max_tokens: int = 64
     temperature: float = 1.0
     seed: int | None = 0
