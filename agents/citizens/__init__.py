@@ -10,7 +10,7 @@ does, for instance on falling ill.
 """
 
 from .answers import Answers
-from .archetypes import Archetypes
+from .archetypes import Archetypes, Coverage
 from .decisions import decide
 from .features import Features, decisions
 from .logits import Logits
@@ -21,6 +21,7 @@ from .rules import Heuristic, Routine
 __all__ = [
     "Answers",
     "Archetypes",
+    "Coverage",
     "Features",
     "Heuristic",
     "Logits",
