@@ -65,15 +65,13 @@ class Archetypes:
         """(n, 2) float64 at a step; asks what has not been asked before."""
         groups = grouped(observation, self.by, step // self.period)
         chance, slot = self._answered(groups)
-        table = torch.from_numpy(chance[slot]).to(groups.code.device)
-        return table[groups.code.long()]
+        return _each(groups, chance, slot)
 
     def _answered(self, groups: Groups) -> tuple[Array, Array]:
         """The answers, (K, 2) float64, and (size,) int32, which of them each code takes."""
         asked = groups.asked(self.budget)
-        slot = np.zeros(int(groups.sizes.prod()), np.int32)
-        slot[groups.codes] = asked.slot
-        return np.array(self.answers.to(asked.questions), np.float64).reshape(-1, 2), slot
+        chance = np.array(self.answers.to(asked.questions), np.float64).reshape(-1, 2)
+        return chance, groups.slots(asked.slot)
 
     def coverage(self, observation: Mapping[str, Tensor]) -> Coverage:
         """How finely these people would be asked about; asks nothing."""
@@ -89,17 +87,17 @@ class Archetypes:
 
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """(n, 2) int8."""
-        if type(draws) is not Draws or not draws.ids.is_cpu:
-            return decide(self.probabilities(observation, draws.step), draws, self.period)
         groups = grouped(observation, self.by, draws.step // self.period)
         return drawn(groups, *self._answered(groups), draws, self.period)
 
 
 def drawn(groups: Groups, chance: Array, slot: Array, draws: Draws, period: int) -> Tensor:
-    """``decide`` for people of whose group it is known what it does, with the same bits; on the CPU.
+    """``decide`` for people of whose groups it is known what they do: (n, 2) int8.
 
-    chance: (K, 2) float64. slot: (size,) int32, which of them each code takes.
+    chance: (K, 2) float64, numbers from 0 to 1. slot: (size,) int32, which of them each code takes.
     """
+    if type(draws) is not Draws or not draws.ids.is_cpu:
+        return decide(_each(groups, chance, slot), draws, period)
     if len(groups.code) != len(draws.ids):
         raise ValueError(f"{len(groups.code)} people see something, and {len(draws.ids)} act: expected as many")
     luck, action = draws.at(draws.step - draws.step % period), np.empty((len(groups.code), 2), np.int8)
@@ -107,3 +105,8 @@ def drawn(groups: Groups, chance: Array, slot: Array, draws: Draws, period: int)
     keys = np.array([isolate, work], np.uint64)
     kernels.draw_decisions(keys, ids, others, groups.code.numpy(), slot, chance, action)
     return torch.from_numpy(action)
+
+
+def _each(groups: Groups, chance: Array, slot: Array) -> Tensor:
+    """(n, 2) float64 of each person."""
+    return torch.from_numpy(chance[slot]).to(groups.code.device)[groups.code.long()]

@@ -128,6 +128,13 @@ class Groups:
         return Asked(questions, slot, depth, rare)
 
 
+    def slots(self, slot: Array) -> Array:
+        """(size,) int32 for each code there could be, of numbers (G,) for the groups that there are."""
+        found = np.zeros(int(self.sizes.prod()), np.int32)
+        found[self.codes] = slot
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class Asked:
     """The questions to ask, and which of them answers for which group; made by ``Groups.asked``.

@@ -1,0 +1,19 @@
+"""Citizens of a language model at the scale of a city: few are asked, and what all would say is known with an interval."""
+
+from .audits import Audit, Audits
+from .distil import Committee, distil, levels_of, perceptron
+from .distilled import Distilled
+from .estimates import Estimate, conformal_bound, prediction_powered
+
+__all__ = [
+    "Audit",
+    "Audits",
+    "Committee",
+    "Distilled",
+    "Estimate",
+    "conformal_bound",
+    "distil",
+    "levels_of",
+    "perceptron",
+    "prediction_powered",
+]
