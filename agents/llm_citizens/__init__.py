@@ -4,6 +4,7 @@ from .audits import Audit, Audits
 from .distil import Committee, distil, levels_of, perceptron
 from .distilled import Distilled
 from .estimates import Estimate, conformal_bound, prediction_powered
+from .seen import LastPeriod, Profiles
 
 __all__ = [
     "Audit",
@@ -11,6 +12,8 @@ __all__ = [
     "Committee",
     "Distilled",
     "Estimate",
+    "LastPeriod",
+    "Profiles",
     "conformal_bound",
     "distil",
     "levels_of",

@@ -61,20 +61,22 @@ class Audits:
         return [self._steps[key] for key in sorted(self._steps) if key[:2] == runs[0]]
 
     def by_step(self, decision: str = "isolate", *, power: float | None = 1.0, seed: int | None = None) -> list[Estimate]:
-        """The mean answer of all people, in each step; power: as of ``prediction_powered``, None for one of all steps."""
-        k, audits = _index(decision), self.of(seed)
-        if power is None:
-            parts = [(a.weight * a.answered_drawn[:, k], a.weight * a.predicted_drawn[:, k]) for a in audits]
-            power = tuned_power([part for part in parts if len(part[0])])
-        found = []
-        for audit in audits:
+        """The mean answer of all people, in each step.
+
+        power: as of ``prediction_powered``; None tunes each step's by the draws of the other steps, so that nothing is
+        biased; that of a single step by its own.
+        """
+        k, audits, found = _index(decision), self.of(seed), []
+        parts = [(a.weight * a.answered_drawn[:, k], a.weight * a.predicted_drawn[:, k]) for a in audits]
+        for step, audit in enumerate(audits):
             certain, everybody = audit.certain[k] / audit.people, audit.predicted[k] / audit.people
             if not len(audit.weight):  # all were asked
                 found.append(Estimate(certain, 0.0, 1))
                 continue
-            rest = prediction_powered(
-                audit.answered_drawn[:, k], audit.predicted_drawn[:, k], everybody, audit.weight, power
-            )
+            others = [part for part in parts[:step] + parts[step + 1 :] if len(part[0])]
+            own = tuned_power(others) if power is None and others else power
+            drawn = audit.answered_drawn[:, k], audit.predicted_drawn[:, k]
+            rest = prediction_powered(*drawn, everybody, audit.weight, own)
             found.append(Estimate(certain + rest.value, rest.stderr, rest.degrees))
         return found
 

@@ -25,7 +25,7 @@ BY = {
     "change": [-1.0, 0.0, 1.0],
     "quarantined": None,
 }
-UNPREDICTABLE = 0.15  # the most by which a question's own amount moves the log-odds
+UNPREDICTABLE = 0.1  # the most by which a question's own amount moves the log-odds
 
 
 def profiles(n: int, seed: int = 0) -> dict[str, torch.Tensor]:
