@@ -1,5 +1,6 @@
 """Citizens of a language model at the scale of a city: few are asked, and what all would say is known with an interval."""
 
+from .answering import Answering
 from .audits import Audit, Audits
 from .distil import Committee, distil, levels_of, perceptron
 from .distilled import Distilled
@@ -7,6 +8,7 @@ from .estimates import Estimate, conformal_bound, prediction_powered
 from .seen import LastPeriod, Profiles
 
 __all__ = [
+    "Answering",
     "Audit",
     "Audits",
     "Committee",
