@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -69,9 +70,28 @@ class Archetypes:
 
     def _answered(self, groups: Groups) -> tuple[Array, Array]:
         """The answers, (K, 2) float64, and (size,) int32, which of them each code takes."""
+        if self.budget is None:
+            return self._known(groups)
         asked = groups.asked(self.budget)
         chance = np.array(self.answers.to(asked.questions), np.float64).reshape(-1, 2)
         return chance, groups.slots(asked.slot)
+
+    def _known(self, groups: Groups) -> tuple[Array, Array]:
+        """The same where each group has its own answer: only those that are new are put in words, and looked up."""
+        what = groups.meanings, groups.period if "period" in self.by else None
+        kept = self._table.get("last")
+        if kept is None or kept[0] != what:
+            size = int(groups.sizes.prod())
+            kept = what, np.full((size, 2), np.nan), np.arange(size, dtype=np.int32)
+            self._table["last"] = kept  # all at once: another thread may look
+        chance, slot = kept[1:]
+        if len(new := groups.codes[np.isnan(chance[groups.codes, 0])]):
+            chance[new] = self.answers.to(groups.questions(new))
+        return chance, slot
+
+    @cached_property
+    def _table(self) -> dict[str, Any]:
+        return {}
 
     def coverage(self, observation: Mapping[str, Tensor]) -> Coverage:
         """How finely these people would be asked about; asks nothing."""

@@ -42,7 +42,7 @@ def check_by(by: Any) -> None:
 class Groups:
     """People grouped by what they see; made by ``grouped``.
 
-    by: as asked for. names, meanings: of each column grouped by, what its levels mean: a whole number, or [from, below].
+    by: as asked for. names, meanings: of each column grouped by, what its levels mean: a whole number, [from, below].
     code: (n,) each person's group, a number in mixed radix, the first column's level its highest digit. period: the
     number of the period.
     """
@@ -126,7 +126,6 @@ class Groups:
             questions += self.questions(nodes[enough], level)
             waiting = waiting[~here]
         return Asked(questions, slot, depth, rare)
-
 
     def slots(self, slot: Array) -> Array:
         """(size,) int32 for each code there could be, of numbers (G,) for the groups that there are."""

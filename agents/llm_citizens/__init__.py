@@ -1,4 +1,4 @@
-"""Citizens of a language model at the scale of a city: few are asked, and what all would say is known with an interval."""
+"""Citizens of a language model at the scale of a city: few are asked, and what all would say is estimated."""
 
 from .answering import Answering
 from .audits import Audit, Audits

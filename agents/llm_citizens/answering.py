@@ -60,7 +60,7 @@ class Answering:
         return list(zip(yes[::2], yes[1::2], strict=True))
 
     def quality(self) -> dict[str, float]:
-        """The mean over all answers so far of the mass on the options and the weight of their order; shares repaired."""
+        """Means over all answers so far: the mass on the options, the weight of their order, how many were repaired."""
         mass, order = ([getattr(answer, name) for answer in self.heard] for name in ("mass", "order"))
         repaired = [answer.repaired for answer in self.heard]
         named = {"mass": mass, "order": order, "repaired": repaired}

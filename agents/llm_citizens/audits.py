@@ -55,12 +55,14 @@ class Audits:
         runs = sorted({key[:2] for key in self._steps if seed in (None, key[0])})
         if len(runs) != 1:
             raise ValueError(
-                f"audits of {len(runs)} runs (seed, first row): {runs[:5]}; expected one, by audits.of(seed), or Audits "
-                "of its own for each"
+                f"audits of {len(runs)} runs (seed, first row): {runs[:5]}; expected one: name its seed=, or give each "
+                "Audits of its own"
             )
         return [self._steps[key] for key in sorted(self._steps) if key[:2] == runs[0]]
 
-    def by_step(self, decision: str = "isolate", *, power: float | None = 1.0, seed: int | None = None) -> list[Estimate]:
+    def by_step(
+        self, decision: str = "isolate", *, power: float | None = 1.0, seed: int | None = None
+    ) -> list[Estimate]:
         """The mean answer of all people, in each step.
 
         power: as of ``prediction_powered``; None tunes each step's by the draws of the other steps, so that nothing is
@@ -80,9 +82,7 @@ class Audits:
             found.append(Estimate(certain + rest.value, rest.stderr, rest.degrees))
         return found
 
-    def estimate(
-        self, decision: str = "isolate", *, power: float | None = 1.0, seed: int | None = None
-    ) -> Estimate:
+    def estimate(self, decision: str = "isolate", *, power: float | None = 1.0, seed: int | None = None) -> Estimate:
         """The mean answer over all people and steps. Steps draw on their own, so that variances add up.
 
         Degrees of freedom by Welch & Satterthwaite.

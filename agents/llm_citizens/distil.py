@@ -132,5 +132,3 @@ class _Pool:
         columns = [levels_of(groups) for groups in crowds]
         rows = torch.from_numpy(kept)
         self.levels = {name: torch.cat([levels[name] for levels in columns])[rows] for name in columns[0]}
-
-

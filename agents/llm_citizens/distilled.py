@@ -54,7 +54,9 @@ class Distilled:
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """(n, 2) int8. Looks at all rows: under a planner, city by city."""
         groups = grouped(observation, self.by, draws.step // self.period)
-        return drawn(groups, self.answered(groups, draws), groups.slots(np.arange(len(groups.codes))), draws, self.period)
+        return drawn(
+            groups, self.answered(groups, draws), groups.slots(np.arange(len(groups.codes))), draws, self.period
+        )
 
     def answered(self, groups: Groups, draws: Draws) -> Array:
         """(G, 2) float64, the probabilities of each group; asks, and keeps in ``audits`` what was found out."""

@@ -1,4 +1,4 @@
-"""From a few answers and many predictions to what all would have answered, with an interval; and how far one may be off.
+"""From a few answers and many predictions to what all would have answered, with intervals; and how far one may be off.
 
 Predictions alone are biased, answers alone are few. Prediction-powered inference (Angelopoulos, Bates, Fannjiang,
 Jordan & Zrnic, "Prediction-powered inference", Science 382, 2023) takes the mean of the predictions of everybody, and
@@ -9,10 +9,12 @@ narrower the better they are. Here everybody is predicted, so that chance lies i
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 
-from ethogram.simulator import check_number
+from ethogram.simulator import as_tensor, check_number
 from ethogram.simulator.kernels import Array
 from ethogram.simulator.whatif import student_t
 
@@ -50,8 +52,11 @@ def prediction_powered(
 
     Raises ValueError for fewer than two draws (three if power is None), and for other shapes.
     """
-    answered, predicted = np.asarray(answered, np.float64), np.asarray(predicted, np.float64)
-    weight = np.ones_like(answered) if weight is None else np.asarray(weight, np.float64)
+    answered, predicted = _numbers("answered", answered), _numbers("predicted", predicted)
+    weight = np.ones_like(answered) if weight is None else _numbers("weight", weight)
+    check_number("everybody", everybody, -math.inf)
+    if power is not None:
+        check_number("power", power, -math.inf)
     least = 2 if power is not None else 3
     if answered.ndim != 1 or answered.shape != predicted.shape or answered.shape != weight.shape:
         shapes = answered.shape, predicted.shape, weight.shape
@@ -67,7 +72,7 @@ def prediction_powered(
 
 
 def tuned_power(parts: Sequence[tuple[Array, Array]]) -> float:
-    """The power with the least variance, from weighted (answered, predicted) of independent parts; 1 if all is equal."""
+    """The power with the least variance, from weighted (answered, predicted) of independent parts; else 1."""
     both = sum(float(((y - y.mean()) * (z - z.mean())).sum()) for y, z in parts)
     alone = sum(float(np.square(z - z.mean()).sum()) for _, z in parts)
     return both / alone if alone > 0 else 1.0
@@ -83,8 +88,19 @@ def conformal_bound(errors: Array, weight: Array | None = None, most: float = 1.
     number serves for all. inf where the draws are too few to say.
     """
     check_number("level", level, 0, 1)
-    errors = np.asarray(errors, np.float64)
-    weight = np.ones_like(errors) if weight is None else np.asarray(weight, np.float64)
+    check_number("most", most)
+    errors = _numbers("errors", errors)
+    weight = np.ones_like(errors) if weight is None else _numbers("weight", weight)
+    if errors.ndim != 1 or errors.shape != weight.shape:
+        raise ValueError(f"errors and weight have shapes {errors.shape}, {weight.shape}: expected (n,)")
     order = errors.argsort()
     reached = weight[order].cumsum() >= level * (weight.sum() + most) * (1 - 1e-12)  # rounding counts for us
     return float(errors[order][reached.argmax()]) if reached.any() else math.inf
+
+
+def _numbers(name: str, values: Any) -> Array:
+    """An array of float64; ValueError for NaN."""
+    array = np.asarray(as_tensor(name, values, dtype=torch.float64), np.float64)
+    if np.isnan(array).any():
+        raise ValueError(f"{name} has NaN at {np.argwhere(np.isnan(array))[0].tolist()}: expected numbers")
+    return array

@@ -1,12 +1,13 @@
-"""What the benchmarks of this folder share: a city, what its people are asked by, and a scripted model that answers.
+"""What do the people of the benchmarks of this folder answer, who is asked by what, and what is the model's script?
 
-Run: python benchmarks/llm/million_citizens.py        (and the other benchmarks beside it; this file does nothing)
+Run: python benchmarks/llm/crowd.py        (some answers, at once; the benchmarks beside it take them from here)
 
 The scripted model stands in for a language model, so that what everybody would answer can be computed. It is smooth in
 some attributes, has thresholds in others, lets some count only together, and adds to each question a fixed amount that
 nothing predicts, as a real model's answers hang on the wording.
 """
 
+import argparse
 import math
 from zlib import crc32
 
@@ -62,3 +63,17 @@ def scripted(questions: list[dict]) -> list[tuple[float, float]]:
         own = (crc32(repr(sorted(q.items())).encode()) / 2**32 - 0.5) * 2 * UNPREDICTABLE
         found.append((1 / (1 + math.exp(-isolate - own)), 1 / (1 + math.exp(-work + own))))
     return found
+
+
+def main() -> None:
+    """Print the answers of an ordinary person, and what moves them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    ordinary = {"cases": [1.0, 2.0], "age": [40, 50], "ill": 0, "trust": 2, "employed": 1, "savings": [-0.5, 0.0]}
+    for change in ({}, {"cases": [8.0, 16.0]}, {"age": [70, 80]}, {"ill": 1}, {"trust": 0}, {"employed": 0}):
+        ((isolate, work),) = scripted([ordinary | change])
+        print(f"{change or 'ordinary'!s:24} isolate {isolate:.2f}  work {work:.2f}")
+
+
+if __name__ == "__main__":
+    main()

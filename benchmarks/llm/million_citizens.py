@@ -10,19 +10,23 @@ Replicates repeat who is drawn, along the same run: coverage is of that luck, fo
 """
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
-from crowd import BY, profiles, scripted
 
-from ethogram.agents.citizens import Answers, Archetypes, Heuristic, grouped
+from ethogram.agents.citizens import Answers, Heuristic, grouped
 from ethogram.agents.llm_citizens import Audits, Committee, Distilled, Profiles, distil, levels_of, perceptron
 from ethogram.envs.epidemics import small_city
 from ethogram.simulator import Draws, Record, rollout
 from ethogram.simulator.whatif import student_t
+
+sys.path.insert(0, str(Path(__file__).parent))
+from crowd import BY, profiles, scripted
 
 LEARNED, DOUBTFUL, AUDITED, PERIODS, LEVEL = 900, 6, 30, 30, 0.9
 ARCHETYPES = (1, 3, 10, 30, 100, 300, 1000, 3000)
@@ -35,6 +39,7 @@ class Watched:
         self.citizens, self.by, self.groups = citizens, by, []
 
     def act(self, observation, history, draws):
+        """(n, 2) int8."""
         groups = grouped(observation, self.by, draws.step)
         kept = replace(groups, code=groups.code[:0])  # without the million codes
         kept.__dict__.update(codes=groups.codes, people=groups.people)
@@ -60,6 +65,7 @@ class Said(Committee):
     found: tuple[np.ndarray, np.ndarray] = ()
 
     def predict(self, levels):
+        """The day's."""
         mean, spread = self.found
         return mean.copy(), spread
 
@@ -145,7 +151,8 @@ def main() -> None:
         if not groups:
             groups, seconds, infected = run_once(policy, options.people)
             print(f"{options.people:,} citizens, {PERIODS} periods; infected {infected:,}")
-            print(f"questions {answers.asked}, {LEARNED} to learn from; CPU s: {learned:.1f} to learn, {seconds:.1f} to run")
+            print(f"questions {answers.asked}, {LEARNED} of them to learn from")
+            print(f"CPU s: {learned:.1f} to learn, {seconds:.1f} to run")
             truth, alone = compare(policy, groups, learned, options.picture)
         new_hits, new_widths = coverage(policy, groups, truth, options.replicates, 1000 * (k + 1))
         ran += options.replicates
@@ -171,7 +178,9 @@ def compare(policy, groups, learned, picture):
     alone = 2 * student_t(LEVEL, calls - PERIODS) * float(np.sqrt(variance.mean() / calls))
     found, sizes = policy.audits.estimate("isolate", power=None), [len(g.codes) for g in groups]
     low, high = found.interval(LEVEL)
-    print(f"{min(sizes):,} to {max(sizes):,} groups a day; {len(set().union(*map(texts, groups))):,} questions to ask all")
+    print(
+        f"{min(sizes):,} to {max(sizes):,} groups a day; {len(set().union(*map(texts, groups))):,} questions to ask all"
+    )
     print(f"P(isolate): {found.value:.5f}, 90 % {low:.5f} to {high:.5f}; truth {truth:.5f}")
     print(f"by the bound, 9 of 10 people's answers are within {policy.audits.bound('isolate'):.3f} of their prediction")
     days = [estimate.value for estimate in policy.audits.by_step("isolate", power=None)]

@@ -34,8 +34,8 @@ class Talking:
     "notes" text, what the person noted for themselves in the last step: a memory that is nobody else's. Both are empty
     at the start, "[]" and "".
     Action: a Dict of "act", the world's action, "message" text, empty for none, and "notes" text; of printable ASCII.
-    Reward, ends: the world's. Sites: the world's, and "message" and "heard", (n,) text; an intervention on "message" can
-    silence, or put words into mouths.
+    Reward, ends: the world's. Sites: the world's, and "message" and "heard", (n,) text; an intervention on "message"
+    can silence, or put words into mouths.
     """
 
     world: World
@@ -107,7 +107,9 @@ class Talking:
         said = torch.from_numpy(message.astype(bool))  # (n,) empty is none
         speaks = said.to(contacts.source.device)[contacts.source]
         source, listener = contacts.source[speaks].cpu(), contacts.target.long()[speaks].cpu()
-        pair = derived_ids(draws.ids.cpu()[listener], draws.ids.cpu()[source])  # luck of one who hears, with one who says
+        pair = derived_ids(
+            draws.ids.cpu()[listener], draws.ids.cpu()[source]
+        )  # luck of one who hears, with one who says
         luck = Draws(draws.seed, pair, draws.step, draws.scope).uniform("hears").numpy()
         order = np.lexsort((source.numpy(), luck, listener.numpy()))
         source, listener = source.numpy()[order], listener.numpy()[order]

@@ -31,8 +31,8 @@ __all__ = [
     "session_length",
     "shuffle_past",
     "standard_error",
-    "student_t",
     "state_share",
+    "student_t",
     "total",
     "with_error",
 ]

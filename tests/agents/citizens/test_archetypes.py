@@ -123,7 +123,7 @@ def test_a_network_can_be_fitted_to_answers_and_log_odds_cannot():
     answers = truth.probabilities(seen)
     fit = Perceptron.fit((seen, answers), truth.features, batch=64)
     assert (fit.probabilities(seen) - answers).abs().max() < 0.02
-    with pytest.raises(ValueError, match="'isolate' is 0.119.* in decision 0: expected 0 or 1"):
+    with pytest.raises(ValueError, match=r"'isolate' is 0\.119.* in decision 0: expected 0 or 1"):
         Logits.fit((seen, answers), truth.features)
     with pytest.raises(ValueError, match=r"expected a tensor \(1900, 2\) of numbers from 0 to 1"):
         Perceptron.fit((seen, answers + 1), truth.features)

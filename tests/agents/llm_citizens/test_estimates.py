@@ -26,7 +26,7 @@ rng = np.random.default_rng(0)
 
 @pytest.mark.parametrize("power", [0.0, 0.7, 1.0])
 def test_over_all_that_may_be_drawn_estimate_and_variance_are_exact(power):
-    """Every sequence of 3 draws of 5 people, by its probability: the mean is the truth, and so is that of the variance."""
+    """Every sequence of 3 draws of 5 people, by its probability: the mean is the truth, that of the variance too."""
     answers, predictions = rng.random(5), rng.random(5)
     chance = np.array([0.3, 0.1, 0.25, 0.15, 0.2])
     weight = 1 / (5 * chance)
@@ -64,7 +64,7 @@ def test_a_bound_without_weights_is_the_split_conformal_quantile():
 
 
 def test_a_weighted_bound_holds_as_often_as_it_says():
-    """Draws favour large errors three to one. 4,000 trials of n = 60; the 4.5-sigma band fails once in 147,000 seeds."""
+    """Draws favour large errors three to one. 4,000 trials of n = 60; 4.5 sigma, once in 147,000 seeds."""
     rng, held = np.random.default_rng(1), 0
     for _ in range(4000):
         hard = rng.random(60) < 0.75
@@ -194,10 +194,12 @@ def test_audits_are_of_one_run_and_bounds_of_the_draws():
     with pytest.raises(ValueError, match="decision is 'stay'"):
         citizens.audits.estimate("stay", seed=1)
     groups = grouped(seen, BY)
-    off = np.abs(np.array(answer(groups.questions(groups.codes))) - citizens.committee.predict(levels_of(groups))[0])[:, 0]
+    off = np.abs(np.array(answer(groups.questions(groups.codes))) - citizens.committee.predict(levels_of(groups))[0])[
+        :, 0
+    ]
     bound = citizens.audits.bound("isolate", 0.9, seed=1)
     within = groups.people[off <= bound].sum() / 4000
-    assert 0.88 < within, "of 400 draws, the share within the bound is .9 to a few hundredths"
+    assert within > 0.88, "of 400 draws, the share within the bound is .9 to a few hundredths"
 
 
 def test_a_committee_learns_from_no_more_questions_than_it_may_and_predicts():

@@ -55,7 +55,9 @@ def test_a_model_is_asked_once_for_each_group_and_its_distribution_decides():
         assert share == pytest.approx(p, abs=4.5 * math.sqrt(p * (1 - p) / who.sum()))
     assert answering.quality() == pytest.approx({"mass": 0.8, "order": 0.0, "repaired": 0.0})
     with pytest.raises(NoAnswer, match="4 of 4 questions have no answer"):
-        Archetypes(Answers(Answering(Scripted(silent=True))), {"age": [40]}).act({"age": city.age}, None, Draws(0, torch.arange(n)))
+        Archetypes(Answers(Answering(Scripted(silent=True))), {"age": [40]}).act(
+            {"age": city.age}, None, Draws(0, torch.arange(n))
+        )
     assert "Data" not in repr(answering)
 
 
@@ -94,7 +96,8 @@ def test_the_last_period_is_told_as_shares_of_all_people(seat):
         for question, shares in zip(told, expected, strict=True):
             for name, share in zip(("isolate last", "work last"), shares, strict=True):
                 low, high = question[name]
-                assert (low is None or low <= share) and (high is None or share < high)
+                assert low is None or low <= share
+                assert high is None or share < high
     else:
         world = epidemic_planner_world(n, citizens=citizens)
         rollout(world, Idle(), rows=1, horizon=2, seed=1)
@@ -134,7 +137,7 @@ def test_people_who_talk_by_a_model_are_those_of_a_plain_loop_over_people():
     shown = Prompts("You live in a city.", {"action": "What do you do, say and note?"}, memory=2)
     policy = LLMPolicy(Talker(), Whole(world.action_space), shown)
     history = rollout(world, policy, rows=n, horizon=steps, seed=3)
-    told = {name: column for name, column in history.observation.items()}
+    told = history.observation
     for step in range(steps):
         past = history[:, :step]
         for i in range(n):

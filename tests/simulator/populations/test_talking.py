@@ -57,11 +57,13 @@ class Acting:
 
 
 def by_plain_loops(world, seed, steps):
-    """(heard, notes, messages) of each step, person by person; the city's own part is that of a run with these actions."""
+    """(heard, notes, messages) of each step, person by person; the city is that of a run with these actions."""
     heard, notes, actions, found = ["[]"] * N, [""] * N, [], []
     edges = list(zip(world.contacts.source.tolist(), world.contacts.target.tolist(), strict=True))
     for step in range(steps):
-        city = rollout(world.world, Acting([*actions, torch.zeros(N, 2, dtype=torch.int8)]), rows=N, horizon=step + 1, seed=seed)
+        city = rollout(
+            world.world, Acting([*actions, torch.zeros(N, 2, dtype=torch.int8)]), rows=N, horizon=step + 1, seed=seed
+        )
         ill = city.observation["ill"][:, step].tolist()
         every = [says(i, step, heard[i], notes[i], ill[i]) for i in range(N)]
         actions.append(torch.tensor([[one[2], 1] for one in every], dtype=torch.int8))
@@ -81,7 +83,9 @@ def by_plain_loops(world, seed, steps):
 @pytest.mark.parametrize("seed", [0, 5])
 def test_who_hears_whom_is_what_a_plain_loop_over_people_says(seed):
     world, steps = talk(), 6
-    history = rollout(world, Script(), rows=N, horizon=steps, seed=seed, record=["observation", "action", "message", "infected"])
+    history = rollout(
+        world, Script(), rows=N, horizon=steps, seed=seed, record=["observation", "action", "message", "infected"]
+    )
     found, city, actions = by_plain_loops(world, seed, steps)
     for step, (heard, notes, messages) in enumerate(found):
         assert history.observation["heard"][:, step + 1].tolist() == heard
@@ -99,7 +103,9 @@ def test_messages_can_be_silenced_and_put_into_mouths():
     heard = history.observation["heard"]
     assert (heard[:, 3:] == "[]").all()
     assert not (heard[:, 2] == "[]").all()
-    told = rollout(talk(), Script(), rows=N, horizon=1, interventions=[Do("message", np.full(N, "stay in", dtype=object))])
+    told = rollout(
+        talk(), Script(), rows=N, horizon=1, interventions=[Do("message", np.full(N, "stay in", dtype=object))]
+    )
     assert set(told.observation["heard"][:, 1]) <= {json.dumps(["stay in"] * k) for k in range(4)}
 
 
