@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, History, check_is, checked_int
+from ethogram.simulator import Draws, History, Policy, check_is, checked_int
 from ethogram.simulator.kernels import Array
 
 from . import kernels
@@ -101,14 +101,30 @@ class Archetypes:
         share = tuple((people / people.sum()).tolist())
         return Coverage(len(groups.codes), len(asked.questions), asked.rare, share)
 
-    def repeated(self, times: int) -> Self:
-        """For several populations at once: the same, since without a budget it looks at nobody else."""
-        return self
+    def repeated(self, times: int) -> Policy:
+        """For several populations at once: itself; with a budget, which counts the people of each, block by block."""
+        return self if self.budget is None else _EachAlone(self, times)
 
     def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
         """(n, 2) int8."""
         groups = grouped(observation, self.by, draws.step // self.period)
         return drawn(groups, *self._answered(groups), draws, self.period)
+
+
+@dataclass(frozen=True, eq=False)
+class _EachAlone:
+    """Archetypes of several populations side by side, each asked about by itself."""
+
+    citizens: Archetypes
+    times: int
+
+    def act(self, observation: Mapping[str, Tensor], history: History, draws: Draws) -> Tensor:
+        """(n, 2) int8."""
+        found = []
+        for rows in torch.arange(len(draws.ids), device=draws.ids.device).chunk(self.times):
+            seen = {name: column[rows] for name, column in observation.items()}
+            found.append(self.citizens.act(seen, history, draws.of(rows)))
+        return torch.cat(found)
 
 
 def drawn(groups: Groups, chance: Array, slot: Array, draws: Draws, period: int) -> Tensor:

@@ -84,7 +84,7 @@ class Groups:
         return codes[:, None] // below % sizes
 
     def questions(self, codes: Array, depth: int | None = None) -> list[Question]:
-        """What people of these groups have in common, in the order of ``by``; depth: by how many of the columns."""
+        """Questions that say what people of these groups have in common; depth: by how many of the columns."""
         names, meanings = self.names[:depth], self.meanings[:depth]
         order = [name for name in self.by if name == "period" or name in names]
         found = []
@@ -114,7 +114,8 @@ class Groups:
         return self._asked(rare)
 
     def _asked(self, rare: int) -> "Asked":
-        depth, slot, questions = np.empty(len(self.codes), np.int64), np.empty(len(self.codes), np.int32), []
+        depth, slot = np.empty(len(self.codes), np.int64), np.empty(len(self.codes), np.int32)
+        questions: list[Question] = []
         waiting = np.arange(len(self.codes))  # the groups that nobody answers for yet
         below = np.append(1, self.sizes[::-1].cumprod())  # what a code is divided by, to leave out the last columns
         for level, divisor in zip(range(len(self.sizes), -1, -1), below.tolist(), strict=True):

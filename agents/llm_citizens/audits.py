@@ -31,7 +31,7 @@ class Audit:
 
 
 class Audits:
-    """What ``Distilled`` finds out in its steps, for runs of several seeds; a step that is run again says the same.
+    """Findings of ``Distilled`` in its steps, for runs of several seeds; a step that is run again says the same.
 
     The mean answer, P(isolate) or P(work), is over people as they stand in each step of the run: what it would be if
     each group had been asked about itself. Raises ValueError before there is a step.

@@ -6,7 +6,7 @@ Run: python benchmarks/llm/scale_and_agency.py        (a minute on one core; --q
 The trade between scale and agency of Chopra et al., "On the limits of agency in agent-based models" (2024): the same
 city, with the same luck, decided week by week by a rule, by archetypes of one scripted model, and by that model for
 each person. The truth is the last. What is compared: the weekly infections (the wave) and the share of the jobless
-among those who want a job, as root mean squared differences from the truth's; the cost is how many questions there were.
+among those who want a job, as root mean squared differences from the truth's; the cost is how many questions there are.
 The rule costs nothing: once as it is, and once with its numbers as close as a search over a grid brings it to answers.
 """
 

@@ -76,7 +76,8 @@ class Talking:
     def reset(self, draws: Draws, site: Sites) -> tuple[Any, Column]:
         """The world's first state; nobody has said anything."""
         check_rows(self.contacts, draws)
-        state, seen = self.world.reset(draws, site)
+        state, columns = self.world.reset(draws, site)
+        seen: Any = columns
         return state, {**seen, "heard": _column(["[]"] * self.num_people), "notes": _column([""] * self.num_people)}
 
     def step(self, state: Any, action: Any, draws: Draws, site: Sites) -> Transition:
@@ -84,8 +85,9 @@ class Talking:
         message = site("message", self._checked("message", action["message"]))  # (n,) text
         notes = self._checked("notes", action["notes"])  # (n,) text
         new = self.world.step(state, action["act"], draws, site)
+        seen: Any = new.observation
         heard = site("heard", self._heard(self._checked("message", message), draws))  # (n,) text
-        return new._replace(observation={**new.observation, "heard": heard, "notes": notes})
+        return new._replace(observation={**seen, "heard": heard, "notes": notes})
 
     def _checked(self, name: str, texts: Any) -> Any:
         """The texts (n,), or ValueError for others than messages."""
@@ -102,7 +104,7 @@ class Talking:
 
     def _heard(self, message: Any, draws: Draws) -> Any:
         """(n,) text: for each person up to ``hears`` messages of contacts who said something, drawn by who and whom."""
-        contacts = self.contacts.at(draws)
+        contacts: Any = self.contacts.at(draws)
         check_is("contacts of a step", contacts, Contacts, "stored Contacts, for who heard whom must be known")
         said = torch.from_numpy(message.astype(bool))  # (n,) empty is none
         speaks = said.to(contacts.source.device)[contacts.source]
