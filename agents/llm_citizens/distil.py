@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from ethogram.simulator import Draws, check_callable, check_is, checked_int, checked_seed
 from ethogram.simulator.kernels import Array
 
-from ..citizens import Answers, Groups, Perceptron, grouped
+from ..citizens import Answers, Features, Groups, Perceptron, grouped
 
 Levels = Mapping[str, Tensor]  # column -> (G,) float64: a whole number, or the number of a bin, from 0
 
@@ -62,16 +63,24 @@ def levels_of(groups: Groups) -> dict[str, Tensor]:
     return found
 
 
-def as_numbers(levels: Levels) -> Levels:
-    """Features: each column as the number that it is; for networks find out the rest."""
-    return levels
-
-
 def perceptron(
-    data: tuple[Levels, Tensor], seed: int, features: Any = as_numbers, hidden: Sequence[int] = (32,), epochs: int = 400
+    data: tuple[Levels, Tensor],
+    seed: int,
+    features: Features | None = None,
+    hidden: Sequence[int] = (32,),
+    epochs: int = 400,
 ) -> Perceptron:
-    """A small network fitted to answers; ``functools.partial`` gives it other features and sizes."""
+    """A small network fitted to answers; ``functools.partial`` gives it other features and sizes.
+
+    features: of levels, named numbers; None: each column that differs among those asked, as the number that it is.
+    """
+    if features is None:
+        features = partial(_some, tuple(name for name, column in data[0].items() if (column != column[0]).any()))
     return Perceptron.fit(data, features, hidden=hidden, epochs=epochs, batch=64, seed=seed)
+
+
+def _some(names: Sequence[str], levels: Levels) -> Levels:
+    return {name: levels[name] for name in names}
 
 
 def distil(
