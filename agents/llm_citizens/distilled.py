@@ -95,7 +95,8 @@ def _picked(share: Array, times: int, draws: Draws) -> Array:
     """(times,) int64 groups drawn with replacement with these probabilities, (G,); none where all are 0."""
     if not share.any():
         return np.empty(0, np.int64)
-    each = Draws(draws.seed, derived_ids(draws.ids[:1].expand(times), torch.arange(times)), draws.step, draws.scope)
+    ids = derived_ids(draws.ids[:1].cpu().expand(times), torch.arange(times))
+    each = Draws(draws.seed, ids, draws.step, draws.scope)
     coarse, fine = (each.uniform(f"audit, {part}").double().numpy() for part in ("coarse", "fine"))
     place = (np.floor(coarse * 2**20) + fine) / 2**20  # 40 bits and more, for groups of few people
     reached = share.cumsum()
