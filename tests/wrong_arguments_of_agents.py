@@ -7,7 +7,7 @@ import torch
 from wrong_arguments import COUNT, FUNCTION, LIST, MDP, PLAYED, RATE, SEED, SESSION, SHARE, WHATEVER, Door
 
 from ethogram import simulator
-from ethogram.agents import bandits, cascading, citizens, simple
+from ethogram.agents import bandits, cascading, citizens, llm_citizens, simple
 from ethogram.envs import sessions
 from ethogram.simulator import Draws
 
@@ -16,6 +16,7 @@ U, W = torch.rand(5, dtype=torch.float64), torch.rand(5, dtype=torch.float64)
 VI = {"reward": MDP.reward, "length": 2, "horizon": 6, "num_episodes": 10}
 BEST = {"attraction": U, "value": W, "no_click": 0.1, "length": 2}
 ITEMS = torch.rand(6, 2, dtype=torch.float64)
+PERSON = citizens.Routine()
 SEEN = ({"age": torch.arange(20)}, torch.arange(40).view(20, 2) % 3 % 2)  # and what was done
 
 
@@ -25,6 +26,14 @@ def _played(action):
 
 def _years(seen):
     return {"age": seen["age"]}
+
+
+def _all(questions):
+    return [(0.5, 0.5)] * len(questions)
+
+
+def _fit(data, seed):
+    return PERSON
 
 
 OF_AGENTS = [
@@ -218,12 +227,85 @@ OF_AGENTS = [
             "period": COUNT,
         },
     ),
-    Door("Answers", citizens.Answers, {"answer": len}, {"answer": FUNCTION, "path": (3,)}),
+    Door("Answers", citizens.Answers, {"answer": len}, {"answer": FUNCTION, "path": (3,), "times": (0, *COUNT)}),
     Door(
         "Archetypes",
         citizens.Archetypes,
         {"answers": citizens.Answers(len), "by": {"age": [18]}},
-        {"answers": WHATEVER, "by": (3, {"age": 3}, {"age": []}, {"age": ["a"]}, {"age": [math.nan]}), "period": COUNT},
+        {
+            "answers": WHATEVER,
+            "by": (3, {"age": 3}, {"age": []}, {"age": ["a"]}, {"age": [math.nan]}),
+            "period": COUNT,
+            "budget": (0, *COUNT),
+        },
     ),
+    Door("Committee", llm_citizens.Committee, {"members": [PERSON, PERSON]}, {"members": (3, None, [], [PERSON])}),
+    Door(
+        "distil",
+        llm_citizens.distil,
+        {
+            "answers": citizens.Answers(_all),
+            "by": {"age": [9]},
+            "crowds": [SEEN[0]],
+            "calls": 2,
+            "rounds": 1,
+            "fit": _fit,
+        },
+        {
+            "answers": WHATEVER,
+            "by": (3, {"age": 3}),
+            "crowds": (3, None, []),
+            "calls": COUNT,
+            "fit": FUNCTION,
+            "members": (1, *COUNT),
+            "rounds": (0, *COUNT),
+            "seed": SEED,
+        },
+    ),
+    Door(
+        "Distilled",
+        llm_citizens.Distilled,
+        {
+            "answers": citizens.Answers(len),
+            "by": {"age": [18]},
+            "committee": llm_citizens.Committee([PERSON, PERSON]),
+        },
+        {
+            "answers": WHATEVER,
+            "by": (3, {"age": 3}),
+            "committee": WHATEVER,
+            "doubtful": COUNT,
+            "audited": (1, *COUNT),
+            "period": (0, *COUNT),
+            "uniform": (0, *SHARE[:3]),
+            "audits": WHATEVER,
+        },
+    ),
+    Door(
+        "prediction_powered",
+        llm_citizens.prediction_powered,
+        {"answered": [0.1, 0.2, 0.4], "predicted": [0.2, 0.2, 0.2], "everybody": 0.3},
+        {
+            "answered": ("abc", [0.1], [math.nan, 0.1, 0.2]),
+            "predicted": ("abc", [0.1], None),
+            "everybody": (math.nan, "a"),
+            "weight": ("abc", [1.0]),
+            "power": (math.nan, "a"),
+        },
+    ),
+    Door(
+        "conformal_bound",
+        llm_citizens.conformal_bound,
+        {"errors": [0.1, 0.2, 0.4]},
+        {"errors": ("abc", None, 0.1), "weight": ("abc", [1.0]), "most": RATE, "level": SHARE[:3]},
+    ),
+    Door("Answering", llm_citizens.Answering, {"model": None}, {"model": WHATEVER}),
+    Door(
+        "Profiles",
+        llm_citizens.Profiles,
+        {"citizens": PERSON, "columns": {}},
+        {"citizens": WHATEVER, "columns": WHATEVER},
+    ),
+    Door("LastPeriod", llm_citizens.LastPeriod, {"citizens": PERSON}, {"citizens": WHATEVER, "period": (0, *COUNT)}),
     Door("Relaxed", citizens.Relaxed, {"citizens": citizens.Heuristic()}, {"citizens": (*WHATEVER, LIST)}),
 ]

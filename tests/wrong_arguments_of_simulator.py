@@ -284,6 +284,12 @@ OF_SIMULATOR = [
         "Everybody", populations.Everybody, {"world": CITY, "num_people": 60}, {"world": WHATEVER, "num_people": COUNT}
     ),
     Door(
+        "Talking",
+        populations.Talking,
+        {"world": CITY, "contacts": CITY.layers["community"]},
+        {"world": (*WHATEVER, SESSION), "contacts": (*WHATEVER, CONTACTS), "hears": (0, *COUNT), "length": (0, *COUNT)},
+    ),
+    Door(
         "Planner",
         populations.Planner,
         PLANNED,

@@ -10,23 +10,32 @@ does, for instance on falling ill.
 """
 
 from .answers import Answers
-from .archetypes import Archetypes
-from .decisions import decide
+from .archetypes import Archetypes, Coverage, drawn
+from .decisions import DECISIONS, check_period, decide
 from .features import Features, decisions
+from .grouping import By, Groups, check_by, grouped
 from .logits import Logits
 from .perceptron import Perceptron
 from .relaxed import Relaxed
 from .rules import Heuristic, Routine
 
 __all__ = [
+    "DECISIONS",
     "Answers",
     "Archetypes",
+    "By",
+    "Coverage",
     "Features",
+    "Groups",
     "Heuristic",
     "Logits",
     "Perceptron",
     "Relaxed",
     "Routine",
+    "check_by",
+    "check_period",
     "decide",
     "decisions",
+    "drawn",
+    "grouped",
 ]

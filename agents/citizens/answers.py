@@ -6,7 +6,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from ethogram.simulator import check_callable, check_is, write_atomically
+from ethogram.simulator import check_callable, check_is, checked_int, write_atomically
 
 Question = dict[str, Any]  # column -> [from, below] (None: no bound) or a whole number; JSON
 
@@ -17,14 +17,16 @@ class Answers:
     """A source of answers, and what it has answered, remembered by what a question says: none is asked twice.
 
     answer: questions to (p_isolate, p_work), one for each in their order; a rule, a table, a language model.
+    times: how often each question is put, for answerers who draw what they say: the mean of their answers is kept.
     path: a file of JSON lines, {"question": {…}, "answer": [p_isolate, p_work]}; read if it exists, and written anew,
     atomically, after each batch of answers. One file for each answerer and for each process that asks: what else an
-    answer hangs on (the model, the wording) is not in a question, and checkpoints do not compare it.
-    asked: how many questions have been put to ``answer``.
+    answer hangs on (the model, the wording, ``times``) is not in a question, and checkpoints do not compare it.
+    asked: how many questions have been put to ``answer``, each time counted.
     """
 
-    def __init__(self, answer: Answer, path: str | Path | None = None) -> None:
+    def __init__(self, answer: Answer, path: str | Path | None = None, times: int = 1) -> None:
         check_callable("answer", answer, "a function of questions to pairs (p_isolate, p_work)")
+        self.times = checked_int("times", times, 1)
         if path is not None:
             check_is("path", path, (str, Path), "the path of a file of JSON lines, or None")
         self.answer, self.path, self.asked = answer, None if path is None else Path(path), 0
@@ -55,13 +57,15 @@ class Answers:
         keys = [_key(question) for question in questions]
         new = {key: question for key, question in zip(keys, questions, strict=True) if key not in self._known}
         if new:
-            found = self.answer(list(new.values()))
+            put = [question for question in new.values() for _ in range(self.times)]
+            found = self.answer(put)
             found = found.tolist() if hasattr(found, "tolist") else list(found)  # arrays and tensors (k, 2)
-            self.asked += len(new)
-            if len(found) != len(new):
-                raise ValueError(f"{len(found)} answers to {len(new)} questions: expected one for each, in their order")
-            checked = [_checked(question, pair) for question, pair in zip(new.values(), found, strict=True)]
-            self._known.update(zip(new, checked, strict=True))
+            self.asked += len(put)
+            if len(found) != len(put):
+                raise ValueError(f"{len(found)} answers to {len(put)} questions: expected one for each, in their order")
+            checked = [_checked(question, pair) for question, pair in zip(put, found, strict=True)]
+            each = [checked[i : i + self.times] for i in range(0, len(checked), self.times)]
+            self._known.update((key, _mean(pairs)) for key, pairs in zip(new, each, strict=True))
             if self.path is not None:
                 self.save(self.path)
         return [self._known[key] for key in keys]
@@ -75,6 +79,11 @@ class Answers:
 
 def _key(question: Question) -> str:
     return json.dumps(question, sort_keys=True, allow_nan=False)
+
+
+def _mean(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    isolate, work = (sum(side) / len(pairs) for side in zip(*pairs, strict=True))
+    return isolate, work
 
 
 def _checked(question: Question, pair: Any) -> tuple[float, float]:

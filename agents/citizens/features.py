@@ -13,7 +13,7 @@ INTERCEPT = "intercept"
 
 Features = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]  # what is seen to named numbers, (n,) each
 
-Data = History | tuple[Mapping[str, Tensor], Tensor]  # or (observation columns (m,), actions (m, 2))
+Data = History | tuple[Mapping[str, Tensor], Tensor]  # or (observation columns (m,), actions or answers (m, 2))
 
 
 def expit(log_odds: Tensor) -> Tensor:
@@ -57,9 +57,9 @@ def decisions(data: Data, features: Features, period: int) -> tuple[list[str], T
         )
     columns = features_of(features, seen)
     m = len(next(iter(columns.values())))
-    if not isinstance(did, Tensor) or tuple(did.shape) != (m, 2) or not ((did == 0) | (did == 1)).all():
+    if not isinstance(did, Tensor) or tuple(did.shape) != (m, 2) or not ((did >= 0) & (did <= 1)).all():
         what = tuple(did.shape) if isinstance(did, Tensor) else type(did).__name__
-        raise ValueError(f"actions are {what}: expected a tensor ({m}, 2) of 0 and 1, [isolate, work]")
+        raise ValueError(f"actions are {what}: expected a tensor ({m}, 2) of numbers from 0 to 1, [isolate, work]")
     x = torch.stack(list(columns.values()), 1)
     if not (good := x.isfinite()).all():
         row, k = (~good).nonzero()[0].tolist()

@@ -95,6 +95,9 @@ def maximum_likelihood(names: Sequence[str], x: Tensor, y: Tensor, what: str) ->
     Raises ValueError where no maximum exists (features that predict some decisions perfectly) or no unique one
     (features that are sums of others).
     """
+    if not (whole := (y == 0) | (y == 1)).all():
+        row = int((~whole).nonzero()[0])
+        raise ValueError(f"'{what}' is {y[row]:g} in decision {row}: expected 0 or 1; Perceptron.fit takes answers too")
     if y.min() == y.max():
         raise ValueError(
             f"'{what}' is {int(y[0])} in all {len(y)} decisions: expected both, for the log-odds of always and never "

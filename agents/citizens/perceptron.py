@@ -65,7 +65,9 @@ class Perceptron:
         seed: int = 0,
         period: int = 1,
     ) -> Self:
-        """Maximum likelihood by Adam; data as in ``Logits.fit``, hidden: units of each hidden layer.
+        """Maximum likelihood by Adam; data as in ``Logits.fit``, or answers, probabilities, in the place of actions.
+
+        hidden: units of each hidden layer.
 
         Trains on the CPU in one thread, so that the same data, settings and processor give the same bits. Raises
         ValueError for a feature that is constant in the data.

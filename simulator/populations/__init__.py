@@ -1,4 +1,4 @@
-"""Populations as one row: everybody's seat and a planner's.
+"""Populations as one row: everybody's seat and a planner's; and people who talk.
 
 ``mesa_model`` (a population as a Mesa model) and ``shards`` (one over several processes) are imported by file, since
 they load Mesa and torch.distributed.
@@ -17,6 +17,7 @@ from .settings import (
     first_people,
 )
 from .side_by_side import Repeatable, repeated
+from .talking import Talking
 
 __all__ = [
     "ByRule",
@@ -26,6 +27,7 @@ __all__ = [
     "Planner",
     "Rate",
     "Repeatable",
+    "Talking",
     "check_choices",
     "checked_column",
     "checked_contacts",

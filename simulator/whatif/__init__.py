@@ -3,7 +3,7 @@
 from .abduction import abduct
 from .backends import Backend, Processes, Ray
 from .contrast import Effect, contrast
-from .ensemble import Ensemble, checked_seeds, counted, ensemble, standard_error, with_error
+from .ensemble import Ensemble, checked_seeds, counted, ensemble, standard_error, student_t, with_error
 from .outcomes import cumulative_regret, mean_over_rows, mean_return, reward_by_step, session_length, state_share, total
 from .past import corrupt_past, drop_past, shuffle_past
 from .replay import Replay
@@ -32,6 +32,7 @@ __all__ = [
     "shuffle_past",
     "standard_error",
     "state_share",
+    "student_t",
     "total",
     "with_error",
 ]

@@ -156,6 +156,11 @@ CITIZENS = {
     "archetypes": lambda: Archetypes(
         Answers(by_hand.by_rule), {"age": [20, 60], "ill": None, "period": None}, period=5
     ),
+    "archetypes with a budget": lambda: Archetypes(
+        Answers(lambda questions: [(0.1 * len(q) + 0.5 * q.get("ill", 0), 0.9) for q in questions]),
+        {"age": [20, 60], "area": None, "ill": None},
+        budget=5,
+    ),
     "who look at others": Neighbours,
 }
 
