@@ -1,0 +1,2 @@
+"""x"""
+from .choices import *
