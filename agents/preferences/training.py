@@ -45,12 +45,13 @@ def prompts_of(
 def taught(contrast: Tensor, matters: Tensor, length: int, draws: Draws) -> Tensor:
     """(n, length) int64 words of a teacher who is told which attributes matter, (n, D) bool, but not in which direction.
 
-    It reads the directions off the choices, by the mean of what was chosen less what was not, and puts the words in any
-    order: none is the right one.
+    It reads the directions off what was chosen less what was not, summed over (n, T, D) contrasts, and says the first
+    ``length`` that come to its mind, in no order.
     """
-    words = words_of(torch.where(matters, contrast.sum(1), 0), length)
-    luck = draws.uniform("order", length) + (words == NOTHING).float()
-    return words.gather(1, luck.argsort(1))
+    attributes = matters.shape[1]
+    words = words_of(torch.where(matters, contrast.sum(1), 0), max(length, attributes))
+    luck = draws.uniform("order", words.shape[1]) + (words == NOTHING).float()
+    return words.gather(1, luck.argsort(1))[:, :length]
 
 
 class ColdStart(nn.Module):

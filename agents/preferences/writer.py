@@ -4,6 +4,7 @@ It is the same for every attribute and for both directions, so that it can be as
 was trained on, more of them among others.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -37,9 +38,9 @@ class TokenWriter(nn.Module):
 
     def at(self, temperature: float) -> Self:
         """The same net, drawing its words at another temperature."""
-        other = self.__new__(type(self))
-        other.__dict__ = {**self.__dict__, "temperature": temperature}
         check_number("temperature", temperature)
+        other = copy.copy(self)
+        other.temperature = temperature
         return other
 
     def describe(self, choices: Choices, previous: Tensor | None, draws: Draws) -> Tensor:
