@@ -59,7 +59,7 @@ class Run:
             seen = map_column(lambda leaf: own.get(id(leaf), leaf), seen)
         if self._past_is_changed:
             history = self._other_past(history)
-        return ask(self.policy, seen, history, self.draws.scoped("policy"))
+        return ask(self.policy, seen, history, self.draws.scoped("policy"), self.site)
 
     def _copied_parameters(self) -> dict[int, Tensor]:
         """Copies of those tensors of the world that are seen, such as ages: the policy gets these in their place.

@@ -9,6 +9,7 @@ a tensor's memory is not counted; ``check_policy`` compares contents.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -157,23 +158,26 @@ def owned(column: Any) -> Any:
     return column.copy() if isinstance(column, np.ndarray) else column
 
 
-def ask(policy: Any, observation: Any, history: Any, draws: Any) -> Any:
+def ask(policy: Any, observation: Any, history: Any, draws: Any, site: Any = None) -> Any:
     """The action of a policy, ``policy.act(observation, history, draws)``; it may write to nothing that it is handed.
+
+    site: handed to a policy that names quantities of its own, see ``world.Naming``.
 
     For a world that seats a policy inside itself, such as a user. Of the history that is looked at which is ``lent``:
     that of a run notes what is read of it, that of a ``Memory`` has all. Raises RuntimeError where the policy has
     written to what it saw.
     """
     ids = draws.ids
+    act = policy.act if site is None or not getattr(policy, "names_sites", False) else partial(policy.act, site=site)
     try:  # one tensor, as below, in a fifth of the time
         before, before_ids = observation._version, ids._version
     except (AttributeError, RuntimeError):
         lent: Lent = []
         lent_ids = [] if ids.is_inference() else [(ids, ids._version)]
-        action = policy.act(lend(observation, lent), history, draws)
+        action = act(lend(observation, lent), history, draws)
         unwritten, same_rows = is_unwritten(lent), is_unwritten(lent_ids)
     else:
-        action = policy.act(observation, history, draws)
+        action = act(observation, history, draws)
         unwritten, same_rows = observation._version == before, ids._version == before_ids
     if not unwritten:
         raise _written(policy, "the observation")

@@ -81,6 +81,17 @@ class Remembering(Policy, Protocol):
 
 
 @runtime_checkable
+class Naming(Policy, Protocol):
+    """A policy that names quantities of its own, such as how sure it is, which are recorded as a world's are.
+
+    A run, and a world that seats it, hand it their ``site`` besides: ``act(observation, history, draws, site)``. It
+    names them by the scope of its draws, as f"{draws.scope}_mass", so that a policy and a user keep apart.
+    """
+
+    names_sites: bool
+
+
+@runtime_checkable
 class Learner(Policy, Protocol):
     """A policy that learns from what happened."""
 

@@ -1,6 +1,6 @@
 """GUI navigation: what can be done on a screen, apps of symbolic screens, and the world in which to act on them."""
 
-from .actions import DIRECTIONS, KEYS, STATUSES, TYPES, GuiAction, GuiActions, action_space, along, opposite
+from .actions import DIRECTIONS, KEYS, STATUSES, TYPES, USED_BY, GuiAction, GuiActions, action_space, along, opposite
 from .apps import (
     BUTTON,
     ELEMENTS,
@@ -35,6 +35,7 @@ __all__ = [
     "STATUSES",
     "TEXT",
     "TYPES",
+    "USED_BY",
     "VOCABULARY",
     "App",
     "Element",

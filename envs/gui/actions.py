@@ -55,6 +55,18 @@ KEYS = (
     *CHARACTER_KEYS,
     *(f"{modifier}+{key}" for modifier in MODIFIERS for key in (*NAMED_KEYS, *CHARACTER_KEYS)),
 )
+USED_BY: dict[str, tuple[Type, ...]] = {  # the types that have a use for a parameter
+    "point": ("tap", "double_tap", "long_press", "hover", "drag", "scroll", "type", "select"),
+    "point2": ("drag", "scroll"),
+    "element": ("tap", "double_tap", "long_press", "hover", "drag", "scroll", "type", "select"),
+    "direction": ("scroll",),
+    "text": ("type", "select", "open", "done"),
+    "key": ("press",),
+    "ms": ("long_press", "drag", "wait"),
+    "status": ("done",),
+    "clear": ("type",),
+    "submit": ("type",),
+}
 MOST_MS = 60_000
 LONGEST_TEXT = 256
 CHARACTERS = "".join(chr(code) for code in (*range(32, 127), *range(160, 592)))  # Latin; Gymnasium's own lack the space

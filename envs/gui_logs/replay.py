@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from ethogram.simulator import Draws, History, Sites, Transition, check_is, checked_int
 
-from ..gui import DIRECTIONS, KEYS, STATUSES, TYPES, GuiActions, action_space
+from ..gui import DIRECTIONS, KEYS, STATUSES, TYPES, USED_BY, GuiActions, action_space
 from ..gui_metrics import METRICS
 from .recording import Array, Recording
 from .verdicts import NAMES, Compared, verdict
@@ -22,19 +22,7 @@ _LATIN, _MOST_MS = cast(spaces.Text, _ANY["text"]), float(cast(spaces.Box, _ANY[
 _COUNTS = {"type": len(TYPES), "direction": len(DIRECTIONS), "key": len(KEYS), "status": len(STATUSES)}
 _COUNTS |= {"clear": 2, "submit": 2}
 _KINDS = {"point": "f", "point2": "f", "ms": "f", "text": "OU"}  # NumPy's kinds of dtypes; the others are ints
-_USED_BY = {  # a parameter that a type has no use for is not looked at
-    "point": ("tap", "double_tap", "long_press", "hover", "drag", "scroll", "type", "select"),
-    "point2": ("drag", "scroll"),
-    "element": ("tap", "double_tap", "long_press", "hover", "drag", "scroll", "type", "select"),
-    "direction": ("scroll",),
-    "text": ("type", "select", "open", "done"),
-    "key": ("press",),
-    "ms": ("long_press", "drag", "wait"),
-    "status": ("done",),
-    "clear": ("type",),
-    "submit": ("type",),
-}
-_USED = {name: np.isin(TYPES, types) for name, types in _USED_BY.items()}
+_USED = {name: np.isin(TYPES, types) for name, types in USED_BY.items()}  # others are not looked at
 
 
 @dataclass(frozen=True, eq=False)

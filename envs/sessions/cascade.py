@@ -119,7 +119,7 @@ class CascadingSession:
             seen = {"state": state, "slate": slate, "attraction": attraction}
             present = None if memory is None else memory.seeing(seen)
             before = nothing_yet(draws) if present is None else present.history(draws)
-            clicks = site("clicks", ask(self.user, seen, before, draws.scoped("user")))  # (n, m) bool
+            clicks = site("clicks", ask(self.user, seen, before, draws.scoped("user"), site))  # (n, m) bool
             _check_clicks(clicks, slate)
             memory = None if present is None else present.after(clicks)
             click = length - 1 - first_true(clicks.flip(1))  # the last; -1 for none
