@@ -4,7 +4,7 @@ from .asking import Answer, Ask, Asker
 from .fences import Fence
 from .forms import Asked, Clicks, Form, OnScreen, Whole
 from .policy import LLMPolicy, NoAnswer, answer_quality
-from .prompts import Prompts, so_far
+from .prompts import Prompt, Prompts, so_far
 from .questions import Choice, Malformed, Predicate, Score, Written, read, schema_of
 from .requests import Abilities, Model, Reply, Request
 
@@ -24,6 +24,7 @@ __all__ = [
     "NoAnswer",
     "OnScreen",
     "Predicate",
+    "Prompt",
     "Prompts",
     "Reply",
     "Request",

@@ -10,10 +10,12 @@ from .descriptions import (
     direction,
     in_words,
     num_words,
+    raises_likelihood,
     recovery,
     reward_of,
     words_of,
 )
+from .languages import LLMInferrer
 from .posterior import Bayes, agreement, likelihood, sparse_directions
 from .streams import PreferenceAgent, streamed
 from .training import KINDS, ColdStart, Practice, prompts_of, taught
@@ -27,6 +29,7 @@ __all__ = [
     "ColdStart",
     "Description",
     "Inferrer",
+    "LLMInferrer",
     "People",
     "Practice",
     "PreferenceAgent",
@@ -43,6 +46,7 @@ __all__ = [
     "people_of",
     "prompt_of",
     "prompts_of",
+    "raises_likelihood",
     "recovery",
     "reward_of",
     "sparse_directions",

@@ -90,6 +90,20 @@ def reward_of(inferrer: Inferrer, description: Description, targets: Choices) ->
     return probability.gather(2, targets.chosen[..., None])[..., 0].mean(1)
 
 
+def raises_likelihood(
+    inferrer: Inferrer, description: Description, nothing: Description, targets: Choices, margin: float = 0.03
+) -> Tensor:
+    """(n,) in [0, 1]: R_gen of AlignXplore, the share of a person's targets that a description makes likelier.
+
+    That is, the odds of what was chosen are more than 1 + margin times those by ``nothing``, an empty description.
+    """
+    found = []
+    for text in (description, nothing):
+        p = inferrer.choose(text, targets.options).gather(2, targets.chosen[..., None])[..., 0].double()
+        found.append(p / (1 - p))
+    return (found[0] > (1 + margin) * found[1]).double().mean(1).float()
+
+
 def recovery(words: Tensor, preference: Tensor) -> tuple[Tensor, Tensor]:
     """(n,) precision and (n,) recall of words (n, K) against true preferences (n, D), directions included.
 
