@@ -67,7 +67,7 @@ class ColdStart(nn.Module):
         people: People,
         window: int,
         *,
-        changed: float = 0.2,
+        changed: float = 0.25,
         batch: int = 256,
         seed: int = 0,
     ) -> None:
@@ -110,7 +110,7 @@ class Practice:
     world: World
     window: int = 12
     targets: int = 6
-    changed: float = 0.2
+    changed: float = 0.25
 
     def __post_init__(self) -> None:
         check_has("world", self.world, "a World", "reset", "step")

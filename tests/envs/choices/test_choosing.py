@@ -3,7 +3,7 @@
 import gymnasium
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ethogram.envs  # noqa: F401  registers the id
@@ -12,6 +12,7 @@ from ethogram.envs.choices import Choosing
 from ethogram.simulator import Do, Draws, check_world, rollout
 
 
+@settings(deadline=None, max_examples=20)
 @given(st.integers(1, 6), st.integers(2, 4), st.sampled_from([0.0, 0.7]), st.integers(0, 10**6))
 def test_a_batch_is_a_plain_loop_over_people(attributes, options, temperature, seed):
     world = Choosing(attributes, (attributes + 1) // 2, options, temperature)
@@ -51,9 +52,7 @@ def test_choices_are_those_of_the_logit():
 
 def test_every_set_of_preferences_is_as_likely():
     history = rollout(Choosing(3, 1), Fixed(0), rows=6000, horizon=1, seed=2, record=("first preference",))
-    found = history.sites["first preference"][:, 0] if history.sites["first preference"].dim() == 3 else None
-    found = history.sites["first preference"].reshape(6000, 3) if found is None else found
-    kinds, counts = found.unique(dim=0, return_counts=True)
+    kinds, counts = history.sites["first preference"].reshape(6000, 3).unique(dim=0, return_counts=True)
     assert len(kinds) == 6
     assert ((counts - 1000).abs() < 4.5 * (6000 * 1 / 6 * 5 / 6) ** 0.5).all()
 
