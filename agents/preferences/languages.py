@@ -1,4 +1,4 @@
-"""LLMInferrer: a language model writes what people prefer in sentences, and foresees from these alone what they choose."""
+"""LLMInferrer: a language model writes what people prefer in sentences, and foresees by these alone what they choose."""
 
 import json
 from collections import Counter
@@ -48,7 +48,9 @@ class LLMInferrer:
     longest: int = 400
     orders: int = 2
     lenient: bool = False
-    counts: Counter[str] = field(init=False, default_factory=Counter)  # descriptions, choices; kept, even: without answer
+    counts: Counter[str] = field(
+        init=False, default_factory=Counter
+    )  # descriptions, choices; kept, even: without answer
 
     def __post_init__(self) -> None:
         check_has("model", self.model, "an Endpoint, or what has abilities and answer(requests)", "abilities", "answer")
@@ -131,4 +133,3 @@ class LLMInferrer:
     def _thing(self, values: Sequence[float]) -> str:
         """A thing in words: its attributes with their values."""
         return ", ".join(f"{name} {value:+.1f}" for name, value in zip(self.attributes, values, strict=True))
-

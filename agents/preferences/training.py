@@ -43,7 +43,7 @@ def prompts_of(
 
 
 def taught(contrast: Tensor, matters: Tensor, length: int, draws: Draws) -> Tensor:
-    """(n, length) int64 words of a teacher who is told which attributes matter, (n, D) bool, but not in which direction.
+    """(n, length) int64 words of a teacher who is told which attributes matter, (n, D) bool, but not how.
 
     It reads the directions off what was chosen less what was not, summed over (n, T, D) contrasts, and says the first
     ``length`` that come to its mind, in no order.
@@ -102,7 +102,7 @@ class ColdStart(nn.Module):
 class Practice:
     """A ``Task`` of ``GRPO``: people never met before, to be described so that a reader foresees what they choose.
 
-    world: as ``people_of`` takes it. window: choices; targets: later ones, over which a description's reward is averaged.
+    world: as ``people_of`` takes it. window: choices; targets: later ones, over which a reward is averaged.
     The description handed to the second window is one of those that the writer may write of the first, as
     AlignXplore takes a random member of the group; a share ``changed`` is turned around.
     """

@@ -1,4 +1,4 @@
-"""TokenWriter: a small net that writes what people prefer, word by word, from their choices and what was written before.
+"""TokenWriter: a small net that writes what people prefer, word by word, from choices and what was written before.
 
 It is the same for every attribute and for both directions, so that it can be asked about other attributes than those it
 was trained on, more of them among others.
@@ -15,7 +15,7 @@ from torch.nn.functional import one_hot
 from ethogram.simulator import Draws, check_number, checked_int
 
 from .choices import Choices
-from .descriptions import NOTHING, choose_by, direction, num_words
+from .descriptions import NOTHING, choose_by, direction
 
 
 class TokenWriter(nn.Module):
@@ -76,7 +76,7 @@ class TokenWriter(nn.Module):
 
     def _next(self, contrast: Tensor, previous: Tensor, words: Tensor, place: Tensor) -> Tensor:
         """(n, words) log-probabilities of the next word, after words (n, length) of which ``place`` (n,) count."""
-        n, seen, attributes = contrast.shape
+        seen, attributes = contrast.shape[1:]
         said, was = direction(words, attributes), direction(previous, attributes)  # (n, D)
         count = contrast.any(2).sum(1).clamp(min=1)[:, None, None]  # (n, 1, 1); the others are padding
         told = torch.cat([one_hot(place, self.length), (previous != NOTHING).any(1)[:, None]], 1).float()

@@ -100,7 +100,7 @@ def test_choices_are_read_from_a_history_as_they_were_made():
 
 def test_a_history_of_something_else_is_refused():
     history = rollout(CascadingSession(trap()), Fixed([0, 1]), rows=2, horizon=2)
-    with pytest.raises(ValueError, match="observation of the history.*expected a dict with 'options' and 'chose'"):
+    with pytest.raises(ValueError, match=r"observation of the history.*expected a dict with 'options' and 'chose'"):
         choices_of(history)
 
 

@@ -1,4 +1,4 @@
-"""A language model writes and reads: by a scripted one that counts, what it should write and foresee is known exactly."""
+"""A language model writes and reads: with a scripted one that counts, what it should say is known exactly."""
 
 import json
 import re
@@ -45,7 +45,11 @@ def write(user):
 def weigh(options, user):
     """The best option by the description."""
     said, things = fenced(user, "What the person prefers"), fenced(user, "What these are")
-    signs = {part.split()[1]: 1 if part.startswith("for") else -1 for part in said.split(", ")} if "for" in said or "against" in said else {}
+    signs = (
+        {part.split()[1]: 1 if part.startswith("for") else -1 for part in said.split(", ")}
+        if "for" in said or "against" in said
+        else {}
+    )
     if not signs:
         return even(options, user)
     score = {letter: sum(sign * values(things[letter])[n] for n, sign in signs.items()) for letter in options}
@@ -78,7 +82,7 @@ def test_what_is_written_and_foreseen_is_what_the_choices_say(model):
     foreseen = reward_of(inferrer, texts, met.targets)
     assert foreseen.mean() > 0.65
     assert reward_of(inferrer, [""] * 5, met.targets).tolist() == pytest.approx([0.5] * 5)
-    assert inferrer.counts == {"descriptions": 5, "choices": 5 * 4 * 2, "kept": 0, "even": 0}
+    assert inferrer.counts == {"descriptions": 5, "choices": 3 * 5 * 4, "kept": 0, "even": 0}
 
 
 def test_an_update_is_told_the_words_before_and_the_new_choices_alone(model):
@@ -102,7 +106,9 @@ def test_it_takes_the_place_of_a_small_writer_in_an_agent(model):
     assert len(writes) == 2 * 12
 
 
-@pytest.mark.parametrize("answer", ["", "for comedy", '{"description": "for comedy"}', '{"because": "", "description": 3}'])
+@pytest.mark.parametrize(
+    "answer", ["", "for comedy", '{"description": "for comedy"}', '{"because": "", "description": 3}']
+)
 def test_what_cannot_be_read_is_an_error_or_is_counted(answer):
     met = people_of(WORLD, 2, 4, 1, seed=1)
     model = Scripted(weigh, write=lambda user: answer)

@@ -81,13 +81,12 @@ def test_earlier_descriptions_are_relied_on_as_far_as_they_are_right():
     words = bayes.describe(met.read, None, draws_of(20_000))
     nothing = Choices(met.read.options[:, :0], met.read.chosen[:, :0])
     posterior = bayes.posterior(nothing, words).double()
-    said = direction(words, 3)
-    for sign in (1, 0, -1):  # right, another attribute, wrong
-        expected = torch.stack([posterior[:, h] for h in range(6)], 1)[(said @ bayes.directions.T) == sign].mean()
-        cases = (bayes.directions @ said.T).T == sign
-        true = (bayes.directions[None] == met.preference[:, None]).all(2)
+    with_words = direction(words, 3) @ bayes.directions.T  # (n, H): 1 right, -1 wrong, 0 of another attribute
+    true = (bayes.directions[None] == met.preference[:, None]).all(2)
+    for agrees in (1, 0, -1):
+        cases = with_words == agrees
         share = true[cases].double().mean()
-        assert abs(share - expected) < 4.5 * (share * (1 - share) / 20_000) ** 0.5 + 0.01
+        assert abs(share - posterior[cases].mean()) < 4.5 * (share * (1 - share) / 20_000) ** 0.5 + 0.01
 
 
 def test_a_description_that_it_cannot_rely_on_is_refused():
@@ -100,7 +99,9 @@ def test_nobody_who_writes_as_many_words_does_better():
     """Bayes against its own draws, and streaming against reading everything, which is the upper bound of both."""
     world, n = Choosing(6, 2, temperature=0.7), 3000
     met = people_of(world, n, 12, 20, seed=5)
-    best, drawn = (Bayes(6, 2, 0.7, sampled).calibrate(people_of(world, n, 6, 1, seed=6), draws_of(n)) for sampled in (0, 1))
+    best, drawn = (
+        Bayes(6, 2, 0.7, sampled).calibrate(people_of(world, n, 6, 1, seed=6), draws_of(n)) for sampled in (0, 1)
+    )
     found = {}
     for name, writer in (("best", best), ("drawn", drawn)):
         one, two = streamed(writer, met.read, 6, draws_of(n))

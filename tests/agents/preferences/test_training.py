@@ -121,7 +121,9 @@ def test_training_is_the_same_each_time(writer, people):
     assert all(map(torch.equal, writer.parameters(), other.parameters()))
 
 
-@pytest.mark.parametrize(("settings", "said"), [({"window": 13}, "window"), ({"changed": 2}, "changed"), ({"batch": 0}, "batch")])
+@pytest.mark.parametrize(
+    ("settings", "said"), [({"window": 13}, "window"), ({"changed": 2}, "changed"), ({"batch": 0}, "batch")]
+)
 def test_wrong_settings_are_named(writer, people, settings, said):
     with pytest.raises(ValueError, match=f"{said}.*expected"):
         ColdStart(writer, people, **{"window": WINDOW, **settings})

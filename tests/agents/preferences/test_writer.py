@@ -1,4 +1,4 @@
-"""TokenWriter: its probabilities are those of what it writes; attributes, directions and choices have no order to it."""
+"""TokenWriter: its probabilities are those of what it writes; attributes, directions and choices have no order."""
 
 from itertools import permutations, product
 
@@ -86,7 +86,9 @@ def test_words_are_counted_up_to_the_first_that_says_nothing():
     assert counted(words).sum(1).tolist() == [3, 2, 1, 3]
 
 
-@pytest.mark.parametrize(("settings", "said"), [({"length": 0}, "length"), ({"width": 0}, "width"), ({"temperature": -1}, "temp")])
+@pytest.mark.parametrize(
+    ("settings", "said"), [({"length": 0}, "length"), ({"width": 0}, "width"), ({"temperature": -1}, "temp")]
+)
 def test_wrong_settings_are_named(settings, said):
     with pytest.raises(ValueError, match=f"{said}.*expected"):
         TokenWriter(**settings)
