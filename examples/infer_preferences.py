@@ -130,8 +130,8 @@ def main() -> None:
         {way: by_window(history)[:, k] for way, history in runs.items()} for k in (CHANGE - 1, WINDOWS - 1)
     )
     print(
-        f"After {CHANGE - 1} windows, words brought up to date foresee {percent(before['streaming'])} % of choices, words "
-        f"from reading all again {percent(before['re-reading'])} %; two windows after all changed their minds, "
+        f"After {CHANGE - 1} windows, words brought up to date foresee {percent(before['streaming'])} % of choices, "
+        f"words from reading all again {percent(before['re-reading'])} %; two windows after all changed their minds, "
         f"{percent(after['streaming'])} % and {percent(after['re-reading'])} %."
     )
 

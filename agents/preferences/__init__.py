@@ -1,4 +1,4 @@
-"""What people prefer, in a few words: written from their choices, brought up to date, and what is foreseen by it."""
+"""Preferences in a few words: written from people's choices, brought up to date, and acted on."""
 
 from .choices import Choices, People, choices_of, people_of
 from .descriptions import (

@@ -58,7 +58,7 @@ class People(NamedTuple):
 
 
 def people_of(
-    world: World, ids: Tensor, choices: int, targets: int, seed: int = 0, interventions: Sequence[Do] = ()
+    world: World, ids: int | Tensor, choices: int, targets: int, seed: int = 0, interventions: Sequence[Do] = ()
 ) -> People:
     """People of a world that names the site "preference", such as ``Choosing``, followed for a while.
 

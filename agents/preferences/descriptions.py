@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from ethogram.simulator import Draws, checked_int
 
@@ -41,8 +42,12 @@ def num_words(num_attributes: int) -> int:
 def direction(words: Tensor, num_attributes: int) -> Tensor:
     """(n, D) float32 of -1, 0 and 1: what words (n, K) say. What is said for and against cancels out."""
     each = torch.eye(num_attributes)
-    table = torch.stack([each, -each], 1).reshape(-1, num_attributes)
-    return torch.cat([torch.zeros(1, num_attributes), table])[words].sum(1).clamp(-1, 1)
+    table = torch.cat([torch.zeros(1, num_attributes), torch.stack([each, -each], 1).reshape(-1, num_attributes)])
+    try:
+        return embedding(words, table).sum(1).clamp(-1, 1)
+    except (IndexError, RuntimeError, TypeError) as error:
+        expected = f"a tensor int64 (n, K), from 0 to {2 * num_attributes}"
+        raise ValueError(f"words are none for {num_attributes} attributes ({error}): expected {expected}") from None
 
 
 def words_of(preference: Tensor, length: int) -> Tensor:
@@ -77,6 +82,8 @@ def choose_by(words: Tensor, options: Tensor, temperature: float = 0.0) -> Tenso
     It is a softmax of what the words add up to, at a temperature; at 0 the best option, or any of the best ones.
     """
     said = direction(words, options.shape[-1])
+    if len(said) != len(options):
+        raise ValueError(f"words are of {len(said)} people and options of {len(options)}: expected the same people")
     score = (options * said.view(len(said), *[1] * (options.dim() - 2), -1)).sum(-1)
     if temperature:
         return (score / temperature).softmax(-1)

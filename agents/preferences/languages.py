@@ -1,4 +1,4 @@
-"""LLMInferrer: a language model writes what people prefer in sentences, and foresees by these alone what they choose."""
+"""LLMInferrer: a language model writes in sentences what people prefer, and foresees by these what they choose."""
 
 import json
 from collections import Counter

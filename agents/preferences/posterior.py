@@ -1,4 +1,4 @@
-"""What choices say of sparse preferences, exactly: Bayes' rule over all that a person may prefer.
+"""Exact posteriors of sparse preferences: Bayes' rule over all that a person may prefer, given choices.
 
 For people who weigh ``num_preferences`` of D attributes with -1 or 1, among independent standard normal options. Such
 a calculation needs to know how people choose, which learners are not told: it says how good any of them can get.
@@ -30,6 +30,9 @@ def sparse_directions(num_attributes: int, num_preferences: int) -> Tensor:
 
 def likelihood(choices: Choices, directions: Tensor, temperature: float = 0.0) -> Tensor:
     """(n, H) log-probability of what people chose, given each of the directions (H, D)."""
+    if choices.options.shape[-1] != directions.shape[-1]:
+        what = f"choices have {choices.options.shape[-1]} attributes"
+        raise ValueError(f"{what}: expected {directions.shape[-1]}, as the directions have")
     parts = []
     for start in range(0, len(choices.chosen), ROWS):
         some = choices.rows(torch.arange(start, min(start + ROWS, len(choices.chosen))))

@@ -1,4 +1,4 @@
-"""How a writer learns: a teacher who knows what matters, filtered by outcome; then reinforcement in groups by outcome.
+"""Training of a writer: a teacher who knows what matters, filtered by outcome; then reinforcement by outcome.
 
 Both are given three kinds of prompts in equal shares: one window of choices; two of them; the second one, with the
 writer's own description of the first. So the same writer can be asked to read everything again, or to bring up to date.
@@ -87,6 +87,8 @@ class ColdStart(nn.Module):
         ])  # (3, n, length)  # fmt: skip
         right = torch.stack([reward_of(writer, words, people.targets) for words in self.words])
         self.kept = (right == 1).nonzero()  # (k, 2) kind and person
+        if not len(self.kept):
+            raise ValueError(f"none of {n} people are foreseen in all of their targets: expected more people")
 
     def losses(self, update: int) -> Iterator[tuple[Tensor, Measures]]:
         """One loss."""

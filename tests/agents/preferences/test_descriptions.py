@@ -104,6 +104,17 @@ def test_a_history_of_something_else_is_refused():
         choices_of(history)
 
 
+@pytest.mark.parametrize("words", [[[9]], torch.tensor([[9]]), torch.tensor([[-1]]), torch.tensor([[1.5]])])
+def test_words_that_there_are_not_are_refused(words):
+    with pytest.raises(ValueError, match=r"words are none for 4 attributes .*expected a tensor int64"):
+        direction(words, 4)
+
+
+def test_words_and_options_of_other_people_are_refused():
+    with pytest.raises(ValueError, match="words are of 1 people and options of 3: expected the same people"):
+        choose_by(torch.tensor([[1]]), torch.zeros(3, 2, 4))
+
+
 def test_choices_can_be_made_by_hand():
     made = Choices(torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]]), torch.tensor([[1]]))
     assert made.contrast.tolist() == [[[-1.0, 1.0]]]

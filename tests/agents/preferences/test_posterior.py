@@ -95,6 +95,11 @@ def test_a_description_that_it_cannot_rely_on_is_refused():
         Bayes(3, 1).describe(met.read, torch.ones(4, 1, dtype=torch.int64), draws_of(4))
 
 
+def test_choices_among_other_things_are_refused():
+    with pytest.raises(ValueError, match="choices have 3 attributes: expected 4"):
+        likelihood(people_of(Choosing(3, 1), 4, 3, 1).read, sparse_directions(4, 1))
+
+
 def test_nobody_who_writes_as_many_words_does_better():
     """Bayes against its own draws, and streaming against reading everything, which is the upper bound of both."""
     world, n = Choosing(6, 2, temperature=0.7), 3000
