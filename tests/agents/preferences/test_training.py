@@ -123,7 +123,7 @@ def test_training_is_the_same_each_time(writer, people):
 
 def test_people_whom_nobody_foresees_teach_nothing(writer):
     nobody = people_of(Choosing(4, 1, temperature=100.0), 2, 12, 60, seed=1)
-    with pytest.raises(ValueError, match="none of 2 people are foreseen .*expected more people"):
+    with pytest.raises(ValueError, match=r"none of 2 people are foreseen .*expected more people"):
         ColdStart(writer, nobody, WINDOW)
 
 
