@@ -121,6 +121,8 @@ def main() -> None:
         for name, part in shares.items()
     }
     plots.bars(plots.label(left, "Choices foreseen, by what was read", "", "share"), list(shares["taught"]), rows)
+    left.set_ylim(0, 1.15)
+    left.legend(loc="upper left", ncols=3, frameon=False)
     curves = {way: by_window(history).mean(0) for way, history in runs.items()}
     title = f"All change their minds after {CHANGE * WINDOW} choices"
     plots.curves(plots.label(right, title, f"window of {WINDOW} choices", "share foreseen"), curves, first=1)
