@@ -10,7 +10,7 @@ from ethogram.simulator import Do, Draws, History, Setup, World, check_has, chec
 
 
 class Choices(NamedTuple):
-    """What n people were offered and chose, T times each."""
+    """Offers to n people, and what they chose, T times each."""
 
     options: Tensor  # (n, T, m, D) float32
     chosen: Tensor  # (n, T) int64 in [0, m)
@@ -46,7 +46,7 @@ def choices_of(history: History) -> Choices:
 
 
 class People(NamedTuple):
-    """What is known of n people to whom one looks back: choices to read, later ones to foresee, and why they chose."""
+    """People, n of them, who were watched: choices to read, later ones to foresee, and why they chose."""
 
     read: Choices  # (n, T, …)
     targets: Choices  # (n, R, …), after those

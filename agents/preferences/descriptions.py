@@ -35,7 +35,7 @@ class Inferrer(Protocol):
 
 
 def num_words(num_attributes: int) -> int:
-    """Of the vocabulary: nothing, and two for each attribute."""
+    """The size of the vocabulary: nothing, and two words for each attribute."""
     return 1 + 2 * checked_int("num_attributes", num_attributes, 1)
 
 
@@ -68,7 +68,7 @@ def contrary(words: Tensor) -> Tensor:
 
 
 def in_words(words: Tensor, names: Sequence[str]) -> list[str]:
-    """What words (n, K) say, with the attributes' names: "for jazz, against noise"."""
+    """Words (n, K) in words, with the attributes' names: "for jazz, against noise"."""
     said = []
     for row in words.tolist():
         parts = [f"{('for', 'against')[(word - 1) % 2]} {names[(word - 1) // 2]}" for word in row if word != NOTHING]

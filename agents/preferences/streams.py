@@ -64,7 +64,7 @@ class PreferenceAgent:
         return draws.categorical("option", as_tensor("probability of the inferrer", probability))
 
     def describe(self, read: Choices, draws: Draws) -> Description:
-        """What is known of people after some windows of choices, one at least; draws: of these people, at any step."""
+        """The present description of people, after one window of choices or more; draws: of these people, at any step."""
         who, said = (draws.seed, draws.scope, draws.ids), ()
         if self._known is not None:
             (seed, scope, ids), known, before = self._known

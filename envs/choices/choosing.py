@@ -49,7 +49,7 @@ class Choosing:
 
     @property
     def observation_space(self) -> spaces.Dict:
-        """What is on offer, and what was chosen last."""
+        """Options on offer, and the one chosen last."""
         shape = (self.num_options, self.num_attributes)
         offered = spaces.Box(-np.inf, np.inf, shape, np.float32)
         return spaces.Dict({"options": offered, "chose": spaces.Discrete(self.num_options + 1)})
