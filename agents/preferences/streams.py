@@ -64,18 +64,22 @@ class PreferenceAgent:
         return draws.categorical("option", as_tensor("probability of the inferrer", probability))
 
     def describe(self, read: Choices, draws: Draws) -> Description:
-        """The present description of people, after one window of choices or more; draws: of these people, at any step."""
-        who, said = (draws.seed, draws.scope, draws.ids), ()
-        if self._known is not None:
-            (seed, scope, ids), known, before = self._known
-            steps = known.chosen.shape[1]
-            same = (seed, scope) == who[:2] and torch.equal(ids, draws.ids) and steps <= read.chosen.shape[1]
-            if same and all(map(torch.equal, known, read.between(0, steps))):
-                said = before
-        count = read.chosen.shape[1] // self.window
+        """Their present description, after one window of choices or more; draws: of these people, at any step."""
+        who = (draws.seed, draws.scope, draws.ids)
+        said, steps = self._written(who, read)
         if not self.reread:
             said = streamed(self.inferrer, read, self.window, draws, said)
-        elif len(said) != count:
-            said = (None,) * (count - 1) + (self.inferrer.describe(read, None, draws.at(count - 1)),)
+        elif steps < read.chosen.shape[1]:
+            said = (self.inferrer.describe(read, None, draws.at(read.chosen.shape[1] // self.window - 1)),)
         self._known = who, Choices(*(part.clone() for part in read)), said
         return said[-1]
+
+    def _written(self, who: tuple[int, str, Tensor], read: Choices) -> tuple[tuple[Description, ...], int]:
+        """Descriptions that are there already, and of how many of these choices."""
+        if self._known is None:
+            return (), 0
+        before, known, said = self._known
+        steps = known.chosen.shape[1]
+        same = before[:2] == who[:2] and torch.equal(before[2], who[2])
+        same = same and all(map(torch.equal, known, read.between(0, steps)))
+        return (said, steps) if same else ((), 0)
