@@ -18,7 +18,7 @@ from .rollout import episodes, rollout
 from .sites import Do, Sites
 from .trees import ask, to_device
 from .whatif import Effect, Ensemble, Processes, Ray, Replay, Setup, abduct, contrast, ensemble
-from .world import Learner, Policy, Remembering, Transition, World
+from .world import Learner, Naming, Policy, Remembering, Transition, World
 
 __all__ = [
     "Checkpoint",
@@ -31,6 +31,7 @@ __all__ = [
     "History",
     "Learner",
     "Memory",
+    "Naming",
     "Policy",
     "Processes",
     "Ray",

@@ -30,7 +30,7 @@ class Request:
     schema: a JSON schema that the answer obeys; grammar: one in GBNF; at most one of the two.
     """
 
-    messages: tuple[tuple[str, str], ...]
+    messages: tuple[tuple[str, str], ...] = field(repr=False)  # so that no log or error shows them by accident
     max_tokens: int = 64
     temperature: float = 1.0
     seed: int | None = 0
@@ -68,7 +68,11 @@ class Request:
         if self.top_logprobs is not None:
             checked_int("top_logprobs", self.top_logprobs, 1)
         if self.schema is not None:
-            check_is("schema", self.schema, Mapping, "a JSON schema as a dict, or None")
+            check_is("schema", self.schema, dict, "a JSON schema as a dict, or None")
+            try:
+                _canonical(self.schema)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"schema is not JSON ({error}): expected strings, numbers, lists and dicts") from None
         if self.grammar is not None:
             check_is("grammar", self.grammar, str, "a grammar in GBNF, or None")
         if self.schema is not None and self.grammar is not None:
@@ -84,7 +88,7 @@ class Request:
 
     def as_json(self) -> dict[str, Any]:
         """A dict that JSON can carry, and ``from_json`` takes back."""
-        return dict(zip(_NAMES, _values(self), strict=True))
+        return {name: getattr(self, name) for name in _NAMES} | {"messages": [list(pair) for pair in self.messages]}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
@@ -93,10 +97,6 @@ class Request:
 
 
 _NAMES = [item.name for item in fields(Request)]
-
-
-def _values(request: Request) -> list[Any]:
-    return [getattr(request, name) for name in _NAMES]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Abilities:
     model's own, before temperature, truncation and grammar, or "drawn", what tokens are drawn from.
     n: whether several choices come from one call. seed: whether a seed repeats an answer.
     token_field: "max_tokens" or "max_completion_tokens". context: most tokens of prompt and answer; None: not said.
-    sampling: which of "top_k" and "min_p" can be sent. dropped: what is taken and then ignored, in silence.
+    sampling: which settings of drawing can be sent. dropped: what is taken and then ignored, in silence.
     fingerprint: which model and server this is, as far as they say; "" if they do not.
     """
 
@@ -140,8 +140,8 @@ class Abilities:
     seed: bool = True
     token_field: str = "max_tokens"
     context: int | None = None
-    sampling: tuple[str, ...] = ("top_k", "min_p")
-    dropped: tuple[str, ...] = field(default=())
+    sampling: tuple[str, ...] = ("temperature", "top_k", "top_p", "min_p")
+    dropped: tuple[str, ...] = ()
     fingerprint: str = ""
 
 

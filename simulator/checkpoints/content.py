@@ -104,7 +104,8 @@ def _bits_of(tensor: Tensor) -> Iterator[Any]:
         yield from (tensor.indices(), tensor.values())
         return
     flat = tensor.detach().cpu().resolve_conj().resolve_neg().reshape(-1).contiguous()
-    yield flat.view(torch.uint8).numpy().data
+    if flat.numel():  # an empty one may have stride 0, which cannot be viewed as bytes
+        yield flat.view(torch.uint8).numpy().data
 
 
 def _object_parts(value: Any) -> Iterator[Any]:

@@ -261,3 +261,9 @@ def test_fresh_processes_agree_whatever_ran_before_and_however_they_hash():
         for when, hashing in (("early", "1"), ("late", "2"))
     }
     assert len(prints) == 1
+
+
+def test_an_empty_tensor_has_a_fingerprint_whatever_its_strides():
+    """A layer without contacts has columns of stride 0, which torch cannot view as bytes."""
+    empty = torch.empty_strided((0,), (0,), dtype=torch.int32)
+    assert fingerprint(empty) == fingerprint(torch.empty(0, dtype=torch.int32)) != fingerprint(torch.empty(0))
