@@ -8,6 +8,8 @@ right, then GRPO on how well a frozen reader foresees 6 later choices. Then a de
 up to date by the second (streaming), is held against reading both windows again, and against exact Bayesian writers of
 as many words. Accuracy is the share of 20 later choices foreseen, of people never met before. A claim's interval is
 95 %, by Student's t over seeds; "holds" and "fails": the interval is on one side of the bar; else "open".
+
+With --model and --base-url a language model writes and reads, through the same interface.
 """
 
 import argparse
@@ -24,6 +26,7 @@ from ethogram.agents.preferences import (
     Bayes,
     ColdStart,
     Inferrer,
+    LLMInferrer,
     People,
     Practice,
     TokenWriter,
@@ -40,6 +43,7 @@ from ethogram.simulator import Do, Draws
 from ethogram.simulator.whatif import Effect
 
 WINDOW, TARGETS, WINDOWS = 12, 20, 6
+NAMES = ("comedy", "war", "romance", "music", "space", "animals", "history", "sport", "food", "crime")
 READINGS = ("one window", "streaming", "both re-read", "last window")
 Row = dict[str, float]
 
@@ -222,16 +226,31 @@ def report(rows: list[Row]) -> None:
     told("6 targets less one, one window", of[grpo + "one window"] - of["GRPO, one target, drawn: one window"], 0)
 
 
+def by_language(inferrer: LLMInferrer, world: Choosing, people: int) -> None:
+    """What a language model foresees, by what it read; nobody's answers are trained on."""
+    met = people_of(world, people, 2 * WINDOW, 4, 1_000_000)
+    for name, share in readings(inferrer, met, WINDOW, 0).items():
+        print(f"{name:14}{100 * share:6.1f} %")
+    print(f"of {people} people; {dict(inferrer.counts)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--temperature", type=float, default=0.0, help="of people's choices, in units of utility")
     parser.add_argument("--keep", type=Path, help="a JSON file of seeds: those in it are not run again")
+    parser.add_argument("--model", help="ask this language model in place of training writers")
+    parser.add_argument("--base-url", help="where it is, such as http://127.0.0.1:8080/v1")
+    parser.add_argument("--people", type=int, default=20, help="whom it is asked about: 36 requests each")
     parser.add_argument("--quick", action="store_true", help="two seeds and few updates: a check that it runs")
     given = parser.parse_args()
     torch.set_num_threads(1)
     world, size = Choosing(temperature=given.temperature), QUICK if given.quick else FULL
     print(f"numbers read for the second window: {_numbers(1)} streaming, {_numbers(2)} re-reading")
+    if given.model:
+        from ethogram.agents.llm import Endpoint
+
+        return by_language(LLMInferrer(Endpoint(given.model, given.base_url), NAMES, lenient=True), world, given.people)
     rows: list[Row] = json.loads(given.keep.read_text()) if given.keep and given.keep.exists() else []
     for seed in range(len(rows), 2 if given.quick else given.seeds):
         rows.append(one_seed(seed, world, size))

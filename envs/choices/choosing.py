@@ -34,6 +34,8 @@ class Choosing:
     Sites: at the start "first preference" (n, D) and "first options" (n, m, D); then "preference", "utility" (n, m),
     "choice" (n,) int64 and "next options". A preference that an intervention has changed stays so, until it is changed
     again: ``Do("preference", torch.neg, start=12, stop=13)`` has people change their minds.
+
+    Tells "preference" (n, D), for Gymnasium's ``info``: for who judges an agent, not for the agent.
     """
 
     num_attributes: int = 10
@@ -64,6 +66,7 @@ class Choosing:
         preference = site("first preference", self._preference(draws))
         options = site("first options", self._options("first options", draws))
         chose = torch.full_like(draws.ids, self.num_options)
+        site.tell("preference", preference.clone())
         return Chooser(preference, options), {"options": options, "chose": chose}
 
     def step(self, state: Chooser, action: Any, draws: Draws, site: Sites) -> Transition:
@@ -79,6 +82,7 @@ class Choosing:
         options = site("next options", self._options("next options", draws))  # (n, m, D)
         right = (action == choice).float()
         seen = {"options": options, "chose": choice}
+        site.tell("preference", preference.clone())
         return Transition(Chooser(preference, options), seen, right, torch.zeros_like(choice, dtype=torch.bool))
 
     def _preference(self, draws: Draws) -> Tensor:

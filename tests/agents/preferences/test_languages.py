@@ -2,6 +2,8 @@
 
 import json
 import re
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
@@ -138,6 +140,28 @@ def test_words_of_the_world_are_data_where_nobody_takes_orders(model):
     for request in inferrer.model.asked:
         outside = re.sub(r"(\S+) [\[{\"].*[\]}\"] \1", "", request.messages[-1][1])
         assert all("SYSTEM" not in text and "ignore" not in text for text in (outside, request.messages[0][1]))
+
+
+def test_the_benchmark_takes_it_as_it_takes_a_small_writer(capsys):
+    """A scripted model that adds up foresees more the more it reads."""
+    benchmark = runpy.run_path(str(Path(__file__).parents[3] / "benchmarks" / "llm" / "preference_inference.py"))
+    names = benchmark["NAMES"]
+
+    def write(user):
+        total = dict.fromkeys(names, 0.0)
+        for choice in fenced(user, "The person")["choices"]:
+            for sign, thing in ((1, choice["chose"]), (-1, choice["not"][0])):
+                for name, value in values(thing).items():
+                    total[name] += sign * value
+        best = sorted(names, key=lambda name: -abs(total[name]))[:3]
+        said = ", ".join(f"{'for' if total[name] > 0 else 'against'} {name}" for name in best)
+        return json.dumps({"because": "", "description": said})
+
+    benchmark["by_language"](LLMInferrer(Scripted(weigh, write=write), names), Choosing(), 30)
+    lines = capsys.readouterr().out.splitlines()
+    one, _, both, _ = (float(line[14:20]) for line in lines[:4])
+    assert 60 < one < both
+    assert lines[4].startswith("of 30 people; {'descriptions': 120, 'kept': 0, 'choices': 480, 'even': 0}")
 
 
 def test_nothing_personal_is_in_what_it_shows_of_itself(model):
