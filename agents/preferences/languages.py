@@ -61,6 +61,9 @@ class LLMInferrer:
         schema = {"type": "object", "properties": parts, "required": list(_FORM), "additionalProperties": False}
         self._question = Written("preferences", schema, self._read, 2 * self.longest)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "counts": Counter()}  # what was asked does not make another inferrer
+
     def __repr__(self) -> str:
         return f"LLMInferrer({type(self.model).__name__}, {len(self.attributes)} attributes)"
 

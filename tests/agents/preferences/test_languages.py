@@ -13,6 +13,7 @@ from ethogram.agents.llm import NoAnswer
 from ethogram.agents.preferences import LLMInferrer, PreferenceAgent, people_of, reward_of, streamed
 from ethogram.envs.choices import Choosing
 from ethogram.simulator import Draws, rollout
+from ethogram.simulator.checkpoints import fingerprint
 
 NAMES = ("comedy", "war", "length", "music")
 WORLD = Choosing(4, 2)
@@ -162,6 +163,15 @@ def test_the_benchmark_takes_it_as_it_takes_a_small_writer(capsys):
     one, _, both, _ = (float(line[14:20]) for line in lines[:4])
     assert 60 < one < both
     assert lines[4].startswith("of 30 people; {'descriptions': 120, 'kept': 0, 'choices': 480, 'even': 0}")
+
+
+def test_what_was_asked_does_not_make_another_run(model):
+    """So a run that was interrupted goes on with the same object, or a new one."""
+    agent = PreferenceAgent(LLMInferrer(model, NAMES), 4)
+    before = fingerprint(agent)
+    rollout(WORLD, agent, rows=2, horizon=6)
+    assert agent.inferrer.counts["descriptions"] == 2
+    assert fingerprint(agent) == before
 
 
 def test_nothing_personal_is_in_what_it_shows_of_itself(model):
