@@ -5,6 +5,7 @@ import gymnasium
 for _id, _maker in (
     ("CascadingSession-v0", "sessions.ids:cascading_session"),
     ("MovieLensSession-v0", "datasets.ids:movielens_session"),
+    ("Choosing-v0", "choices.ids:choosing"),
     ("Adoption-v0", "adoption.ids:adoption"),
     ("Epidemic-v0", "epidemics.ids:epidemic"),
     ("EpidemicPlanner-v0", "epidemics.ids:epidemic_planner"),

@@ -34,6 +34,7 @@ from ethogram.agents.cascading import (
     state_free_policy,
 )
 from ethogram.agents.simple import Fixed, PlackettLuce, Replay, Table, UniformSlates
+from ethogram.envs.choices import Choosing
 from ethogram.envs.clicks import ClickLog
 from ethogram.envs.datasets import session_mdp
 from ethogram.envs.sessions import (
@@ -255,6 +256,11 @@ def abducted():
     again = rollout(TRAP, Replay(log), rows=log.ids, horizon=6, draws=luck, interventions=WEAKER, record=["click"])
     drawn = {"state": luck.at(2).uniform("state"), "attracted": luck.at(1).uniform("attracted", 6)}
     return drawn | arrays_of(again)
+
+
+@case
+def people_who_choose():
+    return rough(rollout(Choosing(temperature=0.5), Fixed(1), rows=20, horizon=4, seed=7, record="all"))
 
 
 READING = {"world": by_hand.Reading(), "policy": by_hand.Turns(), "horizon": 9, "seed": 3, "record": "all"}

@@ -7,7 +7,7 @@ from .client import EndpointDown
 from .endpoint import Endpoint
 from .forms import Asked, Clicks, Form, OnScreen, Whole
 from .policy import LLMPolicy, NoAnswer, answer_quality
-from .prompts import Fence, Prompts, so_far
+from .prompts import Fence, Prompt, Prompts, so_far
 from .questions import Choice, Malformed, Predicate, Score, Written, read, schema_of
 from .requests import Abilities, Model, Reply, Request
 
@@ -33,6 +33,7 @@ __all__ = [
     "OnScreen",
     "OverBudget",
     "Predicate",
+    "Prompt",
     "Prompts",
     "Reply",
     "Request",

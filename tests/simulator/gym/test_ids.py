@@ -23,6 +23,7 @@ SESSION = "ethogram/CascadingSession-v0"
 SETTINGS = {
     "CascadingSession": {},
     "MovieLensSession": {},
+    "Choosing": {},
     "Adoption": {"num_people": 60},
     "Epidemic": {"num_people": 60},
     "EpidemicPlanner": {"num_people": 60},
