@@ -12,12 +12,12 @@ numbers are not comparable with the paper's.
 
 import argparse
 import copy
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from claims import Row, column, rows_of, verdict
 from torch import Tensor
 
 from ethogram.agents.gui import Scripted
@@ -38,7 +38,6 @@ from ethogram.agents.learning import train
 from ethogram.envs.gui import App, SymbolicGui
 from ethogram.envs.gui_tasks import carry, reactive, recent_action
 from ethogram.simulator import Draws, rollout
-from ethogram.simulator.whatif import Effect
 
 MEMORY, LAYERS, DROP_AT = 2, 2, 1
 TASKS: dict[str, Callable[[int], App]] = {  # of so many other things on the screen
@@ -61,7 +60,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "attached teacher": {"lengths": "full", "detach": False},
     "actions only": {"lengths": "full", "branches": "compressed", "drop_at": 0},
 }
-Row = dict[str, float]
 CLAIMS = (  # what is claimed; better, worse
     ("lengths that grow beat a fixed one", "HCPO, compressed", "fixed length, compressed"),
     ("lengths that grow beat uniform ones", "HCPO, compressed", "uniform lengths, compressed"),
@@ -159,8 +157,8 @@ def warmed(seed: int, shown: dict[str, Steps], tests: dict[str, Steps], updates:
     return policy
 
 
-def one_seed(seed: int, warm: int, updates: int, prompts: int, episodes: int, tested: int) -> Row:
-    """All that is measured with a seed."""
+def one_seed(seed: int, warm: int, updates: int, prompts: int, episodes: int, tested: int) -> Iterator[Row]:
+    """All that is measured with a seed, part by part."""
     shown = steps(episodes, seed)
     same = steps(tested, 10**6 + seed)
     others = {
@@ -169,27 +167,18 @@ def one_seed(seed: int, warm: int, updates: int, prompts: int, episodes: int, te
     }
     tests = {test: Steps.mixed(part.values()) for test, part in {"seen layouts": same, **others}.items()}
     start = warmed(seed, shown, same, warm, LAYERS)
-    row = measured("warm start", start, tests) | preferred(start, same)
+    yield measured("warm start", start, tests) | preferred(start, same)
     everything = Steps.mixed(shown.values())
     for name, settings in VARIANTS.items():
         policy = copy.deepcopy(start)
         learner = HCPO(policy, everything, updates, prompts=prompts, seed=seed, **{"drop_at": DROP_AT, **settings})
         train(learner, updates, rate=3e-4, progress=False)
-        row |= measured(name, policy, tests)
-    return row
-
-
-def verdict(more: Tensor, less: Tensor) -> str:
-    """The difference of shares, (seeds,) each, in points, its interval, and what follows."""
-    effect = Effect(100 * less, 100 * more, tuple(range(len(more))))
-    low, high = effect.interval()
-    said = "holds" if low > 0 else "reversed" if high < 0 else "open"
-    return f"{effect.mean:+6.1f} [{low:+.1f}, {high:+.1f}]  {said}"
+        yield measured(name, policy, tests)
 
 
 def report(rows: list[Row]) -> None:
     """Tables over seeds."""
-    of = {name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]}
+    of = {name: column(rows, name) for name in rows[0]}
     ways = ("whole", "compressed", "actions dropped", "both dropped", "seen layouts", "new layouts", "busier")
     print(f"\nsuccess at steps, in %, means of {len(rows)} seeds; by test with compressed histories")
     print(f"{'':24}" + "".join(f"{way:>17}" for way in ways))
@@ -220,24 +209,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument("--updates", type=int, default=400, help="updates of each variant")
-    parser.add_argument("--keep", type=Path, help="a file of JSON lines: seeds that it has are read, others added")
+    parser.add_argument("--keep", type=Path, help="a file of JSON lines: what it has is read, the rest added")
     parser.add_argument("--quick", action="store_true", help="two seeds and few updates: a check that it runs")
     given = parser.parse_args()
     torch.set_num_threads(1)
     seeds, sizes = range(given.first, given.first + given.seeds), (150, given.updates, 16, 1000, 60)
     if given.quick:
         seeds, sizes = range(2), (2, 2, 4, 60, 10)
-    kept: dict[int, Row] = {}
-    if given.keep and given.keep.exists():
-        kept = {line.pop("seed"): line for line in map(json.loads, given.keep.read_text().splitlines())}
-    rows = []
-    for seed in seeds:
-        rows.append(kept.get(seed) or one_seed(seed, *sizes))
-        if given.keep and seed not in kept:
-            with given.keep.open("a") as file:
-                file.write(json.dumps({"seed": seed, **rows[-1]}) + "\n")
-        ways = {name: round(100 * rows[-1][f"{name}, compressed"], 1) for name in ("warm start", "HCPO", "plain GRPO")}
-        print(f"seed {seed}: {ways}", flush=True)
+    every = [better for _, better, _ in CLAIMS]
+    rows = rows_of(seeds, lambda seed: one_seed(seed, *sizes), every, given.keep)
     report(rows)
     report_flops()
 
