@@ -45,6 +45,7 @@ from ethogram.envs.gui_tasks import carry
 from ethogram.simulator import Policy, rollout
 from ethogram.simulator.report import pictures, plots
 
+EPISODE = 0  # that is drawn
 OFFERED = ("tap", "type", "back", "done")
 WORDING = {
     "type": "What does the agent do next on this screen?",
@@ -108,7 +109,7 @@ def browsing(world: SymbolicGui, model: Model, orders: int) -> LLMPolicy:
 
 def draw(world: SymbolicGui, policy: Policy, title: str, file: Path, steps: int) -> Path:
     """The screens of an episode, and what was done on them."""
-    history = rollout(world, policy, rows=1, horizon=steps, seed=2)
+    history = rollout(world, policy, rows=1, horizon=steps, seed=EPISODE)
     seen, count = history.observation, int(history.length) + 1
     axes = plots.panels(count, columns=count, size=(2.3, 3.4))
     for t, ax in enumerate(axes):

@@ -35,7 +35,8 @@ class Stub:
         self.faults, self.retry_after, self.delay = faults, retry_after, delay
         self.obeys, self.refuses, self.reported, self.port = set(obeys), set(refuses), reported, port
         self.models = models or {"data": [{"id": "m", "meta": {"n_params": 7, "n_ctx": 2048}}]}
-        self.asked, self.keys, self.paths, self.injected = [], [], Counter(), Counter()
+        self.asked, self.keys, self.paths = [], [], Counter()
+        self.injected = []  # the fault of each body asked, None for none
 
     def __enter__(self):
         self.loop = asyncio.new_event_loop()
@@ -86,12 +87,13 @@ class Stub:
         number, body = len(self.asked), json.loads(body)
         self.asked.append(body)
         self.keys.append(fields.get("authorization", ""))
+        self.injected.append("refused")
         if refused := self.refuses & body.keys():
             return _write(writer, json.dumps({"error": {"message": f"no {refused}: {body['messages']}"}}), 400)
         if self.delay:
             await asyncio.sleep(self.delay)
         fault = self.faults(body, number)
-        self.injected[fault] += 1
+        self.injected[number] = fault
         text = json.dumps(self.completion(body, number))
         if fault == "hang":
             await asyncio.sleep(3600)

@@ -168,7 +168,8 @@ class _Probe:
         varied = texts[0] != texts[1]  # else nothing can be told from answers that are alike
         taken = []
         for name, value in GREEDY.items():
-            found = [await self(prompt, **{name: value}, **({"seed": number} if seed else {})) for number in (1, 2)]
+            settings: list[dict[str, Any]] = [{name: value} | ({"seed": number} if seed else {}) for number in (1, 2)]
+            found = [await self(prompt, **each) for each in settings]
             if isinstance(found[0], dict) and self.obeyed(
                 name, found[0], not varied or _text(found[0]) == _text(found[1])
             ):

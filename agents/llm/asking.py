@@ -32,12 +32,12 @@ class Ask(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a model says to a question: a distribution over its options, or a text, or neither.
+    """A model's answer to a question: a distribution over its options, or a text, or neither.
 
     probability: (K,) float64, summing to 1; None for what is written, and for no answer. text: what is written.
     mass: the share of the model's own distribution, or of its samples, that fell on the options. order: how far it is
     the order of the options that decides, as the largest total variation between two orders; NaN where not known.
-    repaired: whether it took a second attempt. why: there is no answer.
+    repaired: whether it took a second attempt. why: there is no answer, in words that tell nothing of prompt or answer.
     """
 
     probability: Any = None
@@ -134,7 +134,7 @@ def _weighed(options: int, shifts: Sequence[int], replies: Sequence[Reply]) -> A
     found, masses = [], []
     for shift, reply in zip(shifts, replies, strict=True):
         if reply.error is not None or not reply.logprobs:
-            return Answer(why="no answer" if reply.error is not None else "no log-probabilities")
+            return Answer(why="no log-probabilities" if reply.error is None else f"no answer, {reply.error}")
         weights = np.zeros(options)
         for token, logprob in reply.logprobs[0].items():
             match = _LETTER.fullmatch(token)
@@ -162,7 +162,8 @@ def _counted(options: int, shifts: Sequence[int], replies: Sequence[Reply]) -> A
             places[(shift + place) % options] += 1
     count = places.total()
     if not count:
-        return Answer(mass=0.0, why="no option")
+        errors = [reply.error for reply in replies if reply.error is not None]
+        return Answer(mass=0.0, why=f"no answer, {errors[0]}" if errors else "no option")
     probability = np.array([places[k] for k in range(options)]) / count
     return Answer(probability, mass=count / len(replies))
 
@@ -171,7 +172,7 @@ def _wrote(question: Written, replies: Sequence[Reply]) -> Answer:
     """A text, if it can be read."""
     reply = replies[0]
     if reply.error is not None:
-        return Answer(why="no answer")
+        return Answer(why=f"no answer, {reply.error}")
     if reply.finish == "length":
         return Answer(why=f"cut at {question.most_tokens} tokens")
     try:

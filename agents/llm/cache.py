@@ -61,7 +61,10 @@ class Cache:
             self._file: sqlite3.Connection = sqlite3.connect(
                 self.path, timeout=60, isolation_level=None, check_same_thread=False
             )
-            self._file.execute("PRAGMA journal_mode = WAL")
+            try:
+                self._file.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.DatabaseError as error:
+                raise ValueError(f"cache is {str(self.path)!r}, which SQLite cannot open ({error})") from None
             self._file.execute("PRAGMA synchronous = NORMAL")
             self._file.executescript(_TABLES)
             self._process = os.getpid()

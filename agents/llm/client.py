@@ -54,9 +54,8 @@ def reply_of(found: Any, request: Request) -> Reply:
         raise Unusable("malformed") from None
     if not isinstance(text, str | None) or not isinstance(finish, str):
         raise Unusable("malformed")
-    counts = {"tokens_in": tokens_in or 0, "tokens_out": tokens_out or 0}
     if finish == "content_filter" or refusal:
-        return Reply("", finish, **counts, error="filtered")
+        return Reply("", finish, (), tokens_in or 0, tokens_out or 0, error="filtered")
     text = text or ""
     if len(text) > 4096 + 256 * request.max_tokens:  # no vocabulary has tokens of more characters
         raise Unusable("overlong")
@@ -67,7 +66,7 @@ def reply_of(found: Any, request: Request) -> Reply:
         raise Unusable("without log-probabilities" if text else "empty")
     if not text and not logprobs:
         raise Unusable("empty")
-    return Reply(text, finish, logprobs, **counts)
+    return Reply(text, finish, logprobs, tokens_in or 0, tokens_out or 0)
 
 
 def usage_of(found: Any) -> tuple[int | None, int | None]:
@@ -140,13 +139,15 @@ class Client:
         *,
         budget: Budget,
         timeout: float,
+        deadline: float,
         retries: int,
         per_minute: float | None,
         quote: bool,
     ) -> None:
         self.where, self.base_url = where, base_url
-        self.budget, self.timeout, self.retries, self.per_minute = budget, timeout, retries, per_minute
-        self.quote = quote
+        self.budget, self.timeout, self.deadline = budget, timeout, deadline
+        self.retries, self.per_minute, self.quote = retries, per_minute, quote
+        self.process = os.getpid()  # a fork has no thread of it
         self.counts: Counter[str] = Counter()  # of attempts, and of why they failed
         self.stop: Exception | None = None
         self._next = 0.0  # when the next attempt may start
@@ -172,20 +173,29 @@ class Client:
 
     async def get(self, path: str) -> dict[str, Any]:
         """A table, as JSON; raises Refused."""
-        return await self._attempts("GET", path, None, None, _table)
+        return await self._within_deadline(self._attempts("GET", path, None, None, _table))
 
     async def post(self, body: dict[str, Any], use: Callable[[Any], T] | None = None) -> T:
         """``use(table)`` of a chat completion, where it may raise Unusable; or the table. Raises Refused."""
         characters = sum(len(message["content"].encode()) + 32 for message in body["messages"])  # 32: what surrounds it
         tokens = next(body[name] for name in ("max_tokens", "max_completion_tokens") if name in body)
-        return await self._attempts("POST", "/chat/completions", body, (characters, tokens), use or _table)
+        attempts = self._attempts("POST", "/chat/completions", body, (characters, tokens), use or _completion)
+        return await self._within_deadline(attempts)
+
+    async def _within_deadline(self, attempts: Coroutine[Any, Any, T]) -> T:
+        try:
+            async with asyncio.timeout(self.deadline):
+                return await attempts
+        except TimeoutError:
+            raise Refused("deadline") from None
 
     async def _attempts(
         self, method: str, path: str, body: Any, size: tuple[int, int] | None, use: Callable[[Any], T]
     ) -> T:
         import openai
 
-        for attempt in range(1, self.retries + 2):
+        failed = limited = 0  # attempts; those that came too early are repeated until the deadline
+        while True:
             await self._turn()
             reserved = None if size is None else self.budget.reserve(*size)
             tokens: tuple[int | None, int | None] = None, None
@@ -205,7 +215,7 @@ class Client:
                 tokens, status, headers = (0, 0), error.status_code, error.response.headers
                 why = f"status {status}" + (f": {error.message}" if self.quote else "")
                 again = will_help(status, headers)
-                hopeless = status in (401, 403, 404) or error.code == "insufficient_quota"
+                hopeless = status in (401, 402, 404) or error.code == "insufficient_quota"
             except openai.APIConnectionError:
                 why = "connection"
             except (openai.OpenAIError, ValueError, RecursionError):
@@ -216,14 +226,17 @@ class Client:
             self.counts[why.partition(":")[0]] += 1
             if hopeless and size is not None:
                 raise EndpointDown(f"{self.where} refuses everything ({why}): are key, quota, address and model right?")
-            wait = wait_before(attempt, headers)
-            if not again or wait is None or attempt > self.retries:
-                break
+            if status == 429:
+                limited += 1
+            else:
+                failed += 1
+            wait = wait_before(failed + limited, headers)
+            if not again or wait is None or failed > self.retries:
+                raise Refused(why, status)
             if status == 429:  # all others wait too
                 self._next = max(self._next, self._loop.time() + wait)
             else:
                 await asyncio.sleep(wait)
-        raise Refused(why, status)
 
     async def _turn(self) -> None:
         """Wait until another attempt may start."""
@@ -261,14 +274,21 @@ class Client:
 
 
 def place_of(base_url: str | None) -> str:
-    """Where a model stands, as keys of answers know it: "loopback", whatever the port, or host and path."""
+    """Where a model stands, as keys of answers know it: "loopback", whatever the port, or host, port and path."""
     parts = urlsplit(base_url or "https://api.openai.com/v1")
     if parts.hostname in ("localhost", "::1") or (parts.hostname or "").startswith("127."):
         return "loopback"
-    return f"{parts.hostname}{parts.path.rstrip('/')}"
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.hostname}{port}{parts.path.rstrip('/')}"
 
 
 def _table(found: Any) -> Any:
     if not isinstance(found, dict):
+        raise Unusable("malformed")
+    return found
+
+
+def _completion(found: Any) -> Any:
+    if not isinstance(found, dict) or not found.get("choices"):
         raise Unusable("malformed")
     return found

@@ -115,13 +115,14 @@ class Endpoint:
 
     @property
     def _client(self) -> Client:
-        if self._connected is None:
+        if self._connected is None or self._connected.process != os.getpid():
             self._connected = Client(
                 repr(self),
                 self.base_url,
                 self._api_key,
                 budget=self.budget,
                 timeout=self.timeout,
+                deadline=self.deadline,
                 retries=self.retries,
                 per_minute=self.per_minute,
                 quote=self.quote,
@@ -147,9 +148,9 @@ class Endpoint:
         return self._abilities
 
     async def _probe(self, kept: Abilities | None) -> Abilities:
-        """What is kept, if the same model answers: on loopback another one may stand behind the same name."""
-        if kept is not None and self.place != "loopback":
-            return kept
+        """What is kept, if the same model answers: another one may stand behind the same name, as on loopback."""
+        if kept is not None and kept.fingerprint.startswith(digest("")):
+            return kept  # it does not say which it is
         try:
             listed = await self._client.get("/models")
         except Refused as error:
@@ -177,6 +178,8 @@ class Endpoint:
         OverBudget and EndpointDown, which carry the replies so far; Miss in a replay; ValueError, before anything is
         sent, for a request that the endpoint cannot do.
         """
+        if not requests:
+            return []
         for request in requests:
             check_is("requests", request, Request, "a list of Requests")
         fingerprint = self.abilities.fingerprint
@@ -225,24 +228,24 @@ class Endpoint:
                     self._bar.set_postfix_str(f"cost {self.budget.cost:.4g}", refresh=False)
                     self._bar.update()
 
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(self.concurrency, len(new))):
-                tasks.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(min(self.concurrency, len(new))):
+                    tasks.create_task(work())
+        except BaseExceptionGroup as group:  # such as a disk that is full
+            raise group.exceptions[0] from None
         if self._client.stop is not None:
             raise self._client.stop
 
     async def _one(self, request: Request, body: dict[str, Any]) -> Reply:
         """One request, all its attempts."""
         try:
-            async with asyncio.timeout(self.deadline):
-                reply = await self._client.post(body, lambda found: reply_of(found, request))
+            reply = await self._client.post(body, lambda found: reply_of(found, request))
             self._failed = 0
             return reply
-        except TimeoutError:
-            why, status = "deadline", 0
         except Refused as error:
-            why, status = str(error), error.status
-        if not 400 <= status < 429:  # those are about the request
+            why, about_it = str(error), error.status in (400, 413, 422)
+        if not about_it:
             self._failed += 1
         if self._failed >= self.give_up:
             self._failed = 0

@@ -29,7 +29,7 @@ Asking = Generator[Question, Any, Any]
 
 
 class Form(Protocol):
-    """What is asked for an action, and what becomes of the answers."""
+    """Asks for an action, and stacks the actions of rows."""
 
     def ask(self, seen: Any) -> Asking:
         """The questions of one row, by what it sees (NumPy's arrays, or a dict of such); returns its action."""
@@ -98,7 +98,7 @@ def _asked(
     words = names.get(name.rpartition(".")[2], ())
     if isinstance(space, spaces.Discrete):
         place = yield from choose(name, int(space.n), words, int(space.start))
-        return space.dtype.type(space.start + place)  # type: ignore[union-attr]
+        return space.dtype.type(space.start + place)
     if isinstance(space, Slates):
         return (yield from _slate(space, names.get("item", ())))
     if isinstance(space, spaces.Text):
@@ -251,8 +251,10 @@ class OnScreen:
 
     def ask(self, seen: Any) -> Asking:
         """The questions; seen: one row's observation."""
-        action = {name: "" if isinstance(part, spaces.Text) else np.zeros(part.shape or (), part.dtype)
-                  for name, part in self.space.spaces.items()}  # fmt: skip
+        action: dict[str, Any] = {
+            name: "" if isinstance(part, spaces.Text) else np.zeros(part.shape or (), part.dtype)
+            for name, part in self.space.spaces.items()
+        }
         types = tuple(self.types)
         kind = types[(yield from choose("type", len(types), labels=types))]
         action["type"] = np.int64(TYPES.index(kind))

@@ -32,7 +32,8 @@ class _Row:
         self.path: tuple[tuple[Any, float], ...] = ()
         self.said: tuple[str, ...] = ()  # what was decided, in our words
         self.action: Any = None
-        self.done = self.failed = self.repaired = False
+        self.done = self.repaired = False
+        self.failed = ""  # why
         self.mass, self.order, self.propensity = np.nan, np.nan, 1.0
 
     def take(self, question: Question, token: Any, within: float, answer: Answer) -> None:
@@ -175,7 +176,7 @@ class LLMPolicy:
                 if answer.text is not None:
                     rows[i].take(node.question, answer.text, 0.0, answer)
                 elif answer.probability is None:
-                    rows[i].failed = rows[i].repaired = True
+                    rows[i].failed, rows[i].repaired = answer.why, True
                 else:
                     size = len(node.question.options)  # type: ignore[union-attr]
                     alike.setdefault((node.question.name, size), []).append((i, node, answer))
@@ -193,9 +194,10 @@ class LLMPolicy:
     ) -> Column:
         """The actions; the fallback's for who failed, which is named, and said aloud."""
         device, scope = draws.ids.device, draws.scope or "policy"
-        failed = torch.tensor([row.failed for row in rows], device=device)
+        failed = torch.tensor([bool(row.failed) for row in rows], device=device)
         if failed.any():
-            count = f"{int(failed.sum())} of {len(rows)} rows have no answer that can be read, after a repair"
+            why = next(row.failed for row in rows if row.failed)
+            count = f"{int(failed.sum())} of {len(rows)} rows have no answer that can be read, after a repair ({why})"
             if self.fallback is None:
                 raise NoAnswer(f"{count}: expected one of the options; state who acts then, as fallback=")
             warnings.warn(f"{count}: {type(self.fallback).__name__} acts for them", RuntimeWarning, stacklevel=2)

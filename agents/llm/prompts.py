@@ -90,7 +90,7 @@ def _number(value: float) -> Any:
 
 
 class Prompt:
-    """What one row's questions say; rows that are told the same share one. Its text is in no repr."""
+    """All that one row is told; rows that are told the same share one. Its text is in no repr."""
 
     def __init__(self, seen: Any, fence: Fence, system: str, told: Sequence[str]) -> None:
         self.seen, self.fence, self.system, self.told = seen, fence, system, told
@@ -120,7 +120,7 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Prompts:
-    """What a model is told of a row, and in which words.
+    """The way in which a model is told of a row.
 
     goal: what the agent is to do, in the words of whoever runs it; it stands among the rules, so no text of the world
         belongs into it. A goal that is seen is data, as all that is seen.
@@ -180,13 +180,14 @@ class Prompts:
         return known or f"What does the agent decide: {name}?"
 
     def rows(self, observation: Any, history: History, draws: Draws) -> Rows:
-        """What each row is told, once for those who are told the same."""
+        """Each row's prompt, once for those who are told the same."""
         seen = map_column(_as_numpy, observation)
         ids, past, keys = draws.ids.tolist(), self._past(history), _bytes_of(self._told(seen), len(draws.ids))
         fence = self._fence(draws.seed)
         system = self._system(fence)
         known: dict[Any, int] = {}
-        which, prompts = [], []
+        which: list[int] = []
+        prompts: list[Prompt] = []
         for row, key in enumerate(keys):
             person = {name: _plain(self._attribute(name, ids[row])) for name in self.attributes}
             full = (key, past[row] if past else None, json.dumps(person))
@@ -223,7 +224,7 @@ class Prompts:
         ]
 
     def _past(self, history: History) -> list[str] | None:
-        """What is told of the past, in JSON, for each row; None where nothing is."""
+        """The past of each row in JSON, as far as it is told; None where nothing is."""
         if not self.memory and self.summary is None:
             return None
         n, told = len(history), [dict[str, Any]() for _ in range(len(history))]
@@ -251,14 +252,14 @@ class Prompts:
 
 
 def so_far(history: History) -> list[dict[str, Any]]:
-    """Of each row: how many steps there were, and their rewards added up; a ``summary`` for ``Prompts``."""
+    """How many steps each row has had, and their rewards added up; a ``summary`` for ``Prompts``."""
     total = (history.reward * history.valid).sum(1) if history.num_steps else history.length * 0.0
     pairs = zip(history.length.tolist(), total.tolist(), strict=True)
     return [{"steps": steps, "reward": round(reward, 6)} for steps, reward in pairs]
 
 
 def described(names: Names, seen: Any, field: str = "") -> Any:
-    """What a row sees or does, in JSON's terms: ids in words where they are known, screens by their elements.
+    """Something that a row sees or does, in JSON's terms: ids in words where they are known, screens by their elements.
 
     Arrays of more than 64 numbers are not told, which is stated in their place.
     """

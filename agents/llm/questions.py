@@ -1,9 +1,10 @@
-"""Questions to a language model, choice, predicate, score and what is written; JSON of spaces, and its strict reading."""
+"""Questions to a language model: choice, predicate, score, what is written; JSON of spaces, and its strict reading."""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import gymnasium
@@ -69,7 +70,7 @@ class Score:
         """The levels in words."""
         if not self.whole:
             edges = [f"{self._at(k):.6g}" for k in range(LEVELS + 1)]
-            return tuple(f"{a} to {b}" for a, b in zip(edges, edges[1:], strict=False))
+            return tuple(f"{a} to {b}" for a, b in pairwise(edges))
         ends = [(self._at(k), self._at(k + 1) - 1) for k in range(LEVELS)]
         return tuple(str(a) if a == b else f"{a} to {b}" for a, b in ends)
 
@@ -148,7 +149,7 @@ def _is_whole(space: gymnasium.Space[Any]) -> bool:
     return not isinstance(space, spaces.Box) or np.issubdtype(space.dtype, np.integer)
 
 
-def parts_of(space: spaces.Dict | spaces.Tuple) -> list[tuple[str, gymnasium.Space[Any]]]:
+def parts_of(space: "spaces.Dict | spaces.Tuple[Any]") -> list[tuple[str, gymnasium.Space[Any]]]:
     """The parts of a space by name; those of a tuple are numbered."""
     named = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
     return [(str(key), part) for key, part in named]
@@ -218,7 +219,7 @@ def _element(space: gymnasium.Space[Any], found: Any, where: str) -> Any:
         return found
     if isinstance(space, spaces.Discrete):
         least, most = int(space.start), int(space.start + space.n - 1)
-        return space.dtype.type(_integer(found, least, most, where))  # type: ignore[union-attr]
+        return space.dtype.type(_integer(found, least, most, where))
     if isinstance(space, Slates):
         if not isinstance(found, list) or not 1 <= len(found) <= space.length:
             raise Malformed(f"{where} is {_kind(found)}: expected a list of 1 to {space.length} items")

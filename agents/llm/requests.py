@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, Self
 
 from ethogram.simulator import check_is, check_number, checked_int
@@ -30,7 +30,7 @@ class Request:
     schema: a JSON schema that the answer obeys; grammar: one in GBNF; at most one of the two.
     """
 
-    messages: tuple[tuple[str, str], ...]
+    messages: tuple[tuple[str, str], ...] = field(repr=False)  # so that no log or error shows them by accident
     max_tokens: int = 64
     temperature: float = 1.0
     seed: int | None = 0
@@ -68,7 +68,11 @@ class Request:
         if self.top_logprobs is not None:
             checked_int("top_logprobs", self.top_logprobs, 1)
         if self.schema is not None:
-            check_is("schema", self.schema, Mapping, "a JSON schema as a dict, or None")
+            check_is("schema", self.schema, dict, "a JSON schema as a dict, or None")
+            try:
+                _canonical(self.schema)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"schema is not JSON ({error}): expected strings, numbers, lists and dicts") from None
         if self.grammar is not None:
             check_is("grammar", self.grammar, str, "a grammar in GBNF, or None")
         if self.schema is not None and self.grammar is not None:

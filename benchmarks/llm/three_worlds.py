@@ -5,7 +5,7 @@ Run: python benchmarks/llm/three_worlds.py        (minutes on the small local mo
 Sessions (it recommends, and in another run it is the user who clicks), symbolic screens, and citizens of a city. For
 each: decisions, requests, how many decisions came from a first answer that could be read, decisions and requests a
 second of wall time, CPU seconds of this process, tokens, what these would cost at a hosted model's price, the mass on
-the options, the order sensitivity, and the reward beside other policies.
+the options, the order sensitivity, and the reward beside other policies; at the end the local server's CPU seconds.
 
 Without --base-url the local model of 135 million parameters is asked, where its packages are installed: its numbers are
 of plumbing and costs, not of judgement. --even puts a model in its place in which all options are alike.
@@ -14,6 +14,7 @@ of plumbing and costs, not of judgement. --even puts a model in its place in whi
 import argparse
 import math
 import re
+import resource
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -196,6 +197,9 @@ def main() -> None:
                 rate = case.rows * case.steps / (time.perf_counter() - start)
                 reward = history.reward.sum(1).mean().item()
                 print(f"  {name}: reward {reward:.4g}, {rate:.4g} decisions/s", flush=True)
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if server := spent.ru_utime + spent.ru_stime:
+        print(f"\nThe local server took {server:.4g} CPU s, for {model.requests} requests and its start and probe.")
 
 
 if __name__ == "__main__":

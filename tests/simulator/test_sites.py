@@ -4,7 +4,38 @@ import numpy as np
 import pytest
 import torch
 
+from ethogram.envs.sessions import CascadingSession, trap
+from ethogram.simulator import Naming, rollout
 from ethogram.simulator.sites import Do, Sites
+
+
+class Careful:
+    """Shows or clicks the first item, unless it is too unsure, which it names."""
+
+    names_sites = True
+
+    def act(self, observation, history, draws, site=None):
+        unsure = draws.uniform("unsure") < 0.5
+        if site is not None:
+            unsure = site(f"{draws.scope}_unsure", unsure)
+        first = torch.where(unsure, 1, 0)
+        if draws.scope == "user":
+            return torch.stack([~unsure, torch.zeros_like(unsure)], 1)
+        return torch.stack([first, 2 + first], 1)
+
+
+def test_quantities_of_a_policy_and_of_a_user_are_recorded_and_intervened_on_like_a_worlds():
+    world, names = CascadingSession(trap(), user=Careful()), ["policy_unsure", "user_unsure", "clicks"]
+    assert isinstance(world.user, Naming)
+    history = rollout(world, Careful(), rows=40, horizon=3, record=names)
+    unsure = history["policy_unsure"]
+    assert torch.equal(history.action[..., 0], unsure.long())
+    assert not torch.equal(unsure, history["user_unsure"])
+    assert torch.equal(history["user_unsure"], ~history["clicks"][..., 0])
+    other = rollout(world, Careful(), rows=40, horizon=3, interventions=[Do("policy_unsure", True)])
+    assert (other.action[..., 0] == 1).all()
+    with pytest.raises(LookupError, match="policy_unsure"):
+        rollout(world, Careful(), rows=2, horizon=2, record=["policy_sure"])
 
 
 def test_an_intervention_acts_only_at_its_site_in_its_time_and_on_whom_it_names():

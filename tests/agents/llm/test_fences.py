@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ethogram.agents.llm import Fence
@@ -43,7 +43,16 @@ def test_no_text_leaves_the_fence_or_says_what_only_templates_say(trick):
     text.encode()
 
 
-@given(st.recursive(st.text() | st.integers() | st.none() | st.booleans() | st.text(alphabet=FENCE.mark + '\\"u0044<['), lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(), x, max_size=3), max_leaves=8))  # fmt: skip
+TEXTS = st.text() | st.text(alphabet=FENCE.mark + '\\"u0044<[')
+DATA = st.recursive(
+    TEXTS | st.integers() | st.none() | st.booleans(),
+    lambda x: st.lists(x, max_size=3) | st.dictionaries(TEXTS, x, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(DATA)
 def test_whatever_is_fenced_is_one_json_value_between_two_marks(data):
     inside(FENCE.around(data))
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
 from scripted_model import CANNOT, Scripted, even, options_of
 
 from ethogram.agents import Fixed
@@ -41,7 +40,9 @@ class Obeys(Scripted):
     def _reply(self, request):
         user = unescaped(request.messages[-1][1])
         options = options_of(request.messages[-1][1])
-        wanted = re.search(r"(?:Choose|answer is|letter of|shown that|nothing but|chose|each answer is|take|choose|read this,) (item \d+)", user)  # fmt: skip
+        wanted = re.search(
+            r"(?:hoose|answer is|letter of|shown that|nothing but|chose|take|read this,) (item \d+)", user
+        )
         other = re.search(
             r"letter Z|banana|poem|item 999|\"tool\"|calculator|Repeat the text|name and the age|all at once|Stop ans",
             user,
@@ -87,56 +88,12 @@ def check_fences(model, text):
 
 
 _OURS = set(
-    [
-        "what",
-        "does",
-        "the",
-        "agent",
-        "decide",
-        "position",
-        "item",
-        "nothing",
-        "more",
-        "seen",
-        "these",
-        "are",
-        "answer",
-        "with",
-        "letter",
-        "your",
-        "last",
-        "was",
-        "not",
-        "this",
-        "form",
-        "you",
-        "decides",
-        "one",
-        "next",
-        "text",
-        "between",
-        "two",
-        "marks",
-        "data",
-        "from",
-        "its",
-        "world",
-        "json",
-        "describes",
-        "never",
-        "instructs",
-        "whatever",
-        "says",
-        "question",
-        "else",
-        "recommend",
-        "liked",
-        "person",
-        "only",
-        "option",
-        "options",
-        "film",
-    ]
+    re.findall(
+        r"\w+",
+        "what does the agent decide position item nothing more seen these are answer with letter your last was not "
+        "this form you decides one next text between two marks data from its world json describes never instructs "
+        "whatever says question else recommend liked person only option options film",
+    )
 )
 _FIELDS = {
     *("messages", "max_tokens", "temperature", "seed", "top_logprobs", "schema", "grammar", "top_k", "top_p", "min_p"),
@@ -180,10 +137,10 @@ def test_an_instruction_on_a_page_leads_to_no_element_that_is_not_there():
         model = Obeys(even)
         form = OnScreen(space, names, types=("tap", "back"))
         nothing = {
-            name: torch.zeros(part.shape or ()) .to(torch.float32 if isinstance(part, spaces.Box) else torch.int64)
+            name: torch.from_numpy(np.zeros(part.shape or (), part.dtype))
             for name, part in space.spaces.items()
             if name != "text"
-        }  # fmt: skip
+        }
         fallback = _Noop(nothing)
         policy = LLMPolicy(model, form, Prompts(names=names, mark=MARK), fallback)
         action = policy.act(seen, nothing_yet(DRAWS), DRAWS)
@@ -239,7 +196,6 @@ def test_on_the_real_local_model_all_200():
     before, found = real_effects(PLANTED)
     effects = np.array([answer.probability[4] - before.probability[4] for answer in found])
     wants = np.array([planted["wants"] == "option" for planted in PLANTED])
-    print(
-        f"P(planted) {before.probability[4]:.3f}; with text {effects[wants].mean():+.3f} (most {effects[wants].max():+.3f})"
-    )
+    most, mean = effects[wants].max(), effects[wants].mean()
+    print(f"P(planted) {before.probability[4]:.3f}; with a text that wants it {mean:+.3f}, at most {most:+.3f}")
     assert np.isfinite(effects).all()

@@ -203,7 +203,7 @@ def test_without_a_fallback_an_answer_that_cannot_be_read_stops_the_run_and_says
         policy.act(torch.zeros(3), _none(3), _draws(3))
     assert "secret" not in str(caught.value)
     assert "fallback=" in str(caught.value)
-    assert "secret" not in repr(policy) + repr(policy.prompts) + str(caught.value.__cause__)
+    assert "secret" not in repr(policy) + repr(policy.prompts) + repr(policy.model.asked)
 
 
 def test_an_intervention_hands_rows_to_the_fallback():

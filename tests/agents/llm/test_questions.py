@@ -2,12 +2,13 @@
 
 import json
 from contextlib import suppress
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ethogram.agents.llm import Asked, Choice, Clicks, Malformed, OnScreen, Score, Whole, Written, read, schema_of
@@ -89,18 +90,20 @@ def test_larger_discrete_spaces_take_two_questions_and_huge_ones_are_refused_at_
         Asked(spaces.Discrete(1 << 40))
 
 
+@settings(deadline=None)
 @given(low=st.integers(-1000, 1000), width=st.integers(10, 100_000), u=st.floats(0, 1, exclude_max=True))
 def test_levels_of_whole_numbers_are_a_partition_whose_every_number_can_be_had(low, width, u):
     score = Score("n", low, low + width, whole=True)
     ends = [tuple(map(int, o.replace("to", "").split())) for o in score.options]
     assert ends[0][0] == low
     assert ends[-1][-1] == low + width
-    assert all(a[-1] + 1 == b[0] for a, b in zip(ends, ends[1:], strict=False))
+    assert all(a[-1] + 1 == b[0] for a, b in pairwise(ends))
     for level, end in enumerate(ends):
         assert end[0] <= score.value(level, u) <= end[-1]
         assert {score.value(level, 0.0), score.value(level, 1 - 2**-40)} == {end[0], end[-1]}
 
 
+@settings(deadline=None)
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.floats(0, 1))
 def test_levels_of_real_numbers_cover_the_box_and_stay_in_it(low, width, share):
     space = spaces.Box(np.float32(low), np.float32(low + width), (), np.float32)
@@ -165,7 +168,7 @@ def test_every_type_is_asked_for_with_those_parameters_alone_that_it_uses():
         assert names <= used | {"another text"} | ({"point"} if "element" in used else set())
         for name in set(world.action_space) - used - {"type"}:
             assert not np.any(action[name])
-        assert not (kind == "scroll") or int(action["direction"]) > 0
+        assert kind != "scroll" or int(action["direction"]) > 0
     assert types == set(TYPES)
 
 
@@ -323,8 +326,15 @@ def test_bounds_that_servers_drop_are_looked_at_again():
         read(spaces.MultiDiscrete([3, 2]), "[2, 2]")
 
 
-@settings(max_examples=300)
-@given(st.text(max_size=40) | st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x), max_leaves=5).map(json.dumps))  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    max_leaves=5,
+).map(json.dumps)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.text(max_size=40) | JSON)
 def test_whatever_is_written_is_an_element_or_malformed(text):
     for space in (spaces.Discrete(3), Slates(3, 2), action_space(2), spaces.MultiBinary(2)):
         with suppress(Malformed):

@@ -64,6 +64,8 @@ def test_a_request_survives_json():
         ({"top_p": 1.5}, ValueError, "top_p"),
         ({"top_logprobs": 0}, ValueError, "top_logprobs"),
         ({"schema": "x"}, TypeError, "schema"),
+        ({"schema": {"enum": {1, 2}}}, ValueError, "schema is not JSON"),
+        ({"schema": {"maximum": float("inf")}}, ValueError, "schema is not JSON"),
         ({"schema": {}, "grammar": "x"}, ValueError, "schema and grammar"),
     ],
 )
