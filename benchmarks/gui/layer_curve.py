@@ -36,8 +36,8 @@ def one_seed(seed: int, warm: int, updates: int, episodes: int, tested: int) -> 
         progress=False,
     )
     needs = {
-        "a value seen": chosen(tests["carry"], tests["carry"].truth["text"] > 0),
-        "the next button": chosen(tests["in turn"], tests["in turn"].step > 0),
+        "a value seen before": chosen(tests["carry"], tests["carry"].truth["text"] > 0),
+        "the last press": chosen(tests["in turn"], tests["in turn"].step > 0),
     }
     return [
         [
@@ -75,16 +75,16 @@ def main() -> None:
     print(
         f"\nsuccess in %, means of {len(shares)} seeds ± 1.96 standard errors, by the layer at whose input is dropped"
     )
-    print(f"{'step needs':18}{'dropped':9}" + "".join(f"{k}".rjust(10) for k in (*range(LAYERS), "none")))
+    print(f"{'step needs':22}{'dropped':9}" + "".join(f"{k}".rjust(10) for k in (*range(LAYERS), "none")))
     axes = plots.panels(2)
-    for i, need in enumerate(("a value seen", "the next button")):
+    for i, need in enumerate(("a value seen before", "the last press")):
         for j, drop in enumerate(DROPS):
             mean = shares[:, i, j].mean(0)
             print(
-                f"{need:18}{drop:9}"
+                f"{need:22}{drop:9}"
                 + "".join(f"{100 * m:.0f} ± {100 * r:.0f}".rjust(10) for m, r in zip(mean, reach[i, j], strict=True))
             )
-        plots.label(axes[i], f"The step needs {need}", "dropped at the input of layer", "share that is right")
+        plots.label(axes[i], f"Steps that need {need}", "dropped at the input of layer", "share that is right")
         lines = {f"past {drop} dropped": shares[:, i, j] for j, drop in enumerate(DROPS)}
         plots.curves(axes[i], lines, list(range(LAYERS + 1)), band="stderr").set_ylim(-0.02, 1.02)
     given.out.mkdir(parents=True, exist_ok=True)
