@@ -33,9 +33,9 @@ def ask(prompt, **settings):
 
 
 def answers(**schema):
-    """What eight seeds give under a schema, all of it valid JSON."""
+    """What four seeds give under a schema, all of it valid JSON."""
     form = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
-    found = [ask("Give a probability.", max_tokens=32, seed=seed, response_format=form) for seed in range(8)]
+    found = [ask("Give a probability.", max_tokens=32, seed=seed, response_format=form) for seed in range(4)]
     found = [json.loads(each["choices"][0]["message"]["content"]) for each in found if each["choices"][0]["finish_reason"] == "stop"]
     print(schema, found)
     return found

@@ -87,6 +87,11 @@ class Budget:
     def _cost(self, tokens_in: float, tokens_out: float) -> float:
         return (tokens_in * self.price_in + tokens_out * self.price_out) / 1e6
 
+    @property
+    def idle(self) -> bool:
+        """Whether no call is under way: what is left cannot grow any more."""
+        return self._under_way.calls == 0
+
     def reserve(self, characters: int, max_tokens: int) -> Reserved:
         """Set aside what a call may cost; to be settled. Raises OverBudget if that is more than is left."""
         density = self._density or 1.0

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from .budget import Budget
+from .budget import Budget, OverBudget, Reserved
 from .requests import Reply, Request
 
 T = TypeVar("T")
@@ -151,6 +151,7 @@ class Client:
         self.counts: Counter[str] = Counter()  # of attempts, and of why they failed
         self.stop: Exception | None = None
         self._next = 0.0  # when the next attempt may start
+        self._settled = asyncio.Event()  # a call under way has cost what it did
         self._openai = self._connected(api_key)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ethogram-llm", daemon=True)
@@ -197,7 +198,7 @@ class Client:
         failed = limited = 0  # attempts; those that came too early are repeated until the deadline
         while True:
             await self._turn()
-            reserved = None if size is None else self.budget.reserve(*size)
+            reserved = None if size is None else await self._reserved(*size)
             tokens: tuple[int | None, int | None] = None, None
             headers: Mapping[str, str] = {}
             status, again, hopeless = 0, True, False
@@ -223,6 +224,7 @@ class Client:
             finally:
                 if reserved is not None:
                     self.budget.settle(reserved, *tokens)
+                    self._settled.set()
             self.counts[why.partition(":")[0]] += 1
             if hopeless and size is not None:
                 raise EndpointDown(f"{self.where} refuses everything ({why}): are key, quota, address and model right?")
@@ -237,6 +239,17 @@ class Client:
                 self._next = max(self._next, self._loop.time() + wait)
             else:
                 await asyncio.sleep(wait)
+
+    async def _reserved(self, characters: int, tokens: int) -> Reserved:
+        """Room in the budget, waited for while calls under way may turn out cheaper than was set aside for them."""
+        while True:
+            try:
+                return self.budget.reserve(characters, tokens)
+            except OverBudget:
+                if self.budget.idle:
+                    raise
+            self._settled.clear()
+            await self._settled.wait()
 
     async def _turn(self) -> None:
         """Wait until another attempt may start."""

@@ -29,7 +29,8 @@ class Endpoint:
     cache, cassette, mode: the files of known answers and how they are used, see ``Store``.
     budget: see ``Budget``. concurrency: most requests at a time. per_minute: most attempts a minute.
     timeout: seconds for an attempt as a whole, deadline: for all attempts at a request with the waits between them.
-    retries: how often an attempt that failed is repeated; ``Retry-After`` up to two minutes is waited for, by all.
+    retries: how often an attempt that failed is repeated; a 429 until the deadline. ``Retry-After`` up to two minutes
+    is waited for, by all after a 429.
     give_up: how many requests in a row may fail before ``EndpointDown`` is raised.
     abilities: of the endpoint, where they are known; else they are probed once, and kept in the cache.
     quote: whether errors quote what the server said, which may repeat the prompt.

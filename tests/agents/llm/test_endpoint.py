@@ -199,13 +199,21 @@ def test_a_budget_stops_before_the_call_that_would_go_over_it_and_a_larger_one_g
         spent = budget.spent
         assert len(done) == len(stub.asked) == spent.calls in range(1, 30)
         assert (spent.tokens_in, spent.tokens_out) == (20 * len(done), 6 * len(done))
-        assert spent.calls <= (budget.calls or 99)
+        assert spent.calls == (budget.calls or spent.calls)
         assert spent.tokens_in + spent.tokens_out <= (budget.tokens or 9999)
         assert budget.cost == pytest.approx(0.08 * len(done))
         assert budget.cost <= (budget.money or 9999)
         with endpoint(stub, budget=Budget(spent=spent), cache=tmp_path / "c") as model:
             assert all(reply.text for reply in model.answer(questions(30, max_tokens=10)))
             assert model.budget.spent.calls == len(stub.asked) == 30
+
+
+def test_a_budget_is_used_up_however_many_are_asked_at_a_time():
+    """The first 16 set 15 times as much aside as they cost: those without room wait until that is known."""
+    with Stub() as stub, endpoint(stub, budget=Budget(tokens=700), concurrency=16) as model:
+        with pytest.raises(OverBudget):
+            model.answer(questions(99, max_tokens=300))
+        assert len(stub.asked) == 15, "of 26 tokens, and 300 + 20 for the next"
 
 
 def test_calls_that_failed_count():
