@@ -15,7 +15,7 @@ from .history import RepeatScores, history_gain, history_tokens, repeat_scores, 
 from .match import EQUIVALENCES, RULES, Rule, Verdict, os_atlas, strict
 from .measures import Measure
 from .mind2web import MIND2WEB_RULES
-from .recorded import Box, RecordedEpisode, RecordedStep, inside
+from .recorded import Box, RecordedEpisode, RecordedStep, inside, smallest
 from .scoring import METRICS, Interval, Score, Scores, score, write_predictions
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "repeat_scores",
     "retention",
     "score",
+    "smallest",
     "scrolls_reversed",
     "strict",
     "success_by_distance",
