@@ -128,7 +128,7 @@ def test_neighbours_vote_on_the_type():
 
 
 def test_the_nearest_says_what_it_cannot_look_up():
-    with pytest.raises(ValueError, match="labels=replay.names"):
+    with pytest.raises(ValueError, match="expected labels="):
         rollout(Replay(Recording((RecordedEpisode("x", "y", (shown("Help"),)),))), Nearest(SMALL), rows=1, horizon=1)
     with pytest.raises(ValueError, match="has 4 past actions"):
         rollout(Replay(SMALL), Nearest(SMALL, past=5), rows=1, horizon=1)
