@@ -1,17 +1,22 @@
 """Answers, a thought and then an action, as a policy writes them; and how they are read back."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ethogram.envs.gui.actions import DIRECTIONS, TYPES
+from ethogram.envs.gui.actions import DIRECTIONS, KEYS, STATUSES, TYPES
 
 from . import symbols
-from .prompts import AT_A_POINT, SCROLL, WITH_WORDS, bins, spelt
+from .prompts import AT_A_POINT, MAY_HAVE_WORDS, SCROLL, WITH_WORDS, bins, spelt
+from .screens import DONE, INFEASIBLE, PRESS, TYPED, text_of
 
 THOUGHT = 4  # symbols of a thought at most
 LENGTH = 2 + THOUGHT + 4 + 1  # think, a thought, action, its type and at most three arguments, end
+HELD = 1000.0  # ms of a wait and of a long press, which answers do not tell
+_DRAG, _HELD = TYPES.index("drag"), tuple(TYPES.index(name) for name in ("wait", "long_press"))
 
 
 class Read(NamedTuple):
@@ -23,10 +28,15 @@ class Read(NamedTuple):
     direction: Tensor  # (m,) int64
     formed: Tensor  # (m,) bool: think, a thought, action, a type with its arguments and no others, end
 
+    @property
+    def said(self) -> Tensor:
+        """(m,) int64 the words of answers; 0 for none where an action may have none, -1 where it should have one."""
+        return torch.where(torch.isin(self.type, torch.tensor(MAY_HAVE_WORDS)), self.text.clamp(min=0), self.text)
+
     def action(self) -> dict[str, Tensor]:
         """Actions as symbolic worlds take them; an answer without its arguments does nothing."""
         needs = torch.isin(self.type, torch.tensor(AT_A_POINT)) & (self.at < 0).any(1)
-        needs |= torch.isin(self.type, torch.tensor(WITH_WORDS)) & (self.text < 0)
+        needs |= torch.isin(self.type, torch.tensor(WITH_WORDS)) & (self.said < 0)
         needs |= (self.type == SCROLL) & (self.direction < 0)
         kind = torch.where(needs, 0, self.type.clamp(min=0))
         return {
@@ -36,6 +46,43 @@ class Read(NamedTuple):
             "direction": self.direction.clamp(min=0),
             "text": self.text.clamp(min=0),
         }
+
+
+def in_full(read: Read, sources: Callable[[int], Iterable[str]]) -> dict[str, Any]:
+    """Actions as worlds of strings take them, a dict as ``GuiActions`` has it.
+
+    sources: the texts that a row has seen, from which a word's text is taken; where none of them has it, the text is
+    "", so that what happened can be counted. A press without a key is one of "none". Typing in the corner cell is
+    typing without a place; waits and long presses take HELD ms. Drags have no place here, and do nothing.
+    """
+    short = read.action()
+    kind, n = short["type"].masked_fill(short["type"] == _DRAG, 0), len(read.type)
+    text, key, status = np.full(n, "", object), torch.zeros_like(kind), torch.zeros_like(kind)
+    for row in torch.isin(kind, torch.tensor(WITH_WORDS)).nonzero()[:, 0].tolist():
+        word = int(short["text"][row])
+        if kind[row] == PRESS:
+            key[row] = next((k for k, name in enumerate(KEYS) if k and symbols.word_of(name) == word), 0)
+            continue
+        fails = kind[row] == DONE and word == symbols.word_of(INFEASIBLE)
+        if kind[row] == DONE:
+            status[row] = STATUSES.index(INFEASIBLE if fails else "success")
+        text[row] = "" if fails or not word else text_of(word, sources(row))
+    placed = torch.isin(kind, torch.tensor(AT_A_POINT))
+    placed &= ~(torch.isin(kind, torch.tensor(TYPED)) & (read.at == 0).all(1))
+    nothing = torch.zeros_like(kind)
+    return {
+        "type": kind,
+        "point": torch.where(placed[:, None], short["point"], 0.0),
+        "point2": torch.zeros(n, 2),
+        "element": nothing,
+        "direction": torch.where(kind == SCROLL, short["direction"], 0),
+        "text": text,
+        "key": key,
+        "ms": torch.where(torch.isin(kind, torch.tensor(_HELD)), HELD, 0.0),
+        "status": status,
+        "clear": nothing,
+        "submit": nothing,
+    }
 
 
 def written(truth: dict[str, Tensor], thought: Tensor | None = None) -> Tensor:
@@ -66,7 +113,7 @@ def parsed(answer: Tensor, statement: bool = False) -> Read:
         for first, count in (
             (symbols.FIRST_X, symbols.BINS),
             (symbols.FIRST_Y, symbols.BINS),
-            (symbols.FIRST_WORD, symbols.NUM_WORDS),
+            (symbols.FIRST_WORD, symbols.NUM_WORDS + symbols.TEXTS),
             (symbols.FIRST_DIRECTION, len(DIRECTIONS)),
         )
     ]

@@ -1,19 +1,21 @@
 """GuiPolicy: a transformer that reads the goal, its history and the screen, and writes what it thinks and does."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from ethogram.simulator import Draws, History, check_number, checked_int
+from ethogram.simulator import Draws, History, check_is, check_number, checked_int
 
 from ..learning import Cache, Transformer, compact, repeated
 from . import symbols
-from .answers import LENGTH, parsed
-from .prompts import Drop, Prompts, latest, place
+from .answers import LENGTH, in_full, parsed
+from .prompts import Drop, Prompts, lately, latest
 from .rewards import Mode, reward, success
-from .summaries import PAST, asked, done_so_far, sentence, to_summarise
+from .screens import of_strings, texts_in
+from .summaries import PAST, asked, sentence, sentences_of, to_summarise
 
 Past = Literal["screens", "sentences", "own sentences"]
 
@@ -24,9 +26,11 @@ class GuiPolicy(nn.Module):
     past: how it reads what was: "screens" and actions, as HiconAgent does; or, as HAR does, the last four actions as
     "sentences" that say truly what was done, or "own sentences", which it writes itself.
 
-    It acts in every world with the symbolic screen's observation. Answers are drawn at ``temperature``, by ``draws``;
-    the likeliest symbol each time at 0. With ``drop_at``, the tokens of past screens (or of what ``drop`` says) are
-    dropped at the input of that layer, as in HiconAgent's deployment; None drops nothing.
+    It acts in every world with the symbolic screen's observation, whose words are ids; with ``texts`` also where texts
+    are strings, as in ``BrowserGui``, and in ``Replay``, whose ``labels`` are places in ``recording.arrays.strings``.
+    Answers are drawn at ``temperature``, by ``draws``; the likeliest symbol each time at 0. With ``drop_at``, the
+    tokens of past screens (or of what ``drop`` says) are dropped at the input of that layer, as in HiconAgent's
+    deployment; None drops nothing.
     """
 
     def __init__(
@@ -41,8 +45,11 @@ class GuiPolicy(nn.Module):
         temperature: float = 0.0,
         drop_at: int | None = None,
         drop: Drop = "screens",
+        texts: bool = False,
+        labels: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        check_is("texts", texts, bool, "True or False")
         for name, value, kinds in (("past", past, get_args(Past)), ("drop", drop, get_args(Drop))):
             if value not in kinds:
                 raise ValueError(f"{name} is {value!r}: expected one of {kinds}")
@@ -50,7 +57,9 @@ class GuiPolicy(nn.Module):
         self.memory, self.temperature = checked_int("memory", memory, 0), temperature
         self.drop_at = None if drop_at is None else checked_int("drop_at", drop_at, 0, checked_int("layers", layers, 1))
         self.drop, self.past = drop, past
-        self.table = nn.Embedding(len(symbols.SYMBOLS), width, padding_idx=0)
+        self.texts, self.labels = texts, tuple(labels)
+        known = len(symbols.SYMBOLS) - (0 if texts else symbols.TEXTS)
+        self.table = nn.Embedding(known, width, padding_idx=0)
         nn.init.normal_(self.table.weight, std=width**-0.5)
         with torch.no_grad():
             self.table.weight[0] = 0
@@ -61,25 +70,27 @@ class GuiPolicy(nn.Module):
         """Layers of its transformer."""
         return len(self.body.blocks)
 
-    def act(self, observation: dict[str, Tensor], history: History, draws: Draws) -> dict[str, Tensor]:
-        """An action a row; a malformed answer does nothing."""
+    def act(self, observation: dict[str, Any], history: History, draws: Draws) -> dict[str, Any]:
+        """An action a row; a malformed answer does nothing. Worlds of strings are given all of ``GuiActions``."""
         prompts = self.prompts(observation, history)
-        answer = self.generate(prompts, draws, temperature=self.temperature, drop_at=self.drop_at, drop=self.drop)
-        return parsed(answer).action()
+        answer = parsed(
+            self.generate(prompts, draws, temperature=self.temperature, drop_at=self.drop_at, drop=self.drop)
+        )
+        if not of_strings(observation):
+            return answer.action()
+        return in_full(answer, lambda row: texts_in(observation, history, row, self.memory, self.labels))
 
-    def prompts(self, observation: dict[str, Tensor], history: History) -> Prompts:
+    def prompts(self, observation: dict[str, Any], history: History) -> Prompts:
         """The prompts that the policy acts on."""
+        if of_strings(observation) and not self.texts:
+            raise ValueError(
+                "the world's texts are strings, and this policy knows word ids: expected GuiPolicy(texts=True)"
+            )
         if self.past == "screens":
-            return latest(history, observation, self.memory)
-        sentences = torch.zeros(len(observation["kind"]), PAST, 4, dtype=torch.int64)
-        if history.num_steps:
-            seen, did, there = done_so_far(history, observation)
-            n, k = there.shape
-            flat_seen, flat_did = ({name: c.flatten(0, 1) for name, c in part.items()} for part in (seen, did))
-            say = sentence if self.past == "sentences" else self.summarise
-            said = say(flat_seen, flat_did["type"], place(flat_did, flat_seen), flat_did["text"])
-            sentences[:, :k] = torch.where(there[..., None], said.view(n, k, 4), 0)
-        return asked(symbols.ANSWER, observation, sentences)
+            return latest(history, observation, self.memory, self.labels)
+        seen, did, there = lately(history, observation, PAST, self.labels)
+        said = sentences_of(seen, did, there, sentence if self.past == "sentences" else self.summarise)
+        return asked(symbols.ANSWER, {name: column[:, -1] for name, column in seen.items()}, said)
 
     def summarise(self, seen: dict[str, Tensor], kind: Tensor, point: Tensor, word: Tensor) -> Tensor:
         """(m, 4) symbols, the policy's own sentences on actions; what it writes at a step is the likeliest."""
@@ -91,7 +102,14 @@ class GuiPolicy(nn.Module):
         """(m, width) what the body makes of the last token, and the cache, of prompts."""
         columns = (prompts.tokens, prompts.positions, prompts.present, prompts.kept(drop))
         symbol, positions, present, keep = compact(prompts.present, *columns)  # what is absent costs no time
-        tokens = embedding_bag(symbol.flatten(0, 1), self.table.weight, mode="sum", padding_idx=0)
+        try:
+            tokens = embedding_bag(symbol.flatten(0, 1), self.table.weight, mode="sum", padding_idx=0)
+        except (RuntimeError, IndexError):
+            if int(symbol.max()) < len(self.table.weight):
+                raise
+            raise ValueError(
+                "prompts have texts that this policy does not know: expected GuiPolicy(texts=True)"
+            ) from None
         kept = {} if drop_at is None else {"keep": keep, "drop_at": drop_at}
         out, cache = self.body(tokens.view(*present.shape, -1), positions, present, **kept)
         return out[:, -1], cache

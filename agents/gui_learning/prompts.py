@@ -1,8 +1,9 @@
 """Prompts: the goal, the last screens and actions, and the present screen, as tokens of symbols."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,12 +11,14 @@ from ethogram.envs.gui.actions import TYPES
 from ethogram.simulator import History, check_is, checked_int
 
 from . import symbols
+from .screens import MORE, Columns, as_symbols, deeds, deeds_before
 
-WIDTH = 6  # symbols that one token may be at once
+WIDTH = 6  # symbols that one token may be at once; where texts are strings, an element is more
 GOAL, SCREEN, DID, NOW = range(4)  # parts of a prompt: SCREEN and DID are of the past
 Drop = Literal["screens", "actions", "both"]
 AT_A_POINT = tuple(TYPES.index(name) for name in ("tap", "double_tap", "long_press", "hover", "type", "select"))
-WITH_WORDS = tuple(TYPES.index(name) for name in ("type", "select", "open"))
+MAY_HAVE_WORDS = tuple(TYPES.index(name) for name in ("press", "done"))  # a key; how it ended, or an answer
+WITH_WORDS = (*(TYPES.index(name) for name in ("type", "select", "open")), *MAY_HAVE_WORDS)
 SCROLL = TYPES.index("scroll")
 
 
@@ -63,38 +66,37 @@ def bins(point: Tensor) -> Tensor:
     return (point * symbols.BINS).long().clamp(0, symbols.BINS - 1)
 
 
-def place(action: dict[str, Tensor], observation: dict[str, Tensor]) -> Tensor:
-    """(…, 2) where an action points: the middle of its element on that screen, or its point."""
-    element = (action["element"] - 1).clamp(min=0)
-    index = element[..., None, None].expand(*element.shape, 1, 4)
-    box = observation["box"].gather(-2, index).squeeze(-2)
-    return torch.where(action["element"][..., None] > 0, (box[..., :2] + box[..., 2:]) / 2, action["point"])
-
-
-def read(observation: dict[str, Tensor], action: dict[str, Tensor] | None, there: Tensor) -> Prompts:
+def read(seen: dict[str, Tensor], did: dict[str, Tensor], there: Tensor) -> Prompts:
     """Prompts from windows of k + 1 screens, the present one last, and of k actions.
 
-    observation: of (m, k + 1, …). action: of (m, k, …), None where k is 0. there: (m, k + 1) bool, which of these
+    seen: of (m, k + 1, …), by ``as_symbols``. did: of (m, k, …), by ``deeds``. there: (m, k + 1) bool, which of these
     steps have been.
     """
     m, screens = there.shape
-    goal = words(observation["goal"][:, -1])
-    parts = [(goal[..., None], goal > 0, GOAL, 0)]
+    parts = [asking(seen["goal"][:, -1])]
     for k in range(screens):
         age = screens - 1 - k
-        seen = {name: column[:, k] for name, column in observation.items()}
-        parts.append((*screen(seen, there[:, k]), NOW if age == 0 else SCREEN, age))
-        if age and action is not None:
-            did = {name: column[:, k] for name, column in action.items()}
-            parts.append((*deed(did, seen, there[:, k]), DID, age))
+        parts.append(
+            (*screen({n: column[:, k] for n, column in seen.items()}, there[:, k]), NOW if age == 0 else SCREEN, age)
+        )
+        if age:
+            parts.append((*deed({n: column[:, k] for n, column in did.items()}, there[:, k]), DID, age))
     ask = torch.full((m, 1, 1), symbols.ANSWER)
     parts.append((ask, torch.ones(m, 1, dtype=torch.bool), NOW, 0))
     return joined(parts)
 
 
+def asking(goal: Tensor) -> tuple[Tensor, Tensor, int, int]:
+    """Tokens of goals, (m, g) ids or (m, g, spans), as ``joined`` takes a part."""
+    ids = words(goal)
+    ids = ids if ids.dim() == 3 else ids[..., None]
+    return ids, ids[..., 0] > 0, GOAL, 0
+
+
 def joined(parts: list[tuple[Tensor, Tensor, int, int]]) -> Prompts:
-    """Prompts from tokens (m, t, up to WIDTH), whether they are present (m, t), their part and their age."""
-    tokens = [torch.nn.functional.pad(part[0], (0, WIDTH - part[0].shape[-1])) for part in parts]
+    """Prompts from tokens (m, t, some), whether they are present (m, t), their part and their age."""
+    width = max(WIDTH, *(part[0].shape[-1] for part in parts))
+    tokens = [torch.nn.functional.pad(part[0], (0, width - part[0].shape[-1])) for part in parts]
     sizes = [part[1].shape[1] for part in parts]
     labels = [
         torch.tensor([part[k] for part, size in zip(parts, sizes, strict=True) for _ in range(size)]) for k in (2, 3)
@@ -118,39 +120,40 @@ def joined_rows(parts: list[Any]) -> Any:
 
 
 def words(ids: Tensor) -> Tensor:
-    """Symbols of word ids, 0 for 0; ValueError for ids beyond NUM_WORDS."""
-    if int(ids.max()) >= symbols.NUM_WORDS:
-        raise ValueError(
-            f"a word has id {int(ids.max())}: expected less than {symbols.NUM_WORDS}; hash strings by word_of"
-        )
+    """Symbols of word ids, 0 for 0; ValueError for ids that there are not."""
+    if int(ids.max()) >= (most := symbols.NUM_WORDS + symbols.TEXTS):
+        raise ValueError(f"a word has id {int(ids.max())}: expected less than {most}; hash strings by word_of")
     return torch.where(ids > 0, ids + symbols.FIRST_WORD, 0)
 
 
 def screen(seen: dict[str, Tensor], there: Tensor) -> tuple[Tensor, Tensor]:
-    """Tokens (m, 1 + E, 6) of screens, a page and its elements, and whether they are present, (m, 1 + E)."""
+    """Tokens (m, 1 + E, 4 + words) of screens, a page and its elements, and whether they are present, (m, 1 + E)."""
     kind, box = seen["kind"], seen["box"]
     at = bins((box[..., :2] + box[..., 2:]) / 2)
     flags = (seen["flags"].long() * torch.tensor([4, 2, 1])).sum(-1)
-    text = words(seen["text"])
     rows = [
-        *(kind + symbols.FIRST_KIND, text[..., 0], text[..., 1]),
+        *(kind + symbols.FIRST_KIND, *words(seen["text"]).unbind(-1)),
         *(at[..., 0] + symbols.FIRST_X, at[..., 1] + symbols.FIRST_Y, flags + symbols.FIRST_FLAGS),
     ]
     elements = torch.stack(rows, -1)
-    page = torch.nn.functional.pad(torch.full((len(kind), 1, 1), symbols.PAGE), (0, WIDTH - 1))
+    page = torch.nn.functional.pad(torch.full((len(kind), 1, 1), symbols.PAGE), (0, elements.shape[-1] - 1))
+    if "more" in seen:
+        page[:, 0, 1] = torch.where(seen["more"], symbols.FIRST_WORD + symbols.word_of(MORE), 0)
     present = torch.cat([there[:, None], (kind > 0) & there[:, None]], 1)
     return torch.cat([page, elements], 1), present
 
 
-def deed(did: dict[str, Tensor], seen: dict[str, Tensor], there: Tensor) -> tuple[Tensor, Tensor]:
+def deed(did: dict[str, Tensor], there: Tensor) -> tuple[Tensor, Tensor]:
     """Tokens (m, 5, 1) of actions: the type, its column, row, word and direction, those that it has."""
-    written = spelt(did["type"], bins(place(did, seen)), did["text"], did["direction"])
+    written = spelt(did["type"], bins(did["point"]), did["text"], did["direction"])
+    there = there & did["known"] if "known" in did else there
     return written[..., None], (written > 0) & there[:, None]
 
 
 def spelt(kind: Tensor, at: Tensor, word: Tensor, direction: Tensor) -> Tensor:
     """(m, 5) symbols of actions, 0 where a type has no such argument. Shapes: kind (m,), at (m, 2), the others (m,)."""
     pointed, worded = (torch.isin(kind, torch.tensor(types)) for types in (AT_A_POINT, WITH_WORDS))
+    worded &= (word > 0) | ~torch.isin(kind, torch.tensor(MAY_HAVE_WORDS))
     columns = [
         kind + symbols.FIRST_TYPE,
         torch.where(pointed, at[:, 0] + symbols.FIRST_X, 0),
@@ -176,35 +179,71 @@ class Steps(NamedTuple):
         return mixed
 
 
-def steps_of(history: History, memory: int) -> Steps:
-    """Every step of every row of a history of screens, each with the ``memory`` steps before it."""
+def window(
+    history: History, row: Tensor, step: Tensor, memory: int, labels: Sequence[str] = ()
+) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
+    """The last ``memory`` steps before steps of rows, (m,) both, and these.
+
+    Screens (m, memory + 1, …), what was done on each but the last (m, memory, …), and which of these steps have been,
+    (m, memory + 1) bool. What was done is what the observation tells of it, where it does, as ``Replay``'s.
+    """
+    at = step[:, None] + torch.arange(-memory, 1)
+    there, at = at >= 0, at.clamp(min=0)
+    whole = as_symbols(history.observation, labels)
+    seen = {name: column[row[:, None], at] for name, column in whole.items()}
+    if "past" in history.observation:
+        before = deeds_before(history.observation["past"], memory)
+        return seen, {name: column[row, step] for name, column in before.items()}, there
+    before = deeds(history.action, {name: column[:, :-1] for name, column in _shown(history.observation).items()})
+    return seen, {name: column[row[:, None], at[:, :-1]] for name, column in before.items()}, there
+
+
+def lately(
+    history: History, observation: Columns, memory: int, labels: Sequence[str] = ()
+) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
+    """``window`` for a policy that is acting: the last k steps, ``memory`` or as many as there are, and the present."""
+    steps, shown = history.num_steps, _shown(observation)
+    past, n = min(memory, steps), len(observation["box"])
+    there = torch.ones(n, past + 1, dtype=torch.bool)
+    last = {name: column[:, None] for name, column in shown.items()}
+    if past:
+        there = torch.arange(past, -1, -1) <= history.length[:, None]
+        for name, column in last.items():
+            earlier = history.observation[name][:, steps - past : steps]
+            join = torch.cat if isinstance(column, Tensor) else np.concatenate
+            last[name] = join((earlier, column), 1)
+    seen = as_symbols(last, labels)
+    if "past" in observation:
+        return seen, deeds_before(observation["past"], past), there
+    if not past:
+        return seen, {}, there
+    action = {name: column[:, steps - past :] for name, column in history.action.items()}
+    return seen, deeds(action, {name: column[:, :-1] for name, column in last.items()}), there
+
+
+def _shown(observation: Columns) -> Columns:
+    """An observation without what it tells of the past, which has other axes."""
+    return {name: column for name, column in observation.items() if not isinstance(column, dict)}
+
+
+def steps_of(history: History, memory: int, labels: Sequence[str] = ()) -> Steps:
+    """Every step of every row of a history of screens, each with the ``memory`` steps before it.
+
+    labels: the strings that labels of recorded elements are places in, ``recording.arrays.strings``.
+    """
     check_is("history", history, History, "a History of screens")
     memory = checked_int("memory", memory, 0)
     row, step = history.valid.nonzero().T
-    window = step[:, None] + torch.arange(-memory, 1)
-    there, window = window >= 0, window.clamp(min=0)
-    observation = {name: column[row[:, None], window] for name, column in history.observation.items()}
-    action = {name: column[row[:, None], window[:, :-1]] for name, column in history.action.items()}
-    now = {name: column[row, step] for name, column in history.action.items()}
-    point = place(now, {name: column[:, -1] for name, column in observation.items()})
-    truth = {"type": now["type"], "point": point, "text": now["text"], "direction": now["direction"]}
-    return Steps(read(observation, action, there), truth, row, step)
+    seen, did, there = window(history, row, step, memory, labels)
+    return Steps(read(seen, did, there), truth_of(history, row, step), row, step)
 
 
-def latest(history: History, observation: dict[str, Tensor], memory: int) -> Prompts:
+def truth_of(history: History, row: Tensor, step: Tensor) -> dict[str, Tensor]:
+    """Actions at steps of rows: "type" (m,), "point" (m, 2), "text" (m,), an id, "direction" (m,)."""
+    did = deeds(history.action, {name: column[:, :-1] for name, column in _shown(history.observation).items()})
+    return {name: column[row, step] for name, column in did.items()}
+
+
+def latest(history: History, observation: Columns, memory: int, labels: Sequence[str] = ()) -> Prompts:
     """Prompts of a policy that is acting: the present observation, and what it remembers of its history."""
-    steps = history.num_steps
-    past = min(memory, steps)
-    n = len(observation["kind"])
-    there = torch.ones(n, past + 1, dtype=torch.bool)
-    if past:
-        age = torch.arange(past, -1, -1)
-        there = age <= history.length[:, None] if len(history.length) == n else there
-        seen = {
-            name: torch.cat([history.observation[name][:, steps - past : steps], column[:, None]], 1)
-            for name, column in observation.items()
-        }
-        did = {name: column[:, steps - past :] for name, column in history.action.items()}
-    else:
-        seen, did = {name: column[:, None] for name, column in observation.items()}, None
-    return read(seen, did, there)
+    return read(*lately(history, observation, memory, labels))

@@ -31,7 +31,7 @@ def parts(read: Read, truth: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]
     right = read.type == truth["type"]
     d = distance(read.at, bins(truth["point"]))
     click = torch.where((read.at >= 0).all(-1), 1 - d / 1000, 0)
-    word = (read.text == truth["text"]).float()
+    word = (read.said == truth["text"]).float()
     pointed, worded = (torch.isin(truth["type"], torch.tensor(types)) for types in (AT_A_POINT, WITH_WORDS))
     value = torch.where(pointed, click, 1.0)
     value = torch.where(worded, torch.where(pointed, (click + word) / 2, word), value)
@@ -51,7 +51,7 @@ def success(read: Read, truth: dict[str, Tensor]) -> Tensor:
     near = (read.at >= 0).all(-1) & (distance(read.at, bins(truth["point"])) <= NEAR)
     pointed, worded = (torch.isin(truth["type"], torch.tensor(types)) for types in (AT_A_POINT, WITH_WORDS))
     right &= near | ~pointed
-    right &= (read.text == truth["text"]) | ~worded
+    right &= (read.said == truth["text"]) | ~worded
     return right & ((read.direction == truth["direction"]) | (truth["type"] != SCROLL))
 
 

@@ -1,6 +1,6 @@
 """Histories as text: one sentence for each past action, as HAR keeps them, in place of past screens."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Self
 
 import torch
@@ -12,16 +12,17 @@ from . import symbols
 from .prompts import (
     AT_A_POINT,
     DID,
-    GOAL,
     NOW,
     WITH_WORDS,
     Prompts,
+    asking,
     bins,
     joined,
     joined_rows,
-    place,
     screen,
     spelt,
+    truth_of,
+    window,
     words,
 )
 
@@ -54,7 +55,7 @@ def acted_on(seen: dict[str, Tensor], point: Tensor) -> Tensor:
     box = seen["box"]
     inside = ((point[:, None] >= box[..., :2]) & (point[:, None] <= box[..., 2:])).all(-1) & (seen["kind"] > 0)
     area = (box[..., 2:] - box[..., :2]).prod(-1).where(inside, torch.inf)
-    text = seen["text"][torch.arange(len(area)), area.argmin(1)]
+    text = seen["text"][torch.arange(len(area)), area.argmin(1), :2]
     return torch.where(inside.any(1, keepdim=True), text, 0)
 
 
@@ -66,25 +67,33 @@ def sentence(seen: dict[str, Tensor], kind: Tensor, point: Tensor, word: Tensor)
     return torch.cat([(kind + symbols.FIRST_TYPE)[:, None], element, typed[:, None]], 1)
 
 
-def episodes_of(history: History) -> Episodes:
-    """Every step of every row of a history of screens."""
+def episodes_of(history: History, labels: Sequence[str] = ()) -> Episodes:
+    """Every step of every row of a history of screens; labels: as in ``steps_of``."""
     check_is("history", history, History, "a History of screens")
     row, step = history.valid.nonzero().T
-    seen = {name: column[row, step] for name, column in history.observation.items()}
-    did = {name: column[row, step] for name, column in history.action.items()}
-    point = place(did, seen)
-    said = torch.zeros(len(history), history.num_steps, 4, dtype=torch.int64)
-    said[row, step] = sentence(seen, did["type"], point, did["text"])
-    truth = {"type": did["type"], "point": point, "text": did["text"], "direction": did["direction"]}
-    return Episodes(seen, last_of(said, row, step), truth, row, step)
+    seen, did, there = window(history, row, step, PAST, labels)
+    now = {name: column[:, -1] for name, column in seen.items()}
+    return Episodes(now, sentences_of(seen, did, there, sentence), truth_of(history, row, step), row, step)
 
 
-def last_of(said: Tensor, row: Tensor, step: Tensor) -> Tensor:
-    """(m, PAST, 4) sentences before steps, the earliest first and none behind: (n, T, 4) holds one for each step."""
-    first = (step - PAST).clamp(min=0)
-    at = first[:, None] + torch.arange(PAST)
-    there = at < step[:, None]
-    return torch.where(there[..., None], said[row[:, None], at.clamp(max=said.shape[1] - 1)], 0)
+def sentences_of(
+    seen: dict[str, Tensor],
+    did: dict[str, Tensor],
+    there: Tensor,
+    say: Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], Tensor],
+) -> Tensor:
+    """(m, PAST, 4) sentences that ``say`` makes of a ``window`` of k steps, the earliest first and none behind."""
+    m, k = len(there), there.shape[1] - 1
+    said = torch.zeros(m, PAST, 4, dtype=torch.int64)
+    if not k:
+        return said
+    there = there[:, :k] & did.get("known", there[:, :k])
+    before = {name: column[:, :k].flatten(0, 1) for name, column in seen.items()}
+    what = (did[name].flatten(0, 1) for name in ("type", "point", "text"))
+    found = torch.where(there[..., None], say(before, *what).view(m, k, 4), 0)
+    order = (~there).to(torch.int8).argsort(dim=1, stable=True)  # those that have been, first
+    said[:, :k] = found.gather(1, order[..., None].expand(-1, -1, 4))
+    return said
 
 
 def asked(
@@ -92,18 +101,17 @@ def asked(
 ) -> Prompts:
     """Prompts of a task, ``symbols.ANSWER`` for the next action: goal, numbered sentences, screen, and the question.
 
-    goal: (m, 4) word ids, the screen's own by default. more: (m, t) symbols between the screen and the question,
-    such as a wrong answer and guidelines.
+    goal: word ids of the shape of the screen's own, which is the default. more: (m, t) symbols between the screen and
+    the question, such as a wrong answer and guidelines.
     """
     m = len(seen["kind"])
-    goal = words(seen["goal"] if goal is None else goal)
     there = sentences[..., 0] > 0
     number = torch.where(there, symbols.FIRST_STEP + torch.arange(PAST), 0)
     here = torch.ones(m, dtype=torch.bool)
     ask = torch.full((m, 1, 1), task)
     extra = torch.zeros(m, 0, dtype=torch.int64) if more is None else more
     return joined([
-        (goal[..., None], goal > 0, GOAL, 0),
+        asking(seen["goal"] if goal is None else goal),
         (torch.cat([number[..., None], sentences], 2), there, DID, 1),
         (*screen(seen, here), NOW, 0),
         (extra[..., None], extra > 0, NOW, 0),
@@ -116,15 +124,3 @@ def to_summarise(seen: dict[str, Tensor], kind: Tensor, point: Tensor, word: Ten
     nothing = torch.zeros(len(kind), PAST, 4, dtype=torch.int64)
     did = spelt(kind, bins(point), word, torch.zeros_like(kind))
     return asked(symbols.SUMMARISE, seen, nothing, more=did)
-
-
-def done_so_far(
-    history: History, observation: dict[str, Tensor]
-) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
-    """The last PAST screens and actions of a policy that is acting, (n, k, …), and whether they have been, (n, k)."""
-    steps = history.num_steps
-    last = slice(max(steps - PAST, 0), steps)
-    seen = {name: history.observation[name][:, last] for name in observation}
-    did = {name: column[:, last] for name, column in history.action.items()}
-    ages = torch.arange(steps - last.start, 0, -1)
-    return seen, did, ages <= history.length[:, None]

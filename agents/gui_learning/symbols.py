@@ -4,13 +4,15 @@ HiconAgent and HAR write text; here a token is one of a few hundred symbols, so 
 A token that is read may be several symbols at once (an element's kind, words and place); one that is written is one.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 
 from ethogram.envs.gui.actions import DIRECTIONS, TYPES
 from ethogram.envs.gui.apps import KINDS
 
 BINS = 32  # columns and rows of the grid that points are written on
-NUM_WORDS = 192  # word ids of a world's vocabulary, or buckets of its strings
+NUM_WORDS = 192  # word ids of a world's vocabulary
+TEXTS = 2048  # buckets of strings, for worlds of strings; their ids follow those of words
 
 PLAN = (
     *("screen", "next", "done with", "left", "step 1", "step 2", "step 3", "step 4"),
@@ -26,7 +28,7 @@ SYMBOLS = (
     *(f"view {direction}" for direction in DIRECTIONS),
     *(f"x {x}" for x in range(BINS)),
     *(f"y {y}" for y in range(BINS)),
-    *(f"word {word}" for word in range(NUM_WORDS)),
+    *(f"word {word}" for word in range(NUM_WORDS + TEXTS)),
 )
 END, THINK, ACTION, STATEMENT, PAGE, ANSWER, REFLECT, LOCATE, SUMMARISE = range(1, 10)
 FIRST_PLAN = SYMBOLS.index(PLAN[0])
@@ -37,11 +39,9 @@ FIRST_KIND, FIRST_FLAGS, FIRST_TYPE = (SYMBOLS.index(name) for name in ("kind ",
 FIRST_DIRECTION, FIRST_X, FIRST_Y, FIRST_WORD = (SYMBOLS.index(name) for name in ("view none", "x 0", "y 0", "word 0"))
 
 
+@lru_cache(maxsize=1 << 16)
 def word_of(text: str) -> int:
-    """A word id for a string, for worlds of strings: a bucket from 1, or 0 for no text; case and space do not count."""
+    """A word id for a string, for worlds of strings: a bucket of TEXTS, 0 for no text; case and space do not count."""
     folded = " ".join(text.casefold().split())
-    return (
-        1 + int.from_bytes(blake2b(folded.encode(), digest_size=8).digest(), "little") % (NUM_WORDS - 1)
-        if folded
-        else 0
-    )
+    digest = blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return NUM_WORDS + int.from_bytes(digest, "little") % TEXTS if folded else 0

@@ -7,7 +7,7 @@ from ethogram.envs.gui.actions import TYPES
 from ethogram.simulator import Draws
 
 from .. import gui_learning
-from ..gui_learning import AT_A_POINT, NEAR, Episodes, Read, acted_on, bins, distance, words
+from ..gui_learning import AT_A_POINT, NEAR, WITH_WORDS, Episodes, Read, acted_on, bins, distance, words
 
 symbols = gui_learning.symbols
 DONE = TYPES.index("done")
@@ -67,7 +67,7 @@ def error_of(read: Read, episodes: Episodes) -> Tensor:
     same = read.type == truth["type"]
     pointed = torch.isin(truth["type"], torch.tensor(AT_A_POINT))
     far = pointed & ((read.at < 0).any(1) | (distance(read.at, bins(truth["point"])) > NEAR))
-    other = (read.text != truth["text"]) & (truth["type"] == TYPES.index("type"))
+    other = (read.said != truth["text"]) & torch.isin(truth["type"], torch.tensor(WITH_WORDS))
     other |= (read.direction != truth["direction"]) & (truth["type"] == TYPES.index("scroll"))
     kind = torch.where(same & other, symbols.IGNORED, 0)
     kind = torch.where(same & far, symbols.WRONG_ELEMENT, kind)

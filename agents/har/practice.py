@@ -56,7 +56,7 @@ def action_reward(read: Read, truth: dict[str, Tensor]) -> Tensor:
     placed = torch.where((read.at >= 0).all(-1), placed, 0)
     pointed, worded = (torch.isin(truth["type"], torch.tensor(types)) for types in (AT_A_POINT, WITH_WORDS))
     worth = torch.where(pointed, placed, 1.0)
-    wrong = (read.type != truth["type"]) | (worded & (read.text != truth["text"]))
+    wrong = (read.type != truth["type"]) | (worded & (read.said != truth["text"]))
     wrong |= (truth["type"] == SCROLL) & (read.direction != truth["direction"])
     return torch.where(wrong, 0, worth)
 
@@ -133,7 +133,8 @@ def grounding(episodes: Episodes) -> Exercise:
     """Locate what a description says: the words of an element in place of the goal, and no past. Of taps only."""
     named = acted_on(episodes.seen, episodes.truth["point"])[:, 0] > 0
     taps = episodes.rows(((episodes.truth["type"] == TAP) & named).nonzero()[:, 0])
-    description = torch.nn.functional.pad(acted_on(taps.seen, taps.truth["point"]), (0, 2))
+    description = torch.zeros_like(taps.seen["goal"])
+    description[:, :2].view(len(description), 2, -1)[..., 0] = acted_on(taps.seen, taps.truth["point"])
     nothing = torch.zeros_like(taps.sentences)
     return Exercise(asked(symbols.LOCATE, taps.seen, nothing, goal=description), taps.truth, nothing)
 
