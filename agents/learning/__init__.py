@@ -6,6 +6,7 @@ from .episodes import Episodes
 from .groups import advantages, informative, k3, masked_mean, surrogate
 from .grpo import GRPO, Answers, Task
 from .loop import Measures, Trainee, Training, train
+from .pointer import Pointer
 from .transformer import Cache, Transformer, compact, padded_left, repeated, seen_by
 from .weights import load_weights, read_about, save_weights
 
@@ -17,6 +18,7 @@ __all__ = [
     "Cloning",
     "Episodes",
     "Measures",
+    "Pointer",
     "Task",
     "Trainee",
     "Training",
