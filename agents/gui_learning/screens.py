@@ -97,7 +97,7 @@ def _ids_of_labels(strings: tuple[str, ...]) -> Tensor:
 def _page(seen: Columns, labels: Sequence[str]) -> dict[str, Tensor]:
     """Columns of pages: elements with lines of text and value."""
     kind, flags = seen["kind"].long(), seen["flags"].long()
-    text = torch.zeros(*kind.shape, TOLD, dtype=torch.int64)
+    text, useful = torch.zeros(*kind.shape, TOLD, dtype=torch.int64), (flags[..., : len(BASIC_FLAGS)] > 0).any(-1)
     state = flags.tolist()
     for row, kinds in enumerate(kind.tolist()):
         lines, values = (
@@ -108,14 +108,14 @@ def _page(seen: Columns, labels: Sequence[str]) -> dict[str, Tensor]:
         there = [e for e, k in enumerate(kinds) if k]
         ids = [_told(lines[e], values[e], kinds[e], tuple(state[row][e])) for e in there]
         text[row, there] = torch.tensor(ids, dtype=torch.int64).reshape(-1, TOLD)
-    basic = flags[..., : len(BASIC_FLAGS)]
+        useful[row, [e for e in there if lines[e] or values[e]]] = True
     return {
         "kind": torch.tensor(_NEAREST)[kind],
         "box": seen["box"],
-        "flags": basic,
+        "flags": flags[..., : len(BASIC_FLAGS)],
         "text": text,
         "goal": _goals(seen),
-        "useful": (text[..., 0] > 0) | (basic > 0).any(-1),
+        "useful": useful,
     }
 
 

@@ -3,6 +3,16 @@
 from .grading import graded
 from .layout import Encoded, prompt
 from .qwen import QwenBackend
-from .samples import Sample, Samples, steps_of_pictures
+from .samples import Sample, Samples, pictured, samples_of, steps_of_pictures
 
-__all__ = ["Encoded", "QwenBackend", "Sample", "Samples", "graded", "prompt", "steps_of_pictures"]
+__all__ = [
+    "Encoded",
+    "QwenBackend",
+    "Sample",
+    "Samples",
+    "graded",
+    "pictured",
+    "prompt",
+    "samples_of",
+    "steps_of_pictures",
+]

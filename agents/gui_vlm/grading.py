@@ -13,6 +13,20 @@ ACTION = re.compile(r"<action>(.*?)</action>", re.DOTALL)
 RIGHT = 1.86  # of type and value: from there a step counts as right, for a click within 140 of 1000
 
 
+def called(text: str) -> str:
+    """The call of an answer: what stands between its first <action> and </action>, else all of it."""
+    found = ACTION.search(text)
+    return found[1] if found else text
+
+
+def action_of(text: str, calls: Calls) -> GuiAction:
+    """The action of an answer; one that cannot be read does nothing."""
+    try:
+        return calls.decode(called(text))
+    except ParseError:
+        return GuiAction("noop")
+
+
 def graded(text: str, truth: GuiAction, calls: Calls) -> tuple[float, bool]:
     """The reward of an answer, form + type + value, 3 at best, and whether the step is right.
 
@@ -21,8 +35,7 @@ def graded(text: str, truth: GuiAction, calls: Calls) -> tuple[float, bool]:
     a text 1 where ``close`` says so; a scroll 1 in the right direction; another action 1. A call that cannot be read
     has no value: the released code takes a place from anywhere in the answer, which is left out here.
     """
-    found = ACTION.search(text)
-    call = found[1] if found else text
+    call = called(text)
     form = float(FORM.fullmatch(text) is not None)
     if call.split("(")[0].strip() != calls.encode(truth).split("(")[0]:
         return form, False

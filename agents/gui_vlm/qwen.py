@@ -1,22 +1,26 @@
 """QwenBackend: models of the Qwen2.5-VL family behind the interface that ``HCPO`` asks of a policy."""
 
+import copy
 from pathlib import Path
 from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
 
-from ethogram.simulator import Draws, check_has, checked_int
+from ethogram.envs.gui.actions import GuiActions
+from ethogram.simulator import Draws, History, check_has, check_number, checked_int
 
 from ..gui_learning import Mode, Prompts
 from ..learning import padded_left
 from .decoder import Past, read_on, read_prompt
-from .grading import graded
+from .grading import action_of, graded
 from .layout import IMAGE, OVER, Encoded, codec, past_screens, prompt
-from .samples import Sample, Samples
+from .samples import Pictures, Sample, Samples, samples_of
 
 KIND = "qwen2_5_vl"
 MOST_PIXELS = 512 * 28 * 28  # of a picture, which is then 512 tokens at most, as in HiconAgent
+ADAPTED = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"  # what LoRA adapts
+ADAPTERS = "adapter_model.safetensors"
 INSTALL = "pip install 'ethogram[vlm]'"
 
 
@@ -26,14 +30,33 @@ class QwenBackend(nn.Module):
     model: transformers' Qwen2_5_VLForConditionalGeneration. tokenizer, image_processor: of the same model.
     memory: how many steps it looks back. length: tokens of an answer at most.
 
+    It acts in worlds whose observations have "pixels" and whose actions are ``GuiActions``, such as
+    ``BrowserGui(pixels=True)``; and in ``Replay`` with ``pictures``, which gives a PIL image by the numbers of an
+    episode and a step. Answers are drawn at ``temperature``, the likeliest token each time at 0, with past screens
+    dropped at the input of layer ``drop_at``. An answer that cannot be read does nothing.
+
+    A copy shares the weights that are not trained: with LoRA, a reference costs little memory.
+
     Answers are (m, R) int64 token ids plus 1, with zeros behind their end, on the CPU, as log-probabilities are. Past
     screens (their label, vision tokens and newline) are what is dropped at the input of layer ``drop_at``.
 
     Raises ValueError for a model of another kind.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, image_processor: Any, *, memory: int = 2, length: int = 300) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        image_processor: Any,
+        *,
+        memory: int = 2,
+        length: int = 300,
+        temperature: float = 0.0,
+        drop_at: int | None = None,
+        pictures: Pictures | None = None,
+    ) -> None:
         super().__init__()
+        check_number("temperature", temperature)
         config: Any = getattr(model, "config", None)
         kind = getattr(config, "model_type", type(model).__name__)
         if kind != KIND or not hasattr(model, "lm_head"):
@@ -51,6 +74,8 @@ class QwenBackend(nn.Module):
         self.model = model
         self.tokenizer, self.image_processor = tokenizer, image_processor
         self.memory, self.length = checked_int("memory", memory, 0), checked_int("length", length, 1)
+        self.temperature, self.pictures = temperature, pictures
+        self.drop_at = None if drop_at is None else checked_int("drop_at", drop_at, 0, self.layers)
         self.image, over = (int(tokenizer.convert_tokens_to_ids(text)) for text in (IMAGE, OVER))
         ends = self.model.generation_config.eos_token_id  # an int, a list or None
         self.ends = sorted({over, *(ends if isinstance(ends, list) else [ends])} - {None})  # what ends an answer
@@ -98,14 +123,65 @@ class QwenBackend(nn.Module):
         return cls(model, tokenizer, images, memory=memory, length=length)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the weights (safetensors), the tokeniser and the image processor, as ``from_pretrained`` reads them."""
-        for part in (self.model, self.tokenizer, self.image_processor):
+        """Write the weights (safetensors), the tokeniser and the image processor, as ``from_pretrained`` reads them.
+
+        With LoRA, the adapters take the place of the weights; ``load_lora`` reads them.
+        """
+        adapted = getattr(self.model, "peft_config", None)
+        for part in (*(() if adapted else (self.model,)), self.tokenizer, self.image_processor):
             part.save_pretrained(folder)
+        if adapted:
+            from safetensors.torch import save_file
+
+            save_file(_peft().get_peft_model_state_dict(self.model), Path(folder) / ADAPTERS)
+            adapted["default"].save_pretrained(str(folder))
 
     @property
     def layers(self) -> int:
         """Layers of the decoder."""
         return len(self.model.model.language_model.layers)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "QwenBackend":
+        """A copy that shares what is not trained."""
+        memo |= {id(weight): weight for weight in self.parameters() if not weight.requires_grad}
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
+
+    def add_lora(self, rank: int = 64, alpha: float = 128.0) -> None:
+        """Freeze the model and put low-rank adapters beside its decoder's projections, HAR's by default, to be trained.
+
+        They begin as no change. Vision tower, embeddings and the head are not adapted. Raises ModuleNotFoundError
+        without peft.
+        """
+        checked_int("rank", rank, 1)
+        check_number("alpha", alpha)
+        _peft().inject_adapter_in_model(self._adapters(rank, alpha), self.model)
+
+    def load_lora(self, folder: str | Path) -> None:
+        """Take the adapters of a folder that ``save_pretrained`` wrote, on the model that they were trained beside."""
+        from safetensors.torch import load_file
+
+        peft = _peft()
+        config = peft.PeftConfig.from_pretrained(str(folder))
+        self.add_lora(config.r, config.lora_alpha)
+        wrong = peft.set_peft_model_state_dict(self.model, load_file(Path(folder) / ADAPTERS)).unexpected_keys
+        if wrong:
+            raise ValueError(f"{folder} has adapters of {wrong[0]!r}: expected those of this model's layers")
+
+    def _adapters(self, rank: int, alpha: float) -> Any:
+        return _peft().LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=ADAPTED)
+
+    def act(self, observation: dict[str, Any], history: History, draws: Draws) -> dict[str, Any]:
+        """An action a row, a dict as ``GuiActions`` has it."""
+        samples = samples_of(history, observation, self.memory, self.pictures)
+        answer = self.generate(samples, draws, temperature=self.temperature, drop_at=self.drop_at)
+        did = [
+            action_of(text, codec(self._sizes(self._prepared(sample.screens[-1])[1])[0]))
+            for text, sample in zip(self.texts(answer), samples.samples, strict=True)
+        ]
+        return GuiActions.of(did)._asdict()
 
     def fitted(self, screen: Any) -> Any:
         """A PIL image resized as the model sees it: to be read again and again with the same result in less time."""
@@ -252,3 +328,11 @@ class QwenBackend(nn.Module):
             found += [graded(text, sample.did, calls) for text in texts[row * group : (row + 1) * group]]
         rewards = torch.tensor([reward for reward, _ in found]) / (2 if mode == "code" else 1)
         return rewards, torch.tensor([right for _, right in found])
+
+
+def _peft() -> Any:
+    try:
+        import peft
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"LoRA needs peft: {INSTALL}") from error
+    return peft

@@ -1,16 +1,18 @@
 """Samples: a goal, the last screenshots and actions, and the present one, as a vision-language model reads them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from ethogram.envs.gui.actions import GuiAction
-from ethogram.simulator import check_has, check_is, checked_int
+from ethogram.envs.gui.actions import GuiAction, GuiActions
+from ethogram.simulator import History, check_has, check_is, checked_int
 
 from ..gui_learning import Prompts, Steps
+
+Pictures = Callable[[int, int], Any]  # a PIL image of a recorded screen, by the numbers of its episode and step
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,3 +94,76 @@ def steps_of_pictures(episodes: Iterable[tuple[str, Sequence[Any], Sequence[GuiA
             step.append(t)
     prompts = cast(Prompts, Samples(tuple(samples)))  # asked for nothing but rows, repeated, limited and available
     return Steps(prompts, {}, torch.tensor(row), torch.tensor(step))
+
+
+def samples_of(
+    history: History, observation: Mapping[str, Any], memory: int, pictures: Pictures | None = None
+) -> Samples:
+    """What a policy that is acting has before it: a goal, its last screens and actions, and the present screen, a row.
+
+    Screens are the observation's "pixels", or what ``pictures`` gives for its "episode" and "step". Actions are what
+    the observation tells of them, as ``Replay``'s does, else the history's; doing nothing is told as waiting.
+    Raises ValueError for an observation without a picture.
+    """
+    steps = history.num_steps
+    count, past = min(memory, steps), observation.get("past")
+    rows = range(len(observation["goal"]))
+    if past is not None and (k := past["whose"].shape[1]) < count:
+        raise ValueError(
+            f"the world tells {k} past actions: expected {count}, as looked back; take Replay(past={count})"
+        )
+    samples = []
+    for row in rows:
+        screens = [_picture(history.observation, (row, t), pictures) for t in range(steps - count, steps)]
+        if past is None:
+            actions = [_done(history.action, history.observation, (row, t)) for t in range(steps - count, steps)]
+        else:
+            places = range(past["whose"].shape[1] - count, past["whose"].shape[1])
+            actions = [_told(past, row, place) for place in places]
+        now = _picture(observation, (row,), pictures)
+        samples.append(Sample(str(observation["goal"][row]), (*screens, now), tuple(actions)))
+    return Samples(tuple(samples))
+
+
+def pictured(history: History, pictures: Pictures | None = None) -> list[tuple[str, list[Any], list[GuiAction]]]:
+    """The episodes of a history, (goal, screenshots, what was done on each), as ``steps_of_pictures`` takes them."""
+    return [
+        (
+            str(history.observation["goal"][row, 0]),
+            [_picture(history.observation, (row, t), pictures) for t in range(length)],
+            [_done(history.action, history.observation, (row, t)) for t in range(length)],
+        )
+        for row, length in enumerate(history.length.tolist())
+    ]
+
+
+def _picture(observation: Mapping[str, Any], at: tuple[int, ...], pictures: Pictures | None) -> Any:
+    """The screen of a row, or of a row and a step."""
+    if "pixels" in observation:
+        from PIL import Image
+
+        return Image.fromarray(observation["pixels"][at].numpy())
+    if pictures is None or not {"episode", "step"} <= observation.keys():
+        raise ValueError(
+            f"the observation has {sorted(observation)}: expected pixels, as BrowserGui(pixels=True) has them, or "
+            "pictures=(episode, step) -> image for recorded screens"
+        )
+    return pictures(int(observation["episode"][at]), int(observation["step"][at]))
+
+
+def _done(action: Mapping[str, Any], observation: Mapping[str, Any], at: tuple[int, int]) -> GuiAction:
+    """An action of a history; one on an element at the middle of its box."""
+    did = GuiActions(**action).row(*at)
+    if did.element:
+        left, top, right, bottom = observation["box"][at][did.element - 1].clamp(0, 1).tolist()
+        did = replace(did, element=0, point=((left + right) / 2, (top + bottom) / 2))
+    return GuiAction("wait") if did.type == "noop" else did
+
+
+def _told(past: Mapping[str, Any], row: int, place: int) -> GuiAction:
+    """A past action that an observation tells; waiting where it tells none."""
+    if not int(past["whose"][row, place]):
+        return GuiAction("wait")
+    columns = {name: past[name][row : row + 1, place] for name in GuiActions._fields if name != "text"}
+    did = GuiActions(**columns, text=past["text"][str(place)][row : row + 1]).row(0)
+    return GuiAction("wait") if did.type == "noop" else did

@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
 from ethogram.agents.gui_learning import HCPO
-from ethogram.agents.gui_vlm import QwenBackend, Sample, Samples, steps_of_pictures
+from ethogram.agents.gui_vlm import QwenBackend, Sample, Samples, pictured, steps_of_pictures
 from ethogram.agents.learning import train
-from ethogram.envs.gui import GuiAction
-from ethogram.simulator import Draws
+from ethogram.envs.browser import BrowserError, BrowserGui, find_browser, html_page
+from ethogram.envs.gui import GuiAction, GuiActions, action_space
+from ethogram.simulator import Draws, Transition, rollout
 
 transformers = pytest.importorskip("transformers", reason="needs transformers: pip install 'ethogram[vlm]'")
 Image = pytest.importorskip("PIL.Image")
@@ -271,3 +273,100 @@ def test_what_is_no_such_model_is_refused(folder, backend, tmp_path, samples):
         Sample("go", (picture(0), picture(1)))
     with pytest.raises(ValueError, match="has no did"):
         backend.graded(Samples((Sample("go", (picture(0),)),)), torch.ones(1, 1, dtype=torch.int64), {})
+
+
+class Slides:
+    """A world of two pictures, red and blue, whose second one is seen after the first action."""
+
+    action_space = action_space(0)
+
+    def __init__(self, pixels=True):
+        self.pixels = pixels
+        shown = spaces.Box(0, 255, (40, 60, 3), np.uint8)
+        place = {"episode": spaces.Discrete(9), "step": spaces.Discrete(9)}
+        self.observation_space = spaces.Dict({"goal": spaces.Text(9), **({"pixels": shown} if pixels else place)})
+
+    def seen(self, step):
+        colour = torch.stack([255 - 255 * step, 0 * step, 255 * step], 1).to(torch.uint8)
+        shown = colour[:, None, None].expand(-1, 40, 60, 3).contiguous()
+        place = {"episode": torch.arange(len(step)), "step": step}
+        return {**({"pixels": shown} if self.pixels else place), "goal": np.array(["look"] * len(step), object)}
+
+    def reset(self, draws, site):
+        step = torch.zeros(len(draws.ids), dtype=torch.int64)
+        return step, self.seen(step)
+
+    def step(self, state, action, draws, site):
+        return Transition(state + 1, self.seen(state + 1), action["point"][:, 0], state == 1)
+
+
+ANSWERS = ("<think></think><action>click(start_box='(14,14)')</action>", "wait()", "nonsense", "impossible()")
+
+
+@pytest.mark.parametrize("pixels", [True, False])
+def test_it_acts_on_pictures_and_tells_itself_what_it_did(backend, monkeypatch, pixels):
+    asked = []
+
+    def answers(samples, draws, **settings):
+        asked.append(samples.samples)
+        return torch.zeros(len(samples), 1, dtype=torch.int64)
+
+    monkeypatch.setattr(backend, "generate", answers)
+    monkeypatch.setattr(backend, "texts", lambda answer: ANSWERS[: len(answer)])
+    colours = ((255, 0, 0), (0, 0, 255))
+    monkeypatch.setattr(backend, "pictures", lambda episode, step: Image.new("RGB", (60, 40), colours[step]))
+    history = rollout(Slides(pixels), backend, rows=4, horizon=2)
+    did = GuiActions(**history.action)
+    assert [did.row(i, 0).type for i in range(4)] == ["tap", "wait", "noop", "done"]
+    first, second = asked
+    assert [len(sample.actions) for sample in first + second] == [0] * 4 + [1] * 4
+    assert [sample.actions[0].type for sample in second] == ["tap", "wait", "wait", "done"]
+    assert [screen.getpixel((0, 0)) for screen in second[0].screens] == list(colours)
+    width, height = backend._sizes(backend._prepared(second[0].screens[0])[1])[0]
+    assert did.row(0, 0).point == pytest.approx((14 / width, 14 / height), abs=1e-3)
+    goal, screens, actions = pictured(history, backend.pictures)[0]
+    assert (goal, len(screens), len(actions)) == ("look", 2, 2)
+
+
+def test_it_acts_with_what_it_draws_and_needs_a_picture(backend):
+    history = rollout(Slides(), backend, rows=2, horizon=2)
+    assert (history.action["type"] >= 0).all()
+    with pytest.raises(ValueError, match=r"expected pixels, as BrowserGui\(pixels=True\) has them"):
+        rollout(Slides(pixels=False), backend, rows=2, horizon=2)
+
+
+def test_lora_begins_as_no_change_trains_alone_and_is_saved_and_loaded(folder, samples, tmp_path):
+    pytest.importorskip("peft", reason="needs peft: pip install 'ethogram[vlm]'")
+    backend = QwenBackend.from_pretrained(folder, max_pixels=6 * 28 * 28, length=3)
+    answer = backend.generate(samples, Draws(0, torch.arange(3)))
+    before = backend.log_probs_of(samples, answer, drop_at=1)
+    backend.add_lora(rank=4, alpha=8)
+    assert torch.equal(before, backend.log_probs_of(samples, answer, drop_at=1))
+    trained = [name for name, weight in backend.named_parameters() if weight.requires_grad]
+    assert len(trained) == 2 * 7 * LAYERS  # two matrices beside each projection of the decoder
+    assert all("language_model" in name and "lora" in name for name in trained)
+    steps = steps_of_pictures([("go", [picture(0), picture(1)], [TAP, BACK])], memory=1)
+    learner = HCPO(backend, steps, 2, prompts=2, group=2, drop_at=1)
+    whole = dict(learner.reference.named_parameters())
+    assert all((whole[name] is weight) == (name not in trained) for name, weight in backend.named_parameters())
+    train(learner, 2, rate=1e-2, progress=False)
+    after = backend.log_probs_of(samples, answer, drop_at=1)
+    assert not torch.equal(before, after)
+    backend.save_pretrained(tmp_path)
+    other = QwenBackend.from_pretrained(folder, max_pixels=6 * 28 * 28, length=3)
+    assert torch.equal(before, other.log_probs_of(samples, answer, drop_at=1))
+    other.load_lora(tmp_path)
+    assert torch.equal(after, other.log_probs_of(samples, answer, drop_at=1))
+    assert not list(tmp_path.glob("model*.safetensors"))
+
+
+def test_it_acts_on_a_page_in_a_browser(backend, tmp_path):
+    try:
+        find_browser()
+    except BrowserError as error:
+        pytest.skip(str(error))
+    (tmp_path / "page.html").write_text("<title>press</title><button>here</button>")
+    world = BrowserGui(html_page(tmp_path / "page.html", 60, 90), pixels=True, elements=4)
+    history = rollout(world, backend, rows=1, horizon=2)
+    world.close()
+    assert history.observation["pixels"].shape == (1, 3, 90, 60, 3)
