@@ -9,7 +9,6 @@ know the goal and the past, and what the step is to do where they are "told". Mi
 """
 
 import argparse
-import copy
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,17 +18,20 @@ import numpy as np
 import torch
 
 from ethogram.agents.gui_baselines import AfterLast, CopyReference, MostFrequent, Nearest, RepeatLast
-from ethogram.agents.gui_learning import HCPO, GuiPolicy, Imitation, steps_of
+from ethogram.agents.gui_learning import HCPO, GuiPolicy, Imitation, parsed, steps_of
+from ethogram.agents.gui_learning.answers import in_full
+from ethogram.agents.gui_learning.screens import texts_in
 from ethogram.agents.learning import train
 from ethogram.envs.gui import TYPES
 from ethogram.envs.gui_logs import Recording, Replay, apps_of, load_android_control, load_mind2web, load_miniwob
 from ethogram.envs.gui_logs.files import found
 from ethogram.envs.gui_metrics.measures import measures
-from ethogram.simulator import rollout
+from ethogram.simulator import Draws, rollout
 
 PAST, VOTES, MEMORIES = 4, 15, (0, 2)
 DEMOS = "miniwob_demos_dom_sample.jsonl.gz"  # with the page before each action
 PHONE, WEB = ("match/strict", "match/hicon"), ("mind2web/step", "mind2web/element", "mind2web/op_f1", "match/strict")
+SOURCES = ("goal", "instruction", "label")
 SHOWN = ("tap", "scroll", "type", "open", "back", "wait", "press")
 PAIRS = (  # what is asked; with, without
     ("looking up with 2 steps of history", "nearest, 2", "nearest, 0"),
@@ -124,30 +126,50 @@ def looking_up(task: Task) -> Iterator[tuple[str, Any]]:
         yield f"nearest, {past}", Nearest(task.train, past, VOTES, labels)
 
 
-def learning(task: Task, seed: int, updates: int, more: int) -> Iterator[tuple[str, Any]]:
-    """Policies that learn; each is to be judged before the next is asked for."""
-    replay = task.replay(task.train)
-    shown = rollout(replay, CopyReference(task.train), rows=len(task.train), horizon=replay.horizon)
+class AtOnce:
+    """The likeliest actions of a policy at all steps of a replay, asked at once: the recorded past needs no waiting."""
+
+    def __init__(self, policy: GuiPolicy, replay: Replay, memory: int) -> None:
+        recording = replay.recording
+        history = rollout(replay, CopyReference(recording), rows=len(recording), horizon=replay.horizon)
+        steps = steps_of(history, memory, recording.arrays.strings)
+        parts = []
+        for first in range(0, len(steps.row), 512):
+            prompts = steps.prompts.rows(slice(first, first + 512))
+            parts.append(policy.generate(prompts, Draws(0, torch.arange(len(prompts.tokens))), temperature=0))
+        seen = history.observation
+
+        def texts(k: int) -> Iterator[str]:
+            at = steps.row[k], steps.step[k]
+            here = {name: seen[name][at][None] if name == "label" else [seen[name][at]] for name in SOURCES}
+            past = {"text": {age: [text[at]] for age, text in seen["past"]["text"].items()}}
+            return texts_in({**here, "past": past}, history, 0, 0, recording.arrays.strings)
+
+        self.done = in_full(parsed(torch.cat(parts)), texts)
+        self.first = torch.from_numpy(recording.arrays.first)
+
+    def act(self, observation: Any, history: Any, draws: Draws) -> dict[str, Any]:
+        """An action a row."""
+        at = self.first[observation["episode"]] + observation["step"]
+        return {name: part[at.numpy() if isinstance(part, np.ndarray) else at] for name, part in self.done.items()}
+
+
+def learning(task: Task, seed: int, updates: int, more: int, known: set[str]) -> Iterator[tuple[str, Any]]:
+    """Policies that learn, but for what is known and is not trained on."""
+    world, test = task.replay(task.train), task.replay(task.test)
+    shown = rollout(world, CopyReference(task.train), rows=len(task.train), horizon=world.horizon)
     for memory in MEMORIES:
+        if memory < MEMORIES[-1] and f"learned, {memory}" in known:
+            continue
         torch.manual_seed(seed)
         policy = GuiPolicy(memory, width=48, layers=2, hidden=192, texts=True, copies=True)
         steps = steps_of(shown, memory, task.train.arrays.strings)
-        train(
-            Imitation(policy, steps, batch=64, shorten=False, seed=seed),
-            updates,
-            rate=2e-3,
-            weight_decay=0.1,
-            progress=False,
-        )
-        policy.labels = task.test.arrays.strings
-        yield f"learned, {memory}", policy
-    blind = copy.deepcopy(policy)
-    blind.memory = 0
-    yield f"learned, {memory}, shown 0", blind
-    policy.labels = task.train.arrays.strings
+        imitation = Imitation(policy, steps, batch=64, shorten=False, seed=seed)
+        train(imitation, updates, rate=2e-3, weight_decay=0.1, progress=False)
+        yield f"learned, {memory}", AtOnce(policy, test, memory)
+    yield f"learned, {memory}, shown 0", AtOnce(policy, test, 0)
     train(HCPO(policy, steps, more, prompts=8, branches="full", seed=seed), more, rate=3e-4, progress=False)
-    policy.labels = task.test.arrays.strings
-    yield f"HCPO, {memory}", policy
+    yield f"HCPO, {memory}", AtOnce(policy, test, memory)
 
 
 Sums = dict[str, dict[int, dict[str, Any]]]  # of a task, by way and seed
@@ -225,8 +247,9 @@ def main() -> None:
             if way not in sums:
                 judge(way, policy, 0)
         for seed in range(given.seeds):
-            if seed not in sums.get(f"HCPO, {MEMORIES[-1]}", {}):
-                for way, policy in learning(task, seed, given.updates, given.more):
+            known = {way for way in sums if seed in sums[way]}
+            if f"HCPO, {MEMORIES[-1]}" not in known:
+                for way, policy in learning(task, seed, given.updates, given.more, known):
                     judge(way, policy, seed)
         report(task, sums)
 
