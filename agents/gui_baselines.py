@@ -1,4 +1,4 @@
-"""Policies for recorded screens that need no learning: they copy, repeat, or guess from how often things were done.
+"""Policies for recorded screens that need no learning: they copy, repeat, guess by how often, or look up.
 
 They read what is needed from the recording that they are given, and from the past that the observation shows.
 """
@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ethogram.envs.gui.actions import TYPES, GuiActions
 from ethogram.envs.gui_logs.recording import Recording
-from ethogram.envs.gui_metrics import smallest
 from ethogram.simulator import Draws, History, check_is, check_number, checked_int
 
 Action = dict[str, Any]
@@ -139,7 +138,7 @@ class AfterLast:
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """What was done at the recorded step that is most like the present one, carried over to this screen: retrieval.
+    """The recorded step that is most like the present one; what was done there is carried over to this screen.
 
     Two steps are alike by the sum of the cosines of the words of their goals, of their instructions and of all that is
     labelled on their screens (words that are rare count more); and, with ``past``, by their last actions: one of the
@@ -252,10 +251,13 @@ class Nearest:
 
     def _target(self, step: int) -> str:
         """The label of what was acted on: of the smallest element that holds the point."""
-        recorded = self.recording.steps[step]
-        point = recorded.reference.point if recorded.reference else None
-        at = smallest(recorded.elements, point) if point else None
-        return recorded.labels[at] if at is not None and recorded.labels else ""
+        arrays = self.recording.arrays
+        box, (x, y) = arrays.element[step, : arrays.elements[step]], arrays.reference["point"][step]
+        holds = (box[:, 0] <= x) & (x <= box[:, 2]) & (box[:, 1] <= y) & (y <= box[:, 3])
+        if not holds.any():
+            return ""
+        area = np.where(holds, (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]), np.inf)
+        return arrays.strings[arrays.label[step, area.argmin()]]
 
 
 def _bags(texts: list[str]) -> Any:

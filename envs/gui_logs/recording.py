@@ -83,7 +83,7 @@ class Recording:
         return Recording(tuple(self.episodes[place] for place in places), self.source, self.left_out)
 
     def split(self, groups: Sequence[str], share: float = 0.3) -> tuple["Recording", "Recording"]:
-        """What is left to train on, and about a share of the groups, held out: no group is in both.
+        """Sessions to train on, and those of about a share of the groups, held out: no group is in both.
 
         groups: a name an episode, such as its app. By the name alone, hashed, a group is held out or not; whatever
         else was recorded does not move it.

@@ -15,7 +15,7 @@ from .history import RepeatScores, history_gain, history_tokens, repeat_scores, 
 from .match import EQUIVALENCES, RULES, Rule, Verdict, os_atlas, strict
 from .measures import Measure
 from .mind2web import MIND2WEB_RULES
-from .recorded import Box, RecordedEpisode, RecordedStep, inside, smallest
+from .recorded import Box, RecordedEpisode, RecordedStep, inside
 from .scoring import METRICS, Interval, Score, Scores, score, write_predictions
 
 __all__ = [
@@ -49,7 +49,6 @@ __all__ = [
     "retention",
     "score",
     "scrolls_reversed",
-    "smallest",
     "strict",
     "success_by_distance",
     "write_predictions",
