@@ -19,9 +19,10 @@ class Pointer(nn.Module):
 
     def __init__(self, width: int, slots: int, spans: int = 0) -> None:
         super().__init__()
+        width, slots = checked_int("width", width, 1), checked_int("slots", slots, 1)
         self.spans = checked_int("spans", spans, 0, slots)
         self.query, self.after = nn.Linear(width, width), nn.Linear(width, width)
-        self.slot = nn.Parameter(torch.zeros(checked_int("slots", slots, 1), width))
+        self.slot = nn.Parameter(torch.zeros(slots, width))
         self.copies = nn.Linear(width, 1)
 
     def forward(self, out: Tensor, scores: Tensor, read: Tensor, symbol: Tensor) -> Tensor:
@@ -32,11 +33,11 @@ class Pointer(nn.Module):
         prompt has one symbol at least.
         """
         m, t, slots = symbol.shape
-        sought = out.view(m, -1, out.shape[-1]) / out.shape[-1] ** 0.5
+        sought = out.reshape(m, -1, out.shape[-1]) / out.shape[-1] ** 0.5
         query, after = self.query(sought), self.after(sought)  # (m, group * r, width)
         at, then = query @ read.transpose(1, 2), after @ read.transpose(1, 2)  # (m, group * r, t)
-        later = [pad(then[..., s + 1 :], (0, min(s + 1, t))) for s in range(self.spans)]
-        later += [torch.zeros_like(then)] * (slots - self.spans)
+        later = [pad(then[..., s + 1 :], (0, min(s + 1, t))) for s in range(min(self.spans, slots))]
+        later += [torch.zeros_like(then)] * (slots - len(later))
         score = at[..., None] + (query @ self.slot[:slots].T)[:, :, None] + torch.stack(later, -1)
         score = score.masked_fill(symbol[:, None] == 0, -torch.inf).flatten(2)
         place = symbol.view(m, 1, t * slots).expand_as(score)

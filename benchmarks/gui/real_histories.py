@@ -26,7 +26,7 @@ from ethogram.envs.gui import TYPES
 from ethogram.envs.gui_logs import Recording, Replay, apps_of, load_android_control, load_mind2web, load_miniwob
 from ethogram.envs.gui_logs.files import found
 from ethogram.envs.gui_metrics.measures import measures
-from ethogram.simulator import Draws, rollout
+from ethogram.simulator import Draws, History, rollout
 
 PAST, VOTES, MEMORIES = 4, 15, (0, 2)
 DEMOS = "miniwob_demos_dom_sample.jsonl.gz"  # with the page before each action
@@ -127,26 +127,12 @@ def looking_up(task: Task) -> Iterator[tuple[str, Any]]:
 
 
 class AtOnce:
-    """The likeliest actions of a policy at all steps of a replay, asked at once: the recorded past needs no waiting."""
+    """Actions at all steps of a replay, found at once: with recorded pasts nobody has to wait for what comes."""
 
-    def __init__(self, policy: GuiPolicy, replay: Replay, memory: int) -> None:
-        recording = replay.recording
-        history = rollout(replay, CopyReference(recording), rows=len(recording), horizon=replay.horizon)
-        steps = steps_of(history, memory, recording.arrays.strings)
-        parts = []
-        for first in range(0, len(steps.row), 512):
-            prompts = steps.prompts.rows(slice(first, first + 512))
-            parts.append(policy.generate(prompts, Draws(0, torch.arange(len(prompts.tokens))), temperature=0))
-        seen = history.observation
-
-        def texts(k: int) -> Iterator[str]:
-            at = steps.row[k], steps.step[k]
-            here = {name: seen[name][at][None] if name == "label" else [seen[name][at]] for name in SOURCES}
-            past = {"text": {age: [text[at]] for age, text in seen["past"]["text"].items()}}
-            return texts_in({**here, "past": past}, history, 0, 0, recording.arrays.strings)
-
-        self.done = in_full(parsed(torch.cat(parts)), texts)
-        self.first = torch.from_numpy(recording.arrays.first)
+    def __init__(self, task: Task, acted: list[dict[str, Any]]) -> None:
+        of_text = {name: np.concatenate([part[name] for part in acted]) for name in ("text",)}
+        self.done = {name: torch.cat([part[name] for part in acted]) for name in acted[0] if name != "text"} | of_text
+        self.first = torch.from_numpy(task.test.arrays.first)
 
     def act(self, observation: Any, history: Any, draws: Draws) -> dict[str, Any]:
         """An action a row."""
@@ -154,10 +140,50 @@ class AtOnce:
         return {name: part[at.numpy() if isinstance(part, np.ndarray) else at] for name, part in self.done.items()}
 
 
+def looked_up(task: Task, policy: Any) -> AtOnce:
+    """All steps of a policy that learns nothing and reads the observation only."""
+    history = copied(task.replay(task.test))
+    row, step = history.valid.nonzero().T
+    seen = _at(history.observation, (row.numpy(), step.numpy()))
+    acted = []
+    for first in range(0, len(row), 512):
+        some = slice(first, first + 512)
+        acted.append(policy.act(_at(seen, some), history, Draws(0, row[some], step=0)))
+    return AtOnce(task, acted)
+
+
+def written(task: Task, policy: GuiPolicy, memory: int) -> AtOnce:
+    """The likeliest answers of a policy that is shown so many steps of the past."""
+    history, labels = copied(task.replay(task.test)), task.test.arrays.strings
+    steps, seen = steps_of(history, memory, labels), history.observation
+    acted = []
+    for first in range(0, len(steps.row), 512):
+        prompts = steps.prompts.rows(slice(first, first + 512))
+        answer = policy.generate(prompts, Draws(0, torch.arange(len(prompts.tokens))), temperature=0)
+
+        def texts(k: int, first: int = first) -> Iterator[str]:
+            at = steps.row[first + k], steps.step[first + k]
+            here = {name: seen[name][at][None] if name == "label" else [seen[name][at]] for name in SOURCES}
+            past = {"text": {age: [text[at]] for age, text in seen["past"]["text"].items()}}
+            return texts_in({**here, "past": past}, history, 0, 0, labels)
+
+        acted.append(in_full(parsed(answer), texts))
+    return AtOnce(task, acted)
+
+
+def _at(tree: Any, index: Any) -> Any:
+    """Rows of the columns of a dict, and of dicts in it."""
+    return {name: _at(part, index) for name, part in tree.items()} if isinstance(tree, dict) else tree[index]
+
+
+def copied(replay: Replay) -> History:
+    """Everything as it was recorded."""
+    return rollout(replay, CopyReference(replay.recording), rows=len(replay.recording), horizon=replay.horizon)
+
+
 def learning(task: Task, seed: int, updates: int, more: int, known: set[str]) -> Iterator[tuple[str, Any]]:
     """Policies that learn, but for what is known and is not trained on."""
-    world, test = task.replay(task.train), task.replay(task.test)
-    shown = rollout(world, CopyReference(task.train), rows=len(task.train), horizon=world.horizon)
+    shown = copied(task.replay(task.train))
     for memory in MEMORIES:
         if memory < MEMORIES[-1] and f"learned, {memory}" in known:
             continue
@@ -166,10 +192,10 @@ def learning(task: Task, seed: int, updates: int, more: int, known: set[str]) ->
         steps = steps_of(shown, memory, task.train.arrays.strings)
         imitation = Imitation(policy, steps, batch=64, shorten=False, seed=seed)
         train(imitation, updates, rate=2e-3, weight_decay=0.1, progress=False)
-        yield f"learned, {memory}", AtOnce(policy, test, memory)
-    yield f"learned, {memory}, shown 0", AtOnce(policy, test, 0)
+        yield f"learned, {memory}", written(task, policy, memory)
+    yield f"learned, {memory}, shown 0", written(task, policy, 0)
     train(HCPO(policy, steps, more, prompts=8, branches="full", seed=seed), more, rate=3e-4, progress=False)
-    yield f"HCPO, {memory}", AtOnce(policy, test, memory)
+    yield f"HCPO, {memory}", written(task, policy, memory)
 
 
 Sums = dict[str, dict[int, dict[str, Any]]]  # of a task, by way and seed
@@ -245,7 +271,7 @@ def main() -> None:
 
         for way, policy in looking_up(task):
             if way not in sums:
-                judge(way, policy, 0)
+                judge(way, looked_up(task, policy), 0)
         for seed in range(given.seeds):
             known = {way for way in sums if seed in sums[way]}
             if f"HCPO, {MEMORIES[-1]}" not in known:
