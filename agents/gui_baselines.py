@@ -224,7 +224,7 @@ class Nearest:
             kind = np.where(none, -1, past["type"][:, -age].numpy())[:, None]
             same = kind == np.where(there, theirs["type"], -1)
             target = past["direction"][:, -age].numpy()[:, None] == theirs["direction"]
-            target &= past["text"][str(seen - age)][:, None] == theirs["text"]
+            target &= _codes(past["text"][str(seen - age)])[:, None] == _codes(theirs["text"])
             for axis in (0, 1):
                 target &= abs(past["point"][:, -age, axis].numpy()[:, None] - theirs["point"][:, axis]) < NEAR
             alike = alike + np.where(none[:, None] & ~there, 1.0, same * (0.5 + 0.5 * target)) / self.past
@@ -258,6 +258,11 @@ class Nearest:
             return ""
         area = np.where(holds, (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1]), np.inf)
         return arrays.strings[arrays.label[step, area.argmin()]]
+
+
+def _codes(texts: Any) -> Any:
+    """(m,) int64, equal for equal texts: quicker to compare than these."""
+    return np.array([crc32(text.encode()) for text in texts])
 
 
 def _bags(texts: list[str]) -> Any:
