@@ -214,8 +214,7 @@ class Nearest:
         seen = len(past["text"])
         if self.past > seen:
             raise ValueError(f"past is {self.past}, and the observation has {seen} past actions: expected no more")
-        arrays, alike = self.recording.arrays, 0.0
-        steps = np.arange(len(arrays.known))
+        arrays, steps, alike = self.recording.arrays, np.arange(len(self.recording.steps)), np.zeros((), np.float64)
         begins = np.repeat(arrays.first, arrays.length)
         for age in range(1, self.past + 1):
             there = steps - age >= begins

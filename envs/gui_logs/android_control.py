@@ -52,7 +52,7 @@ def apps_of(recording: Recording) -> tuple[str, ...]:
     """
     check_is("recording", recording, Recording, "a Recording, as load_android_control gives")
     opened = [_opened(episode) for episode in recording.episodes]
-    said = [_folded(found[1]) if (found := _SAID.search(episode.goal)) else "" for episode in recording.episodes]
+    said = [_folded(at[1]) if (at := _SAID.search(episode.goal)) else "" for episode in recording.episodes]
     both = Counter((name, app) for name, app in zip(said, opened, strict=True) if name and app)
     alias = {name: app for (name, app), _ in reversed(both.most_common())}
     known = {*opened, *said} - {""}
