@@ -27,7 +27,7 @@ HOMES = {  # the only files that may import a library
     "stable_baselines3": ["agents/sb3.py"],
 }
 DEFERRED = {  # imported inside the functions that need them
-    *("pandas", "pyarrow", "minari", "ray", "loky", "cloudpickle", "transformers"),
+    *("pandas", "pyarrow", "minari", "ray", "loky", "cloudpickle", "transformers", "peft", "safetensors"),
 }
 DOORS = {  # a file that opens a folder or file further down inside a method: (file, what it opens)
     ("simulator/history.py", "simulator/formats/__init__.py"),

@@ -11,7 +11,7 @@ from ethogram.envs.gui.actions import TYPES
 from ethogram.simulator import History, check_is, checked_int
 
 from . import symbols
-from .screens import MORE, Columns, as_symbols, deeds, deeds_before
+from .screens import MORE, READ, Columns, as_symbols, deeds, deeds_before
 
 WIDTH = 6  # symbols that one token may be at once; where texts are strings, an element is more
 GOAL, SCREEN, DID, NOW = range(4)  # parts of a prompt: SCREEN and DID are of the past
@@ -189,7 +189,7 @@ def window(
     """
     at = step[:, None] + torch.arange(-memory, 1)
     there, at = at >= 0, at.clamp(min=0)
-    whole = as_symbols(history.observation, labels)
+    whole = as_symbols(_shown(history.observation), labels)
     seen = {name: column[row[:, None], at] for name, column in whole.items()}
     if "past" in history.observation:
         before = deeds_before(history.observation["past"], memory)
@@ -214,7 +214,8 @@ def lately(
             last[name] = join((earlier, column), 1)
     seen = as_symbols(last, labels)
     if "past" in observation:
-        return seen, deeds_before(observation["past"], past), there
+        before = deeds_before(observation["past"], memory)
+        return seen, {name: column[:, memory - past :] for name, column in before.items()}, there
     if not past:
         return seen, {}, there
     action = {name: column[:, steps - past :] for name, column in history.action.items()}
@@ -222,8 +223,8 @@ def lately(
 
 
 def _shown(observation: Columns) -> Columns:
-    """An observation without what it tells of the past, which has other axes."""
-    return {name: column for name, column in observation.items() if not isinstance(column, dict)}
+    """The parts of an observation that are read of a screen; what it tells of the past has other axes."""
+    return {name: column for name, column in observation.items() if name in READ}
 
 
 def steps_of(history: History, memory: int, labels: Sequence[str] = ()) -> Steps:

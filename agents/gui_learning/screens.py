@@ -41,6 +41,8 @@ COPIED = 8  # words of the longest span that can be copied from a goal or a scre
 MORE = "…"  # there is more than is read
 INFEASIBLE = "infeasible"  # done's word where its status is this
 NEEDED = ("box", "kind", "flags", "text", "goal")
+RECORDED = ("box", "label", "goal")
+READ = {*NEEDED, *RECORDED, "value", "instruction"}
 _CHUNK = 1024  # screens turned at a time
 _EDGES = " \t\"'“”‘’.,:;!?()[]<>"
 _QUOTED = re.compile(r"""["“]([^"”]+)["”]|(?<!\w)['‘]([^'’]+)['’](?!\w)""")
@@ -55,14 +57,13 @@ TYPED = tuple(TYPES.index(name) for name in ("type", "select", "open"))
 
 def of_strings(observation: Mapping[str, Any]) -> bool:
     """Whether a world's texts are strings. Raises ValueError for what is no observation of a screen."""
-    if "label" in observation:
-        return True
-    if not observation.keys() >= set(NEEDED):
+    recorded = "label" in observation
+    if any(name not in observation for name in (RECORDED if recorded else NEEDED)):
         raise ValueError(
-            f"the observation has {sorted(observation)}: expected {list(NEEDED)} as in SymbolicGui and BrowserGui, or "
-            "box, label, goal and past as in Replay"
+            f"the observation has {sorted(observation)}: expected {list(NEEDED)} as in SymbolicGui or BrowserGui, "
+            f"or {list(RECORDED)} as in Replay"
         )
-    return not isinstance(observation["text"], Tensor)
+    return recorded or not isinstance(observation["text"], Tensor)
 
 
 def as_symbols(observation: Mapping[str, Any], labels: Sequence[str] = ()) -> dict[str, Tensor]:
@@ -74,18 +75,16 @@ def as_symbols(observation: Mapping[str, Any], labels: Sequence[str] = ()) -> di
     if not of_strings(observation):
         return {name: observation[name] for name in NEEDED}
     lead = observation["box"].shape[:-2]
-    flat = {name: _flat(column, len(lead)) for name, column in observation.items() if name != "past"}
+    flat = {
+        name: column.reshape(-1, *column.shape[len(lead) :]) for name, column in observation.items() if name in READ
+    }
     count, turn = len(flat["box"]), _recorded if "label" in flat else _page
     parts = []
     for first in range(0, count, _CHUNK):
         rows = slice(first, first + _CHUNK)
         parts.append(_picked(turn({name: column[rows] for name, column in flat.items()}, labels)))
-    return {name: torch.cat([part[name] for part in parts]).unflatten(0, lead) for name in parts[0]}
-
-
-def _flat(column: Any, axes: int) -> Any:
-    """A column with its first axes made one."""
-    return column.reshape(-1, *column.shape[axes:])
+    whole = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    return {name: column.view(*lead, *column.shape[1:]) for name, column in whole.items()}
 
 
 @lru_cache(maxsize=4)
@@ -100,11 +99,8 @@ def _page(seen: Columns, labels: Sequence[str]) -> dict[str, Tensor]:
     text, useful = torch.zeros(*kind.shape, TOLD, dtype=torch.int64), (flags[..., : len(BASIC_FLAGS)] > 0).any(-1)
     state = flags.tolist()
     for row, kinds in enumerate(kind.tolist()):
-        lines, values = (
-            _lines("text", seen["text"][row]),
-            _lines("value", seen["value"][row] if "value" in seen else ""),
-        )
-        lines, values = ([*part, *[""] * (len(kinds) - len(part))] for part in (lines, values))
+        lines = _lines("text", seen["text"][row], len(kinds))
+        values = _lines("value", seen["value"][row] if "value" in seen else "", len(kinds))
         there = [e for e, k in enumerate(kinds) if k]
         ids = [_told(lines[e], values[e], kinds[e], tuple(state[row][e])) for e in there]
         text[row, there] = torch.tensor(ids, dtype=torch.int64).reshape(-1, TOLD)
@@ -119,11 +115,12 @@ def _page(seen: Columns, labels: Sequence[str]) -> dict[str, Tensor]:
     }
 
 
-def _lines(name: str, told: Any) -> list[str]:
-    """The lines of a text, one an element."""
+def _lines(name: str, told: Any, count: int) -> list[str]:
+    """The lines of a text, one an element, of so many at least."""
     if not isinstance(told, str):
         raise ValueError(f"{name} of the observation is {told!r:.60}: expected text, a line an element, or words' ids")
-    return told.split("\n")
+    lines = told.split("\n")
+    return lines + [""] * (count - len(lines))
 
 
 def _recorded(seen: Columns, labels: Sequence[str]) -> dict[str, Tensor]:

@@ -20,11 +20,13 @@ def called(text: str) -> str:
 
 
 def action_of(text: str, calls: Calls) -> GuiAction:
-    """The action of an answer; one that cannot be read does nothing."""
+    """The action of an answer; one that cannot be read, or not be written in this dialect, does nothing."""
     try:
-        return calls.decode(called(text))
-    except ParseError:
+        action = calls.decode(called(text))
+        calls.encode(action)  # as later prompts tell it
+    except ValueError:
         return GuiAction("noop")
+    return action
 
 
 def graded(text: str, truth: GuiAction, calls: Calls) -> tuple[float, bool]:

@@ -99,7 +99,7 @@ def steps_of_pictures(episodes: Iterable[tuple[str, Sequence[Any], Sequence[GuiA
 def samples_of(
     history: History, observation: Mapping[str, Any], memory: int, pictures: Pictures | None = None
 ) -> Samples:
-    """What a policy that is acting has before it: a goal, its last screens and actions, and the present screen, a row.
+    """The goal, the last screens and actions, and the present screen that a policy which is acting has, a sample a row.
 
     Screens are the observation's "pixels", or what ``pictures`` gives for its "episode" and "step". Actions are what
     the observation tells of them, as ``Replay``'s does, else the history's; doing nothing is told as waiting.
@@ -108,9 +108,9 @@ def samples_of(
     steps = history.num_steps
     count, past = min(memory, steps), observation.get("past")
     rows = range(len(observation["goal"]))
-    if past is not None and (k := past["whose"].shape[1]) < count:
+    if past is not None and (k := past["whose"].shape[1]) < memory:
         raise ValueError(
-            f"the world tells {k} past actions: expected {count}, as looked back; take Replay(past={count})"
+            f"the world tells {k} past actions: expected {memory}, as looked back; take Replay(past={memory})"
         )
     samples = []
     for row in rows:

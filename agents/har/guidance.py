@@ -1,5 +1,7 @@
 """Scripted teacher, guidelines and judge of HAR: thoughts to start from, hints after errors, and who used the past."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,10 @@ from ..gui_learning import AT_A_POINT, NEAR, WITH_WORDS, Episodes, Read, acted_o
 
 symbols = gui_learning.symbols
 DONE = TYPES.index("done")
-HINTS = 3  # guidelines at most, of two symbols each
+HINTS = 3  # guidelines at most; scripted ones are of two symbols each
+
+Judge = Callable[[Tensor, Tensor], Tensor]  # (m, R) answers and (m, PAST, 4) sentences to (m,) bool
+Guide = Callable[[Read, Episodes], Tensor]  # wrong answers, and the steps they were given at, to (m, k) symbols
 
 
 def thoughts(episodes: Episodes, aware: float, draws: Draws) -> Tensor:

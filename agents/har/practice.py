@@ -4,7 +4,6 @@ Wang et al., "History-Aware Reasoning for GUI Agents", arXiv:2511.09127. The pap
 form of the hybrid reward and gamma come from detailed third-party notes; thresholds and shapes are derived here.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -31,7 +30,7 @@ from ..gui_learning import (
     words,
 )
 from ..learning import Answers
-from .guidance import error_of, guidelines, mentions
+from .guidance import Guide, Judge, error_of, guidelines, mentions
 
 symbols = gui_learning.symbols
 TAP = TYPES.index("tap")
@@ -39,8 +38,6 @@ GAMMA = 0.2  # the weight of the memory reward
 CORRECT = 0.14  # of the screen: a place within this is right
 REACH = CORRECT * 2**0.5  # where the finer part of the reward of a right place has fallen to 0
 STATEMENT = 4  # symbols before the thought of an answer that reflects: statement, error, "wrong was", a word
-
-Judge = Callable[[Tensor, Tensor], Tensor]  # (m, R) answers and (m, PAST, 4) sentences to (m,) bool
 
 
 def action_reward(read: Read, truth: dict[str, Tensor]) -> Tensor:
@@ -116,9 +113,13 @@ def errors(policy: GuiPolicy, episodes: Episodes, draws: Draws, temperature: flo
     return wrong.nonzero()[:, 0], answer[wrong]
 
 
-def reflection(wrong: Episodes, answer: Tensor, hints: bool = True) -> Exercise:
-    """Round 1: the step again, with one's wrong answer and guidelines; the error is to be stated first."""
-    told = guidelines(parsed(answer), wrong) if hints else torch.zeros(len(answer), 0, dtype=torch.int64)
+def reflection(wrong: Episodes, answer: Tensor, hints: bool | Guide = True) -> Exercise:
+    """Round 1: the step again, with one's wrong answer and guidelines; the error is to be stated first.
+
+    hints: whether there are scripted guidelines, or a ``Guide`` to ask for them.
+    """
+    guide = guidelines if hints is True else hints
+    told = guide(parsed(answer), wrong) if guide else torch.zeros(len(answer), 0, dtype=torch.int64)
     prompts = asked(symbols.REFLECT, wrong.seen, wrong.sentences, more=torch.cat([answer, told], 1))
     return Exercise(prompts, wrong.truth, wrong.sentences, reflects=True)
 

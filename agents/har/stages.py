@@ -21,7 +21,7 @@ from ..gui_learning import (
     written,
 )
 from ..learning import GRPO, Measures, Training, masked_mean, rows_of, train
-from .guidance import error_of, mentions, thoughts
+from .guidance import Guide, Judge, error_of, mentions, thoughts
 from .practice import GAMMA, Practice, errors, grounding, inference, reflection, stated
 
 symbols = gui_learning.symbols
@@ -107,7 +107,8 @@ def har(
     prompts: int = 16,
     group: int = 8,
     gamma: float = GAMMA,
-    hints: bool = True,
+    hints: bool | Guide = True,
+    judge: Judge = mentions,
     located: bool = True,
     kl: float = 0.01,
     seed: int = 0,
@@ -116,15 +117,17 @@ def har(
     """Learning from failure: a warmed-up policy's errors, reflected on (round 1) and tried again (round 2).
 
     It changes the policy. updates: of each round; 0 leaves it out. gamma: the weight of the memory reward, in both
-    rounds; whether the paper has it in the second is not known. hints: guidelines in round 1. located: half of round 2
-    are elements to locate, so that pointing is not forgotten; the ratio is inferred from the released samples.
+    rounds; whether the paper has it in the second is not known. hints: guidelines in round 1, scripted or by a
+    ``Guide`` such as ``AskedGuide``. judge: who says that a thought holds what was done, such as ``AskedJudge``.
+    located: half of round 2 are elements to locate, so that pointing is not forgotten; the ratio is inferred from the
+    released samples.
     """
     check_is("policy", policy, GuiPolicy, "a GuiPolicy")
     wrong, answer = collected(policy, episodes, seed)
     again = (inference(wrong), grounding(episodes)) if located else (inference(wrong),)
     rounds = []
     for count, exercises in zip(updates, ((reflection(wrong, answer, hints),), again), strict=True):
-        learner = GRPO(policy, Practice(exercises, gamma), prompts=prompts, group=group, kl=kl, seed=seed)
+        learner = GRPO(policy, Practice(exercises, gamma, judge), prompts=prompts, group=group, kl=kl, seed=seed)
         rounds.append(train(learner, count, rate=rate, progress=progress) if count else Training({}))
     return Course(len(answer), *rounds)
 

@@ -2,11 +2,11 @@
 
 from .categorical import Categorical
 from .cloning import Cloning, rows_of
-from .episodes import Episodes
 from .groups import advantages, informative, k3, masked_mean, surrogate
 from .grpo import GRPO, Answers, Task
 from .loop import Measures, Trainee, Training, train
 from .pointer import Pointer
+from .rollouts import Rollouts
 from .transformer import Cache, Transformer, compact, padded_left, repeated, seen_by
 from .weights import load_weights, read_about, save_weights
 
@@ -16,9 +16,9 @@ __all__ = [
     "Cache",
     "Categorical",
     "Cloning",
-    "Episodes",
     "Measures",
     "Pointer",
+    "Rollouts",
     "Task",
     "Trainee",
     "Training",

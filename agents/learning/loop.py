@@ -1,6 +1,7 @@
 """The loop that trains: losses in, weights out, with progress, checkpoints and a curve. It knows no algorithm."""
 
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ethogram.simulator import Checkpoint, check_has, check_number, checked_int
+
+QUIET = 30.0  # seconds between two lines of progress where nobody looks at a terminal
 
 Measures = Mapping[str, float]  # by name, such as {"reward": 0.7}
 
@@ -85,7 +88,7 @@ def train(
 
     trainee: an ``nn.Module`` that is a ``Trainee``; parameters that need no gradient stay as they are.
     clip_norm: the largest norm of a gradient, ``math.inf`` for any.
-    progress: show a bar with the measures of the last update.
+    progress: show a bar with the measures of the last update; where stderr is no terminal, a line every 30 s at most.
     checkpoint: a file to save to at least every ``checkpoint_every`` seconds, atomically, between two updates. If it
         exists, training goes on from there, to the same bits as if it had never stopped, if torch computes with as
         many threads; it is removed at the end. Ctrl-C saves first.
@@ -112,11 +115,20 @@ def train(
         if (saved := saver.load(())) is not None:
             first, _, (curve, then) = saved
             optimiser.load_state_dict(then)
-    bar = tqdm(range(first, updates), initial=first, total=updates, disable=not progress, unit="update")
+    pace = 0.1 if sys.stderr.isatty() else QUIET
+    bar = tqdm(
+        range(first, updates),
+        initial=first,
+        total=updates,
+        disable=not progress,
+        unit="update",
+        mininterval=pace,
+        maxinterval=QUIET,
+    )
     with bar, saver or nullcontext():
         for update in bar:
             curve.append(_update(trainee, update, optimiser, parameters, clip_norm))
-            bar.set_postfix({name: f"{value:.3g}" for name, value in curve[-1].items()})
+            bar.set_postfix({name: f"{value:.3g}" for name, value in curve[-1].items()}, refresh=False)
             if saver is not None:
                 saver.save(update + 1, (), [curve, optimiser.state_dict()], last=update == updates - 1)
     if saver is not None:

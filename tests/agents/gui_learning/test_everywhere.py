@@ -148,6 +148,8 @@ def at(column, step):
 def test_more_past_than_the_world_tells_is_refused():
     with pytest.raises(ValueError, match="tells 4 past actions: expected 5"):
         steps_of(people(), 5, RECORDING.arrays.strings)
+    with pytest.raises(ValueError, match="tells 4 past actions: expected 5"):
+        rollout(Replay(RECORDING), reader(memory=5), rows=1, horizon=1)
 
 
 def test_what_people_did_can_be_written_learnt_and_done_again():

@@ -300,7 +300,7 @@ class Slides:
         return Transition(state + 1, self.seen(state + 1), action["point"][:, 0], state == 1)
 
 
-ANSWERS = ("<think></think><action>click(start_box='(14,14)')</action>", "wait()", "nonsense", "impossible()")
+ANSWERS = ("<think></think><action>click(start_box='(14,14)')</action>", "wait()", "hotkey(key='tab')", "impossible()")
 
 
 @pytest.mark.parametrize("pixels", [True, False])

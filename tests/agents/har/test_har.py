@@ -6,11 +6,15 @@ import torch
 from ethogram.agents.gui import Scripted
 from ethogram.agents.gui_learning import PAST, GuiPolicy, asked, episodes_of, parsed, symbols, written
 from ethogram.agents.har import (
+    AskedGuide,
+    AskedJudge,
+    Mistake,
     Practice,
     error_of,
     errors,
     grounding,
     guidelines,
+    har,
     hybrid_reward,
     inference,
     mentions,
@@ -19,7 +23,7 @@ from ethogram.agents.har import (
     thoughts,
 )
 from ethogram.agents.learning import GRPO, advantages, train
-from ethogram.envs.gui import TYPES, SymbolicGui
+from ethogram.envs.gui import TYPES, VOCABULARY, SymbolicGui
 from ethogram.envs.gui_tasks import checklist
 from ethogram.simulator import Draws, rollout
 
@@ -184,3 +188,84 @@ def test_a_policy_at_work_reads_the_sentences_that_it_was_trained_on():
     for place, (row, step) in enumerate(zip(later.row.tolist(), later.step.tolist(), strict=True)):
         then = asked_for[step]
         assert torch.equal(then.tokens[row][then.present[row]], again.tokens[place][again.present[place]])
+
+
+def test_a_judge_is_asked_once_for_each_history_and_thought_in_words(episodes):
+    past = episodes.rows((episodes.step == 2).nonzero()[:4, 0])
+    told = past.sentences[0]
+    answer = written(past.truth, torch.tensor([[symbols.FIRST_STEP, told[0, 1].item()]] * 4))
+    questions = []
+
+    def judge(history, think):
+        questions.append((history, think))
+        return history[0].split()[1] in think
+
+    asked_judge = AskedJudge(judge)
+    assert torch.equal(asked_judge(answer, past.sentences), mentions(answer, past.sentences))
+    assert asked_judge(answer, past.sentences)[0]
+    assert len(questions) == len(set(questions))
+    assert questions[0][0][0].startswith("tap ")
+    assert questions[0][1].startswith("step 1 ")
+
+
+def test_a_judge_who_does_not_answer_in_time_says_no_and_is_asked_again(episodes):
+    past = episodes.rows((episodes.step == 2).nonzero()[:1, 0])
+    calls = []
+
+    def judge(history, think):
+        calls.append(think)
+        if len(calls) == 1:
+            raise TimeoutError("too late")
+        return True
+
+    asked_judge = AskedJudge(judge)
+    verdicts = [asked_judge(written(past.truth), past.sentences).item() for _ in range(3)]
+    assert verdicts == [False, True, True]
+    assert len(calls) == 2
+
+
+def test_a_guide_is_told_the_mistake_and_hints_that_leak_are_left_out(wrong):
+    steps, answer = wrong
+    seen = []
+
+    def guideline(mistake):
+        seen.append(mistake)
+        right = mistake.right.split()[-1]
+        return ["check history", f"it is {right}", "avoid clock"]
+
+    guide = AskedGuide(guideline)
+    hints = guide(parsed(answer), steps).view(-1, 3, 8)
+    assert len(seen) == len(set(seen)) < len(answer)
+    assert isinstance(seen[0], Mistake)
+    assert seen[0].goal.startswith("Open each")
+    leaked = (hints[:, 1] == 0).all(1)
+    assert leaked.all()
+    assert len(guide.leaked) >= len(answer)
+    assert (hints[:, 0, :2] == torch.tensor([symbols.CHECK_HISTORY, 0])).all()
+    clock = symbols.FIRST_WORD + VOCABULARY.index("Clock")
+    others = (hints[:, 2] != 0).any(1)
+    assert (hints[others, 2, :2] == torch.tensor([symbols.AVOID, clock])).all()
+    practised = reflection(steps, answer, guide)
+    assert (practised.prompts.tokens[..., 0] == symbols.CHECK_HISTORY).any(1).all()
+
+
+def test_a_guide_who_is_late_gives_no_hint_and_too_many_or_too_long_ones_are_refused(wrong):
+    steps, answer = wrong
+
+    def late(mistake):
+        raise TimeoutError("too late")
+
+    assert not AskedGuide(late)(parsed(answer), steps).any()
+    for hints in (["a", "b", "c", "d"], ["one two three"]):
+        with pytest.raises(ValueError, match="expected at most 3 hints of 2 words"):
+            AskedGuide(lambda mistake, hints=hints: hints, words=2)(parsed(answer), steps)
+    with pytest.raises(TypeError, match="guideline"):
+        AskedGuide("be careful")
+
+
+def test_both_rounds_take_a_guide_and_a_judge_of_ones_own(episodes):
+    course = har(
+        small(), episodes, (1, 1), prompts=4, group=2, progress=False,
+        hints=AskedGuide(lambda mistake: ["look"]), judge=AskedJudge(lambda history, think: True),
+    )  # fmt: skip
+    assert course.errors > 0

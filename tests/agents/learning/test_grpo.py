@@ -12,7 +12,7 @@ from ethogram.agents.learning import (
     GRPO,
     Answers,
     Categorical,
-    Episodes,
+    Rollouts,
     advantages,
     informative,
     k3,
@@ -204,7 +204,7 @@ class OneHot(nn.Module):
 
 def test_episodes_of_a_group_share_the_worlds_luck_and_not_the_policys():
     policy = Categorical(OneHot(), 4)
-    trainee = GRPO(policy, Episodes(Guess(), horizon=2), prompts=8, group=4, scale="none")
+    trainee = GRPO(policy, Rollouts(Guess(), horizon=2), prompts=8, group=4, scale="none")
     ((part,), _) = trainee.sampled(3)
     secrets = part.record.observation[:, 0].view(8, 4)
     assert (secrets == secrets[:, :1]).all()
@@ -224,7 +224,7 @@ def test_a_policy_of_several_parts_has_the_sum_of_their_log_probabilities():
         def step(self, state, action, draws, site):
             return Transition(state, state, action[:, 1].float(), torch.zeros(len(state), dtype=torch.bool))
 
-    task = Episodes(Parts(), horizon=2)
+    task = Rollouts(Parts(), horizon=2)
     ((part,), _) = GRPO(policy, task, prompts=2, group=2).sampled(0)
     history = part.record
     found = policy.log_probs(history)

@@ -165,3 +165,11 @@ def test_weights_of_another_module_and_other_files_are_refused(tmp_path):
     path.write_bytes(b"no archive")
     with pytest.raises(ValueError, match="holds no weights"):
         load_weights(nn.Linear(3, 2), path)
+
+
+def test_progress_is_quiet_where_nobody_looks(capsys):
+    """Not a line an update, but the first and the last."""
+    train(Line(), 500, rate=0.1)
+    shown = capsys.readouterr().err
+    assert "500/500" in shown
+    assert len(shown.replace("\r", "\n").split("\n")) < 8

@@ -12,7 +12,7 @@ from .grpo import Answers
 
 
 @dataclass(frozen=True, eq=False)
-class Episodes:
+class Rollouts:
     """A ``Task`` whose prompts are rows of a world, and whose answers are what a policy does there, step by step.
 
     The episodes of a group share every draw of the world (state, clicks, contacts) and differ in the policy's own, so
