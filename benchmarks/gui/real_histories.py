@@ -241,8 +241,8 @@ def _told(sums: Sums, way: str, other: str | None, name: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3, help="of those that learn")
-    parser.add_argument("--updates", type=int, default=400, help="of imitation")
-    parser.add_argument("--more", type=int, default=20, help="updates of HCPO")
+    parser.add_argument("--updates", type=int, default=300, help="of imitation")
+    parser.add_argument("--more", type=int, default=15, help="updates of HCPO")
     parser.add_argument("--only", nargs="*", help="data sets, by name")
     parser.add_argument("--keep", type=Path, help="a file of JSON Lines to add to, and to go on from")
     parser.add_argument("--quick", action="store_true", help="few sessions and updates: a check that it runs")
