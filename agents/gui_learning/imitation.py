@@ -34,7 +34,8 @@ class Imitation(nn.Module):
         check_is("policy", policy, GuiPolicy, "a GuiPolicy")
         check_is("steps", steps, Steps, "Steps, as steps_of(history, memory) makes them")
         self.policy, self.steps, self.shorten = policy, steps, shorten
-        self.answers = written(steps.truth, thoughts)
+        answers = written(steps.truth, thoughts)
+        self.answers = answers[:, : int((answers > 0).sum(1).max())]  # what is behind every end costs time only
         self.batch, self.seed = checked_int("batch", batch, 1), checked_seed(seed)
 
     def losses(self, update: int) -> Iterator[tuple[Tensor, Measures]]:

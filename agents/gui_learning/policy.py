@@ -9,14 +9,15 @@ from torch.nn.functional import embedding_bag
 
 from ethogram.simulator import Draws, History, check_is, check_number, checked_int
 
-from ..learning import Cache, Transformer, compact, repeated
+from ..learning import Cache, Pointer, Transformer, compact, repeated
 from . import symbols
 from .answers import LENGTH, in_full, parsed
 from .prompts import Drop, Prompts, lately, latest
 from .rewards import Mode, reward, success
-from .screens import of_strings, texts_in
+from .screens import SPANS, TOLD, of_strings, texts_in
 from .summaries import PAST, asked, sentence, sentences_of, to_summarise
 
+SLOTS = 4 + TOLD  # symbols that a token of a prompt has at most
 Past = Literal["screens", "sentences", "own sentences"]
 
 
@@ -30,7 +31,8 @@ class GuiPolicy(nn.Module):
     are strings, as in ``BrowserGui``, and in ``Replay``, whose ``labels`` are places in ``recording.arrays.strings``.
     Answers are drawn at ``temperature``, by ``draws``; the likeliest symbol each time at 0. With ``drop_at``, the
     tokens of past screens (or of what ``drop`` says) are dropped at the input of that layer, as in HiconAgent's
-    deployment; None drops nothing.
+    deployment; None drops nothing. With ``copies`` it can point at what it read and write the same: a word of the goal
+    that no training had, the place of an element.
     """
 
     def __init__(
@@ -47,9 +49,11 @@ class GuiPolicy(nn.Module):
         drop: Drop = "screens",
         texts: bool = False,
         labels: Sequence[str] = (),
+        copies: bool = False,
     ) -> None:
         super().__init__()
-        check_is("texts", texts, bool, "True or False")
+        for name, switch in (("texts", texts), ("copies", copies)):
+            check_is(name, switch, bool, "True or False")
         for name, value, kinds in (("past", past, get_args(Past)), ("drop", drop, get_args(Drop))):
             if value not in kinds:
                 raise ValueError(f"{name} is {value!r}: expected one of {kinds}")
@@ -64,6 +68,7 @@ class GuiPolicy(nn.Module):
         with torch.no_grad():
             self.table.weight[0] = 0
         self.body = Transformer(width, layers, heads, hidden)
+        self.pointer = Pointer(width, SLOTS, SPANS) if copies else None
 
     @property
     def layers(self) -> int:
@@ -100,6 +105,11 @@ class GuiPolicy(nn.Module):
 
     def read(self, prompts: Prompts, drop_at: int | None, drop: Drop = "screens") -> tuple[Tensor, Cache]:
         """(m, width) what the body makes of the last token, and the cache, of prompts."""
+        out, cache, _ = self._read(prompts, drop_at, drop)
+        return out[:, -1], cache
+
+    def _read(self, prompts: Prompts, drop_at: int | None, drop: Drop) -> tuple[Tensor, Cache, Tensor]:
+        """(m, t, width) outputs at tokens of prompts, the cache, and (m, t, slots) the symbols of these tokens."""
         columns = (prompts.tokens, prompts.positions, prompts.present, prompts.kept(drop))
         symbol, positions, present, keep = compact(prompts.present, *columns)  # what is absent costs no time
         try:
@@ -112,7 +122,17 @@ class GuiPolicy(nn.Module):
             ) from None
         kept = {} if drop_at is None else {"keep": keep, "drop_at": drop_at}
         out, cache = self.body(tokens.view(*present.shape, -1), positions, present, **kept)
-        return out[:, -1], cache
+        if drop_at is not None and drop_at < self.layers:
+            (symbol,) = compact(keep & present, symbol)
+        return out, cache, symbol
+
+    def scores(self, out: Tensor, read: Tensor, symbol: Tensor) -> Tensor:
+        """(m * group, r, symbols) logits, with a pointer log-chances, from outputs (m * group, r, width).
+
+        read, symbol: of prompts, as ``_read`` gives them.
+        """
+        logits = self.logits(out)
+        return logits if self.pointer is None else self.pointer(out, logits, read, symbol)
 
     def logits(self, out: Tensor) -> Tensor:
         """(…, symbols) from outputs of the body; "nothing" is never written."""
@@ -135,13 +155,13 @@ class GuiPolicy(nn.Module):
 
         draws: of m * group rows. A prompt is read once for its group. length: symbols at most.
         """
-        last, cache = self.read(prompts, drop_at, drop)
-        last, cache = last.repeat_interleave(group, 0), repeated(cache, group)
+        read, cache, placed = self._read(prompts, drop_at, drop)
+        last, cache = read[:, -1:].repeat_interleave(group, 0), repeated(cache, group)
         position = prompts.present.sum(1).repeat_interleave(group)[:, None]
         answer = torch.zeros(len(last), length, dtype=torch.int64)
         going = torch.ones(len(last), dtype=torch.bool)
         for k in range(length):
-            scores = self.logits(last)
+            scores = self.scores(last, read, placed)[:, 0]
             if temperature:
                 symbol = draws.categorical(f"symbol {k}", (scores / temperature).softmax(-1))
             else:
@@ -150,8 +170,7 @@ class GuiPolicy(nn.Module):
             going = going & (symbol != symbols.END)
             if k == length - 1 or not bool(going.any()):
                 break
-            out, cache = self.body(self.table(answer[:, k : k + 1]), position + k, going[:, None], cache)
-            last = out[:, -1]
+            last, cache = self.body(self.table(answer[:, k : k + 1]), position + k, going[:, None], cache)
         return answer
 
     def log_probs_of(
@@ -162,12 +181,14 @@ class GuiPolicy(nn.Module):
         A prompt is read once for its group, with its gradient.
         """
         group = len(answer) // len(prompts.tokens)
-        last, cache = self.read(prompts, drop_at, drop)
+        read, cache, placed = self._read(prompts, drop_at, drop)
         position = prompts.present.sum(1).repeat_interleave(group)[:, None] + torch.arange(answer.shape[1] - 1)
         before = answer[:, :-1]
         out, _ = self.body(self.table(before), position, before > 0, repeated(cache, group))
-        out = torch.cat([last.repeat_interleave(group, 0)[:, None], out], 1)
-        chosen = self.logits(out).log_softmax(-1).gather(2, answer[..., None])[..., 0]
+        out = torch.cat([read[:, -1:].repeat_interleave(group, 0), out], 1)
+        scores = self.scores(out, read, placed)
+        scores = scores.log_softmax(-1) if self.pointer is None else scores  # which are logarithms of chances already
+        chosen = scores.gather(2, answer[..., None])[..., 0]
         return torch.where(answer > 0, chosen, 0)
 
     def graded(

@@ -5,6 +5,7 @@ from .cloning import Cloning, rows_of
 from .groups import advantages, informative, k3, masked_mean, surrogate
 from .grpo import GRPO, Answers, Task
 from .loop import Measures, Trainee, Training, train
+from .pointer import Pointer
 from .rollouts import Rollouts
 from .transformer import Cache, Transformer, compact, padded_left, repeated, seen_by
 from .weights import load_weights, read_about, save_weights
@@ -16,6 +17,7 @@ __all__ = [
     "Categorical",
     "Cloning",
     "Measures",
+    "Pointer",
     "Rollouts",
     "Task",
     "Trainee",

@@ -1,9 +1,13 @@
 """AndroidControl: the original TFRecords, and the test split in UI-S1's JSON Lines."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from ethogram.simulator import check_is
 
 from ..gui import GuiAction
 from ..gui_codecs import AndroidJSON, MobileUse, Units
@@ -37,6 +41,46 @@ def load_android_control(path: str | Path | None = None) -> Recording:
     for file in files(found(path, "android_control_test.jsonl.gz"), *PATTERNS):
         episodes += [_carried(*part) for part in json_lines(file)] if is_json(file) else _originals(file)
     return Recording(tuple(episodes), "android_control")
+
+
+def apps_of(recording: Recording) -> tuple[str, ...]:
+    """A name for the app of each episode, by which AndroidControl can be split; the source does not say it everywhere.
+
+    It is the first of these that there is: the app that is opened; the capitals before "app" in the goal ("in the Side
+    Chef app"), or what episodes with these words open; the longest words of the goal that are an app's name elsewhere;
+    the goal itself. Case, blanks and signs do not count. Episodes that do not name their app can share it unnoticed.
+    """
+    check_is("recording", recording, Recording, "a Recording, as load_android_control gives")
+    opened = [_opened(episode) for episode in recording.episodes]
+    said = [_folded(at[1]) if (at := _SAID.search(episode.goal)) else "" for episode in recording.episodes]
+    both = Counter((name, app) for name, app in zip(said, opened, strict=True) if name and app)
+    alias = {name: app for (name, app), _ in reversed(both.most_common())}
+    known = {*opened, *said} - {""}
+    names = []
+    for episode, app, name in zip(recording.episodes, opened, said, strict=True):
+        name = app or name or _named(episode.goal, known)
+        names.append(app or alias.get(name, name) or _folded(episode.goal))
+    return tuple(names)
+
+
+_SAID = re.compile(r"(?:(?:Open|In|On|Use|From|Launch|Go|Using|The)\s+)*((?:[A-Z0-9&][\w&'.-]*\s+){1,4})[Aa]pp\b")
+
+
+def _opened(episode: RecordedEpisode) -> str:
+    """The app that an episode opens first, "" for none."""
+    done = [step.reference for step in episode.steps if step.reference]
+    return next((_folded(action.text) for action in done if action.type == "open"), episode.app)
+
+
+def _folded(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def _named(goal: str, known: set[str]) -> str:
+    """The longest of known names that some words of a goal are, "" for none."""
+    words = [_folded(word) for word in goal.split()]
+    runs = {"".join(words[i : i + k]) for i in range(len(words)) for k in (1, 2, 3, 4)}
+    return max(sorted(runs & known), key=len, default="")
 
 
 def _carried(where: str, record: Record) -> RecordedEpisode:

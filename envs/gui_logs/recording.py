@@ -1,13 +1,15 @@
 """Recording: what every reader gives, as episodes and as arrays."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ethogram.simulator import check_is, checked_int
+from ethogram.simulator import check_is, check_number, checked_int
 
 from ..gui import GuiAction, GuiActions
 from ..gui_metrics import Box, RecordedEpisode, RecordedStep
@@ -75,6 +77,27 @@ class Recording:
         """The first so many episodes, or all where there are fewer."""
         return Recording(self.episodes[: checked_int("count", count, 1)], self.source, self.left_out)
 
+    def select(self, episodes: Sequence[int] | Array) -> "Recording":
+        """Some of the episodes, by their places, in that order; at least one, none twice."""
+        places = [checked_int("one of the episodes", place, 0, len(self) - 1) for place in episodes]
+        return Recording(tuple(self.episodes[place] for place in places), self.source, self.left_out)
+
+    def split(self, groups: Sequence[str], share: float = 0.3) -> tuple["Recording", "Recording"]:
+        """Sessions to train on, and those of about a share of the groups, held out: no group is in both.
+
+        groups: a name an episode, such as its app. By the name alone, hashed, a group is held out or not; whatever
+        else was recorded does not move it.
+        """
+        check_number("share", share, 0, 1)
+        if len(groups) != len(self):
+            raise ValueError(f"{len(groups)} groups of {len(self)} episodes: expected a name for each")
+        for group in groups:
+            check_is("one of the groups", group, str, "text")
+        out = np.array([_luck(group) < share for group in groups])
+        if out.all() or not out.any():
+            raise ValueError(f"all {len(set(groups))} groups are on one side: expected more groups, or another share")
+        return self.select((~out).nonzero()[0]), self.select(out.nonzero()[0])
+
     @cached_property
     def counts(self) -> dict[str, int]:
         """How many episodes and steps there are, and how many of those that metrics treat in a way of their own."""
@@ -127,6 +150,11 @@ class Recording:
             np.array([step.instruction for step in steps], object),
             tuple(places),
         )
+
+
+def _luck(name: str) -> float:
+    """A number in [0, 1) that depends on the name alone."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=6).digest(), "big") / 2**48
 
 
 def _padded(rows: list[tuple[Box, ...]]) -> tuple[Array, Array]:

@@ -71,7 +71,7 @@ def _lined(records: Iterator[tuple[str, Record]]) -> Iterator[RecordedEpisode]:
                 boxes = blocks[min(blocks, key=int)] if blocks else []
                 steps.append(_web_step(step, boxes, BLOCK, codec))
         goal, group = entry(record, "task", str, where), entry(record, "split", str, where)
-        yield RecordedEpisode(str(episode), goal, tuple(steps), group)
+        yield RecordedEpisode(str(episode), goal, tuple(steps), group, app=str(record.get("website") or ""))
 
 
 def _task(records: Iterator[tuple[str, Record]]) -> Iterator[RecordedEpisode]:
@@ -93,7 +93,7 @@ def _task(records: Iterator[tuple[str, Record]]) -> Iterator[RecordedEpisode]:
                 elements, labels = tuple(_fractions(box, screen) for box, _ in every), tuple(tag for _, tag in every)
                 steps.append(replace(made, texts=labels[: len(right)], elements=elements, labels=labels))
         goal, group = entry(record, "confirmed_task", str, where), str(record.get("split") or record.get("website", ""))
-        yield RecordedEpisode(episode, goal, tuple(steps), group)
+        yield RecordedEpisode(episode, goal, tuple(steps), group, app=str(record.get("website") or ""))
 
 
 def _candidates(step: Record, key: str) -> list[tuple[tuple[float, ...], str]]:

@@ -50,7 +50,7 @@ class RecordedEpisode:
     """One recorded task.
 
     group: the subset, split or category that macro averages go over. solved: whether who was recorded did the task;
-    None where the source does not say.
+    None where the source does not say. app: the app or website that it is about, "" where the source does not say.
     """
 
     id: str
@@ -58,10 +58,12 @@ class RecordedEpisode:
     steps: tuple[RecordedStep, ...]
     group: str = ""
     solved: bool | None = None
+    app: str = ""
 
     def __post_init__(self) -> None:
         check_is("id", self.id, str, "text, as predictions name the episode")
         check_is("goal", self.goal, str, "text")
+        check_is("app", self.app, str, "text")
         check_is("steps", self.steps, (tuple, list), "RecordedSteps")
         for step in self.steps:
             check_is("one of the steps", step, RecordedStep, "a RecordedStep")

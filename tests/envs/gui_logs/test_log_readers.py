@@ -349,6 +349,7 @@ def test_mind2web_is_read_from_its_own_json(tmp_path):
     path.write_text(json.dumps([task]))
     recording = load_mind2web(path)
     first, gone = recording.episodes[0].steps
+    assert recording.episodes[0].app == "shop"
     assert first.reference == GuiAction("select", (120 / 1280, 710 / 1440), text="two")
     assert (first.screen, first.texts, first.labels) == ((1280, 1440), ("select",), ("select", "div"))
     assert gone.reference is None
