@@ -34,12 +34,12 @@ class Read(NamedTuple):
         """(m,) int64 the words of answers; 0 for none where an action may have none, -1 where it should have one."""
         return torch.where(torch.isin(self.type, torch.tensor(MAY_HAVE_WORDS)), self.text.clamp(min=0), self.text)
 
-    def action(self) -> dict[str, Tensor]:
-        """Actions as symbolic worlds take them; an answer without its arguments, or a word unknown, does nothing."""
+    def action(self, words: int = len(VOCABULARY)) -> dict[str, Tensor]:
+        """Actions as symbolic worlds take them, which know so many words; what lacks its arguments does nothing."""
         needs = torch.isin(self.type, torch.tensor(AT_A_POINT)) & (self.at < 0).any(1)
         needs |= torch.isin(self.type, torch.tensor(WITH_WORDS)) & (self.said < 0)
         needs |= (self.type == SCROLL) & (self.direction < 0)
-        needs |= self.text >= len(VOCABULARY)
+        needs |= self.text >= words
         kind = torch.where(needs, 0, self.type.clamp(min=0))
         return {
             "type": kind,
@@ -57,7 +57,7 @@ def in_full(read: Read, sources: Callable[[int], Iterable[str]]) -> dict[str, An
     "", so that what happened can be counted. A press without a key is one of "none". Typing in the corner cell is
     typing without a place; waits and long presses take HELD ms. Drags have no place here, and do nothing.
     """
-    short = read.action()
+    short = read.action(len(symbols.SYMBOLS))
     kind, n = short["type"].masked_fill(short["type"] == _DRAG, 0), len(read.type)
     text, key, status = np.full(n, "", object), torch.zeros_like(kind), torch.zeros_like(kind)
     for row in torch.isin(kind, torch.tensor(WITH_WORDS)).nonzero()[:, 0].tolist():

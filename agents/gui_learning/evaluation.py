@@ -9,6 +9,7 @@ from .answers import parsed
 from .policy import GuiPolicy
 from .prompts import Drop, Steps, steps_of
 from .rewards import success
+from .screens import of_strings
 
 
 def successes(
@@ -40,6 +41,8 @@ def with_own_past(policy: GuiPolicy, history: History, *, patched: bool = False)
     """
     check_is("policy", policy, GuiPolicy, "a GuiPolicy")
     check_is("history", history, History, "a History of screens")
+    if of_strings(history.observation):
+        raise ValueError("history is of strings: expected word ids; recorded sessions have Replay(history='own')")
     recorded = steps_of(history, policy.memory)
     rows, did = torch.arange(len(history)), {name: column.clone() for name, column in history.action.items()}
 
