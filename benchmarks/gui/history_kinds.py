@@ -10,7 +10,6 @@ at which the past is needed; alone, episodes that succeed.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
@@ -102,20 +101,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="two seeds and few updates: a check that it runs")
-    parser.add_argument("--keep", type=Path, help="a file of JSON lines: seeds that it has are read, others added")
     parser.add_argument("--out", type=Path, default=Path("outputs"), help="folder for the picture (default outputs)")
     given = parser.parse_args()
     torch.set_num_threads(1)
     sizes = (20, 10, 2, 2) if given.quick else (400, 200, 8, 60)
-    kept = {}
-    if given.keep and given.keep.exists():
-        kept = dict(map(json.loads, given.keep.read_text().splitlines()))
     found = []
     for seed in range(2 if given.quick else given.seeds):
-        found.append(kept.get(seed) or one_seed(seed, *sizes))
-        if given.keep and seed not in kept:
-            with given.keep.open("a") as file:
-                file.write(json.dumps([seed, found[-1]]) + "\n")
+        found.append(one_seed(seed, *sizes))
         print(f"seed {seed}: done", flush=True)
     given.out.mkdir(parents=True, exist_ok=True)
     shown_as(torch.tensor(found), given.out / "history_kinds.png")
