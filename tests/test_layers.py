@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -140,6 +141,11 @@ def test_every_file_is_listed_where_it_stands_and_no_file_or_folder_is_too_large
     lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
     assert not {file: n for file, n in lines.items() if n > LONGEST}
     assert not [inside for inside in MAY if sum(folder(file) == inside for file in LISTED) > MOST]
+
+
+def test_every_file_of_tests_has_a_name_of_its_own():
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []  # pytest takes the second for the first
 
 
 def test_every_function_fits_a_screen():
