@@ -138,8 +138,7 @@ class Cassette:
         self._abilities: dict[str, Abilities] = {}
         self._new: list[str] = []
         if record:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_bytes(b"")
+            self._begin_anew()
             return
         data = self.path.read_bytes()
         try:
@@ -153,6 +152,19 @@ class Cassette:
                 self._take(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise ValueError(f"line {number} of {path} is no line of a cassette: record it again") from None
+
+    def _begin_anew(self) -> None:
+        """An empty file, in the place of an earlier cassette, and of nothing else: a cache was paid for."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        begins = b"\x1f\x8b" if self.path.suffix == ".gz" else b"{"
+        if self.path.exists():
+            with self.path.open("rb") as file:
+                if (first := file.read(len(begins))) and first != begins:
+                    raise ValueError(
+                        f"cassette is {str(self.path)!r}, a file that is none, which recording would overwrite: expected "
+                        "a new path, or that of an earlier cassette"
+                    )
+        self.path.write_bytes(b"")
 
     def _take(self, found: dict[str, Any]) -> None:
         if "endpoint" in found:
@@ -210,6 +222,9 @@ class Store:
             raise ValueError(f"mode is {mode!r:.60}: expected one of {MODES}")
         check_is("cache", cache, (str, Path, Cache, type(None)), "the path of an SQLite file, a Cache, or None")
         check_is("cassette", cassette, (str, Path, type(None)), "the path of a .jsonl or .jsonl.gz file, or None")
+        for name, path in (("cache", cache), ("cassette", cassette)):
+            if isinstance(path, str | Path) and Path(path).is_dir():
+                raise IsADirectoryError(f"{name} is {str(path)!r}, a folder: expected the path of a file")
         needs = {"record": cassette, "replay": cassette or cache, "refresh": cache}
         if mode in needs and needs[mode] is None:
             wanted = {"record": "a cassette", "replay": "a cassette or a cache", "refresh": "a cache"}[mode]
