@@ -107,6 +107,11 @@ class Cache:
             rows = self._open().execute(last).fetchall()
         return ((key.hex(), json.loads(request)) for key, request in rows)
 
+    def endpoints(self) -> list[str]:
+        """Whose abilities are kept, as place and model."""
+        with self._lock:
+            return [endpoint for (endpoint,) in self._open().execute("SELECT endpoint FROM abilities")]
+
     def abilities(self, endpoint: str) -> Abilities | None:
         """The abilities that were found out about an endpoint, if they were."""
         with self._lock:
@@ -161,8 +166,8 @@ class Cassette:
             with self.path.open("rb") as file:
                 if (first := file.read(len(begins))) and first != begins:
                     raise ValueError(
-                        f"cassette is {str(self.path)!r}, a file that is none, which recording would overwrite: expected "
-                        "a new path, or that of an earlier cassette"
+                        f"cassette is {str(self.path)!r}, a file that is none, which recording would overwrite: "
+                        "expected a new path, or that of an earlier cassette"
                     )
         self.path.write_bytes(b"")
 
@@ -197,6 +202,10 @@ class Cassette:
     def requests(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(key, ``Request.as_json``) of all that is on it."""
         return iter(self._requests.items())
+
+    def endpoints(self) -> list[str]:
+        """Whose abilities are on it, as place and model."""
+        return list(self._abilities)
 
     def abilities(self, endpoint: str) -> Abilities | None:
         """The abilities that were found out about an endpoint, if they are on it."""
@@ -270,6 +279,10 @@ class Store:
         """Write what has to be written after a batch."""
         if self.cassette is not None and self.mode == "record":
             self.cassette.flush()
+
+    def endpoints(self) -> list[str]:
+        """Whose abilities are kept, as place and model."""
+        return [endpoint for kept in self._kept for endpoint in kept.endpoints()]
 
     def abilities(self, endpoint: str) -> Abilities | None:
         """The abilities of an endpoint, if they are kept."""

@@ -148,7 +148,10 @@ class Endpoint:
                 self.store.keep_abilities(f"{self.place} {self.model}", kept)
                 self.store.flush()
             if kept is None:
-                raise LookupError(f"nothing is kept about {self!r}: expected a replay of what was recorded from it")
+                raise LookupError(
+                    f"nothing is kept about {self!r}: expected the model and base_url that were recorded, though a "
+                    f"replay sends nothing there; what is kept is of {self.store.endpoints() or 'no endpoint'}"
+                )
             self._abilities = kept
             if kept.dropped:
                 names = ", ".join(kept.dropped)

@@ -195,8 +195,8 @@ class Prompts:
         seen = map_column(_as_numpy, observation)
         if self.summary is not None and not history.num_steps and int(torch.as_tensor(draws.step).max()) > 0:
             raise ValueError(
-                "summary is given, and no past is kept to be summed up: who acts within a world, as the user of a session, "
-                "remembers the last memory= steps only; expected memory of 1 or more, as many as the summary looks back"
+                "summary is given, and no past is kept to be summed up: who acts within a world, as the user of a "
+                "session, remembers the last memory= steps only; expected as many as the summary looks back"
             )
         ids, past, keys = draws.ids.tolist(), self._past(history), _bytes_of(self._told(seen), len(draws.ids))
         fence = self._fence(draws.seed)
@@ -206,7 +206,7 @@ class Prompts:
         prompts: list[Prompt] = []
         for row, key in enumerate(keys):
             person = {name: _plain(self._attribute(name, ids[row])) for name in self.attributes}
-            full = (key, past[row] if past else None, json.dumps(person))
+            full = (key, past[row] if past else None, _as_json("attributes", person))
             if full not in known:
                 known[full] = len(prompts)
                 one = map_column(lambda leaf, row=row: leaf[row], seen)
@@ -270,7 +270,7 @@ class Prompts:
                     }
                     for t in range(max(length - self.memory, 0), length)
                 ]
-        return [json.dumps(row) for row in told]
+        return [_as_json("summary", row) for row in told]
 
 
 def so_far(history: History) -> list[dict[str, Any]]:
@@ -312,6 +312,15 @@ def _as_numpy(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         return (leaf.float() if leaf.dtype == torch.bfloat16 else leaf).numpy(force=True)  # NumPy has none of it
     return leaf
+
+
+def _as_json(name: str, value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} has a value that JSON cannot carry ({error}): expected text, numbers, lists and dicts"
+        ) from None
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -257,6 +258,11 @@ def test_a_summary_of_a_past_that_nobody_keeps_is_refused():
     told(torch.zeros(2), summary=so_far)
     with pytest.raises(ValueError, match="no past is kept"):
         told(torch.zeros(2), step=1, summary=so_far)
+
+
+def test_attributes_that_json_cannot_carry_are_refused_by_name():
+    with pytest.raises(TypeError, match="attributes has a value that JSON cannot carry"):
+        told(torch.zeros(1), n=1, attributes={"born": [date(1980, 5, 17)]})
 
 
 def test_half_precision_is_told_as_numbers():

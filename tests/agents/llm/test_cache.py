@@ -163,7 +163,7 @@ def test_abilities_are_kept_and_replayed(tmp_path):
     with pytest.warns(UserWarning, match="seed"):
         assert [reply.text for reply in there.answer(questions(range(3)))] == texts
     other = Endpoint("other", stub.base_url, cassette=tmp_path / "run.jsonl.gz", mode="replay")
-    with pytest.raises(LookupError, match="nothing is kept about"):
+    with pytest.raises(LookupError, match=r"nothing is kept about .* what is kept is of \['loopback m'\]"):
         other.answer(questions(range(3)))
 
 
@@ -269,5 +269,5 @@ def test_recording_overwrites_nothing_but_a_cassette(tmp_path):
 
 @pytest.mark.parametrize("name", ["cache", "cassette"])
 def test_a_folder_is_no_file_of_answers(tmp_path, name):
-    with pytest.raises(IsADirectoryError, match=f"{name} is .*, a folder"):
+    with pytest.raises(IsADirectoryError, match=rf"{name} is .*, a folder"):
         Endpoint("m", "http://127.0.0.1/v1", mode="record" if name == "cassette" else "read-write", **{name: tmp_path})

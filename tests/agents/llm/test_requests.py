@@ -92,7 +92,7 @@ def test_requests_that_are_no_list_are_refused():
     one = Request((("user", "Q"),))
     model = Endpoint("m", "http://127.0.0.1/v1", abilities=Abilities())
     for wrong in (one, (each for each in [one]), {one: 1}):
-        with pytest.raises(TypeError, match="requests is a .*: expected a list of Requests"):
+        with pytest.raises(TypeError, match=r"requests is a .*: expected a list of Requests"):
             model.answer(wrong)
 
 
