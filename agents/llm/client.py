@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -251,7 +252,9 @@ class Client:
                 if self.budget.idle:
                     raise
             self._settled.clear()
-            await self._settled.wait()
+            with suppress(TimeoutError):  # another endpoint's calls, in another thread, settle unheard
+                async with asyncio.timeout(0.1):
+                    await self._settled.wait()
 
     async def _turn(self) -> None:
         """Wait until another attempt may start."""

@@ -1,12 +1,13 @@
 """Requests and their keys: everything that an answer hangs on, and nothing else; nonsense is refused by name."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from llm_stub import Stub
 
-from ethogram.agents.llm import Abilities, Endpoint, Request
+from ethogram.agents.llm import Abilities, Budget, Endpoint, OverBudget, Request
 
 PLAIN = Request((("system", "Decide."), ("user", "Ill at 40.")))
 
@@ -110,3 +111,19 @@ def test_threads_take_turns_at_an_endpoint():
         with ThreadPoolExecutor(8) as threads:
             told = list(threads.map(model.answer, batches))
         assert told == [model.answer(batch) for batch in batches]
+
+
+def test_two_endpoints_in_two_threads_share_a_budget_to_its_end():
+    """What the one's calls leave over is heard of by the other, which would wait for its deadline."""
+
+    def spend(number):
+        with Endpoint("m", stubs[number].base_url, abilities=Abilities(), budget=budget, deadline=20.0) as model:
+            with pytest.raises(OverBudget):
+                model.answer([Request((("user", f"{'Q' * 100} {k}"),), max_tokens=20) for k in range(60)])
+
+    budget, stubs = Budget(tokens=2000), (Stub(delay=0.02), Stub(delay=0.02))
+    begun = time.monotonic()
+    with stubs[0], stubs[1], ThreadPoolExecutor(2) as threads:
+        list(threads.map(spend, range(2)))
+    assert budget.spent.tokens_in + budget.spent.tokens_out <= 2000
+    assert time.monotonic() - begun < 15
