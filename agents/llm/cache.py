@@ -107,6 +107,11 @@ class Cache:
             rows = self._open().execute(last).fetchall()
         return ((key.hex(), json.loads(request)) for key, request in rows)
 
+    def endpoints(self) -> list[str]:
+        """Whose abilities are kept, as place and model."""
+        with self._lock:
+            return [endpoint for (endpoint,) in self._open().execute("SELECT endpoint FROM abilities")]
+
     def abilities(self, endpoint: str) -> Abilities | None:
         """The abilities that were found out about an endpoint, if they were."""
         with self._lock:
@@ -138,8 +143,7 @@ class Cassette:
         self._abilities: dict[str, Abilities] = {}
         self._new: list[str] = []
         if record:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_bytes(b"")
+            self._begin_anew()
             return
         data = self.path.read_bytes()
         try:
@@ -153,6 +157,19 @@ class Cassette:
                 self._take(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise ValueError(f"line {number} of {path} is no line of a cassette: record it again") from None
+
+    def _begin_anew(self) -> None:
+        """An empty file, in the place of an earlier cassette, and of nothing else: a cache was paid for."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        begins = b"\x1f\x8b" if self.path.suffix == ".gz" else b"{"
+        if self.path.exists():
+            with self.path.open("rb") as file:
+                if (first := file.read(len(begins))) and first != begins:
+                    raise ValueError(
+                        f"cassette is {str(self.path)!r}, a file that is none, which recording would overwrite: "
+                        "expected a new path, or that of an earlier cassette"
+                    )
+        self.path.write_bytes(b"")
 
     def _take(self, found: dict[str, Any]) -> None:
         if "endpoint" in found:
@@ -186,6 +203,10 @@ class Cassette:
         """(key, ``Request.as_json``) of all that is on it."""
         return iter(self._requests.items())
 
+    def endpoints(self) -> list[str]:
+        """Whose abilities are on it, as place and model."""
+        return list(self._abilities)
+
     def abilities(self, endpoint: str) -> Abilities | None:
         """The abilities that were found out about an endpoint, if they are on it."""
         return self._abilities.get(endpoint)
@@ -210,6 +231,9 @@ class Store:
             raise ValueError(f"mode is {mode!r:.60}: expected one of {MODES}")
         check_is("cache", cache, (str, Path, Cache, type(None)), "the path of an SQLite file, a Cache, or None")
         check_is("cassette", cassette, (str, Path, type(None)), "the path of a .jsonl or .jsonl.gz file, or None")
+        for name, path in (("cache", cache), ("cassette", cassette)):
+            if isinstance(path, str | Path) and Path(path).is_dir():
+                raise IsADirectoryError(f"{name} is {str(path)!r}, a folder: expected the path of a file")
         needs = {"record": cassette, "replay": cassette or cache, "refresh": cache}
         if mode in needs and needs[mode] is None:
             wanted = {"record": "a cassette", "replay": "a cassette or a cache", "refresh": "a cache"}[mode]
@@ -255,6 +279,10 @@ class Store:
         """Write what has to be written after a batch."""
         if self.cassette is not None and self.mode == "record":
             self.cassette.flush()
+
+    def endpoints(self) -> list[str]:
+        """Whose abilities are kept, as place and model."""
+        return [endpoint for kept in self._kept for endpoint in kept.endpoints()]
 
     def abilities(self, endpoint: str) -> Abilities | None:
         """The abilities of an endpoint, if they are kept."""

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -174,19 +175,21 @@ class Client:
 
     async def get(self, path: str) -> dict[str, Any]:
         """A table, as JSON; raises Refused."""
-        return await self._within_deadline(self._attempts("GET", path, None, None, _table))
+        return await self._within_deadline("GET", path, None, None, _table)
 
     async def post(self, body: dict[str, Any], use: Callable[[Any], T] | None = None) -> T:
         """``use(table)`` of a chat completion, where it may raise Unusable; or the table. Raises Refused."""
         characters = sum(len(message["content"].encode()) + 32 for message in body["messages"])  # 32: what surrounds it
         tokens = next(body[name] for name in ("max_tokens", "max_completion_tokens") if name in body)
-        attempts = self._attempts("POST", "/chat/completions", body, (characters, tokens), use or _completion)
-        return await self._within_deadline(attempts)
+        return await self._within_deadline("POST", "/chat/completions", body, (characters, tokens), use or _completion)
 
-    async def _within_deadline(self, attempts: Coroutine[Any, Any, T]) -> T:
+    async def _within_deadline(
+        self, method: str, path: str, body: Any, size: tuple[int, int] | None, use: Callable[[Any], T]
+    ) -> T:
+        await self._turn()  # not of its time: under a low limit a minute it is long
         try:
             async with asyncio.timeout(self.deadline):
-                return await attempts
+                return await self._attempts(method, path, body, size, use)
         except TimeoutError:
             raise Refused("deadline") from None
 
@@ -197,7 +200,6 @@ class Client:
 
         failed = limited = 0  # attempts; those that came too early are repeated until the deadline
         while True:
-            await self._turn()
             reserved = None if size is None else await self._reserved(*size)
             tokens: tuple[int | None, int | None] = None, None
             headers: Mapping[str, str] = {}
@@ -239,6 +241,7 @@ class Client:
                 self._next = max(self._next, self._loop.time() + wait)
             else:
                 await asyncio.sleep(wait)
+            await self._turn()
 
     async def _reserved(self, characters: int, tokens: int) -> Reserved:
         """Room in the budget, waited for while calls under way may turn out cheaper than was set aside for them."""
@@ -249,7 +252,9 @@ class Client:
                 if self.budget.idle:
                     raise
             self._settled.clear()
-            await self._settled.wait()
+            with suppress(TimeoutError):  # another endpoint's calls, in another thread, settle unheard
+                async with asyncio.timeout(0.1):
+                    await self._settled.wait()
 
     async def _turn(self) -> None:
         """Wait until another attempt may start."""

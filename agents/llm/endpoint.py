@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ class Endpoint:
     quote: whether errors quote what the server said, which may repeat the prompt.
     progress: whether a bar with the cost is shown.
 
-    counts: "asked", "cached", "attempts" and one for each reason why an attempt failed. One thread uses it at a time.
+    counts: "asked", "cached", "attempts" and one for each reason why an attempt failed. Threads take turns, by batches.
     It is pickled without its key and connections.
     """
 
@@ -62,10 +63,11 @@ class Endpoint:
     ) -> None:
         check_is("model", model, str, "the name of a model, such as 'gpt-4.1-mini'")
         check_is("base_url", base_url, (str, type(None)), "an address such as 'http://127.0.0.1:8080/v1', or None")
+        check_is("api_key", api_key, (str, type(None)), "the key of an account, or None")
         check_is("budget", budget, (Budget, type(None)), "a Budget, or None")
         check_is("abilities", abilities, (Abilities, type(None)), "Abilities, or None")
         base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
-        if base_url is not None and urlsplit(base_url).scheme not in ("http", "https"):
+        if base_url is not None and not _is_address(base_url):
             raise ValueError("base_url is no address: expected one such as 'http://127.0.0.1:8080/v1'")
         for name, value in (("timeout", timeout), ("deadline", deadline), ("per_minute", per_minute)):
             if value is not None or name != "per_minute":
@@ -79,6 +81,7 @@ class Endpoint:
         self.store = Store(mode, cache, cassette)
         self.counts: Counter[str] = Counter()
         self._api_key, self._abilities = api_key, abilities
+        self._turns = threading.RLock()
         self._start()
 
     def _start(self) -> None:
@@ -94,10 +97,10 @@ class Endpoint:
         return self.model, self.place
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | dict.fromkeys(("_api_key", "_connected", "_bar"))
+        return self.__dict__ | dict.fromkeys(("_api_key", "_connected", "_bar", "_turns"))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update(state, _turns=threading.RLock())
         self._start()
 
     def __enter__(self) -> Self:
@@ -134,6 +137,10 @@ class Endpoint:
     @property
     def abilities(self) -> Abilities:
         """The endpoint's abilities: as given, as kept, or probed now; warns of what it was seen to drop in silence."""
+        with self._turns:
+            return self._known_abilities()
+
+    def _known_abilities(self) -> Abilities:
         if self._abilities is None:
             kept = self.store.abilities(f"{self.place} {self.model}")
             if self.store.mode != "replay":
@@ -141,11 +148,14 @@ class Endpoint:
                 self.store.keep_abilities(f"{self.place} {self.model}", kept)
                 self.store.flush()
             if kept is None:
-                raise LookupError(f"nothing is kept about {self!r}: expected a replay of what was recorded from it")
+                raise LookupError(
+                    f"nothing is kept about {self!r}: expected the model and base_url that were recorded, though a "
+                    f"replay sends nothing there; what is kept is of {self.store.endpoints() or 'no endpoint'}"
+                )
             self._abilities = kept
             if kept.dropped:
                 names = ", ".join(kept.dropped)
-                warnings.warn(f"{self!r} takes {names} and ignores it in silence: see its abilities", stacklevel=2)
+                warnings.warn(f"{self!r} takes {names} and ignores it in silence: see its abilities", stacklevel=3)
         return self._abilities
 
     async def _probe(self, kept: Abilities | None) -> Abilities:
@@ -179,11 +189,21 @@ class Endpoint:
         OverBudget and EndpointDown, which carry the replies so far; Miss in a replay; ValueError, before anything is
         sent, for a request that the endpoint cannot do.
         """
+        check_is("requests", requests, Sequence, "a list of Requests")
         if not requests:
             return []
         for request in requests:
             check_is("requests", request, Request, "a list of Requests")
-        fingerprint = self.abilities.fingerprint
+        with self._turns:
+            return self._answered(requests)
+
+    def _answered(self, requests: Sequence[Request]) -> list[Reply]:
+        """Those of one batch."""
+        try:
+            fingerprint = self.abilities.fingerprint
+        except (OverBudget, EndpointDown) as error:
+            error.replies = [None] * len(requests)
+            raise
         keys = [request.key(self.model, self.place, fingerprint) for request in requests]
         wanted = dict(zip(keys, requests, strict=True))
         found = self.store.known(wanted)
@@ -252,3 +272,12 @@ class Endpoint:
             self._failed = 0
             raise EndpointDown(f"{self!r} answered none of the last {self.give_up} requests ({why}): try again later")
         return Reply("", "", error=why)
+
+
+def _is_address(base_url: str) -> bool:
+    """Whether somebody can be asked there: a scheme of the web, a host, and a port that is one, if any."""
+    try:
+        parts = urlsplit(base_url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of the port
+        return False

@@ -121,12 +121,18 @@ def choose(
 ) -> Asking:
     """One of ``count`` options, a place from 0: by one question where 26 letters are enough, else group by group.
 
-    texts: the world's words for the options. labels: ours; numbers from ``first`` on without them.
+    texts: the world's words for the options, by id: those of ids below ``first`` are passed over. labels: ours; numbers
+    from ``first`` on without them.
     """
     if count > MOST_OPTIONS:
         raise ValueError(f"'{name}' has {count:,} options: expected at most {MOST_OPTIONS:,}; use a Box for numbers")
-    if texts and len(texts) != count:
-        raise ValueError(f"names has {len(texts)} words for '{name}': expected {count}, one for each option")
+    if texts and (first < 0 or len(texts) != first + count):
+        expected = (
+            f"{first + count}, one for each option" if first == 0 else f"{first + count}, one for each id from 0 on"
+        )
+        expected = expected if first >= 0 else f"none, as its ids begin at {first}"
+        raise ValueError(f"names has {len(texts)} words for '{name}': expected {expected}")
+    texts = texts[first:]
     if count == 1:
         return 0
     options = tuple(labels) or tuple(str(first + i) for i in range(count))

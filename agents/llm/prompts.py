@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ethogram.envs.gui.actions import USED_BY
@@ -132,6 +133,7 @@ class Prompts:
         they can. attributes: more of the person, columns by row id: ``attributes[name][id]``.
     memory: how many of the last steps are told, action, reward and what was seen before; 0: none. summary: a function
         of the history (n rows) to what is told of the past besides, one value of JSON's a row; such as ``so_far``.
+        Who acts within a world, as the user of a session, remembers the last ``memory`` steps, and sums up these.
     mark: of the fence around data. None: the run's, by its seed; a fixed one lets runs of several seeds share answers.
     longest: characters of a text in the data.
 
@@ -158,6 +160,15 @@ class Prompts:
             value = getattr(self, name)
             if value is not None and (isinstance(value, str) or not isinstance(value, Sequence)):
                 raise TypeError(f"{name} is a {type(value).__name__}: expected names of columns, such as ('age',)")
+        if twice := sorted(set(self.profile) & set(self.attributes)):
+            raise ValueError(
+                f"profile and attributes both have {twice}: expected each name once, for they are told as one"
+            )
+        for kind, columns in (("wording", self.wording), ("attributes", self.attributes)):
+            for name, value in columns.items():
+                expected = "words" if kind == "wording" else "a column by row id, such as a list"
+                if isinstance(value, str) != (kind == "wording") or not hasattr(value, "__getitem__"):
+                    raise TypeError(f"{kind}['{name}'] is a {type(value).__name__}: expected {expected}")
         checked_int("memory", self.memory, 0)
         if self.summary is not None:
             check_callable("summary", self.summary, "a function of a History to one value a row, or None")
@@ -182,6 +193,11 @@ class Prompts:
     def rows(self, observation: Any, history: History, draws: Draws) -> Rows:
         """Each row's prompt, once for those who are told the same."""
         seen = map_column(_as_numpy, observation)
+        if self.summary is not None and not history.num_steps and int(torch.as_tensor(draws.step).max()) > 0:
+            raise ValueError(
+                "summary is given, and no past is kept to be summed up: who acts within a world, as the user of a "
+                "session, remembers the last memory= steps only; expected as many as the summary looks back"
+            )
         ids, past, keys = draws.ids.tolist(), self._past(history), _bytes_of(self._told(seen), len(draws.ids))
         fence = self._fence(draws.seed)
         system = self._system(fence)
@@ -190,7 +206,7 @@ class Prompts:
         prompts: list[Prompt] = []
         for row, key in enumerate(keys):
             person = {name: _plain(self._attribute(name, ids[row])) for name in self.attributes}
-            full = (key, past[row] if past else None, json.dumps(person))
+            full = (key, past[row] if past else None, _as_json("attributes", person))
             if full not in known:
                 known[full] = len(prompts)
                 one = map_column(lambda leaf, row=row: leaf[row], seen)
@@ -201,15 +217,21 @@ class Prompts:
 
     def _told(self, seen: Any) -> Any:
         """The columns that are told."""
+        named = (*(self.shown or ()), *self.profile)
+        if named and not isinstance(seen, dict):
+            raise LookupError(f"shown or profile names {list(named)}: expected neither, as what is seen is no Dict")
+        if lacking := [name for name in named if name not in seen]:
+            raise LookupError(f"shown or profile names {lacking}: expected some of what is seen, {list(seen)}")
         if self.shown is None or not isinstance(seen, dict):
             return seen
-        if lacking := [name for name in (*self.shown, *self.profile) if name not in seen]:
-            raise LookupError(f"shown or profile names {lacking}: expected some of what is seen, {list(seen)}")
         return {name: part for name, part in seen.items() if name in self.shown or name in self.profile}
 
     def _attribute(self, name: str, row: int) -> Any:
+        column = self.attributes[name]
         try:
-            return self.attributes[name][row]
+            if row < 0 and not isinstance(column, Mapping):  # a list would count from its end: somebody else
+                raise IndexError
+            return column[row]
         except (IndexError, KeyError):
             raise LookupError(f"attributes['{name}'] has nothing for row id {row}: expected a value by id") from None
 
@@ -248,7 +270,7 @@ class Prompts:
                     }
                     for t in range(max(length - self.memory, 0), length)
                 ]
-        return [json.dumps(row) for row in told]
+        return [_as_json("summary", row) for row in told]
 
 
 def so_far(history: History) -> list[dict[str, Any]]:
@@ -287,7 +309,18 @@ def described(names: Names, seen: Any, field: str = "") -> Any:
 
 
 def _as_numpy(leaf: Any) -> Any:
-    return leaf.numpy(force=True) if isinstance(leaf, Tensor) else leaf
+    if isinstance(leaf, Tensor):
+        return (leaf.float() if leaf.dtype == torch.bfloat16 else leaf).numpy(force=True)  # NumPy has none of it
+    return leaf
+
+
+def _as_json(name: str, value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} has a value that JSON cannot carry ({error}): expected text, numbers, lists and dicts"
+        ) from None
 
 
 def _plain(value: Any) -> Any:

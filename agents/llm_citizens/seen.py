@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ class Profiles:
     def __post_init__(self) -> None:
         check_has("citizens", self.citizens, "a policy of people, such as Archetypes(…)", "act")
         check_is("columns", self.columns, Mapping, "a dict of names to tensors (n,)")
-        columns = {name: as_tensor(f"columns['{name}']", column) for name, column in self.columns.items()}
+        columns = {name: _numbers(name, column) for name, column in self.columns.items()}
         if shapes := {name: tuple(column.shape) for name, column in columns.items() if column.dim() != 1}:
             raise ValueError(f"columns have shapes {shapes}: expected (n,), one number for each person")
         object.__setattr__(self, "columns", columns)
@@ -37,6 +38,17 @@ class Profiles:
             if name in observation:
                 raise ValueError(f"column '{name}' is one that the world shows already: give it another name")
         return self.citizens.act({**observation, **self.columns}, history, draws)
+
+
+def _numbers(name: str, column: Any) -> Tensor:
+    """A column as a tensor; an error tells nothing of the people."""
+    try:
+        return as_tensor(name, column)
+    except TypeError:
+        raise TypeError(
+            f"columns['{name}'] is a {type(column).__name__} of what are no numbers: expected a tensor, an array or a "
+            "list of numbers; of words, such as occupations, their places in a list"
+        ) from None
 
 
 @dataclass(frozen=True, eq=False)

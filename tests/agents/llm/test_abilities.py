@@ -3,7 +3,7 @@
 import pytest
 from llm_stub import EVERYTHING, SETTINGS, Stub
 
-from ethogram.agents.llm import Abilities, Endpoint, EndpointDown, Request
+from ethogram.agents.llm import Abilities, Budget, Endpoint, EndpointDown, OverBudget, Request
 from ethogram.agents.llm.abilities import body_of
 
 ASK = (("user", "?"),)
@@ -105,3 +105,13 @@ def test_bodies():
     assert body["structured_outputs"] == {"grammar": "g"}
     schema = {"type": "object"}
     assert body_of(Request(ASK, schema=schema), "m", Abilities())["response_format"]["json_schema"]["schema"] == schema
+
+
+def test_a_budget_without_room_for_the_probe_says_that_nobody_was_asked():
+    with Stub() as stub, Endpoint("m", stub.base_url, budget=Budget(calls=0)) as model:
+        with pytest.raises(OverBudget) as over:
+            model.answer([Request((("user", "Q"),))] * 2)
+        assert over.value.replies == [None, None]
+    with Endpoint("m", stub.base_url, retries=0) as model, pytest.raises(EndpointDown) as down:
+        model.answer([Request((("user", "Q"),))])
+    assert down.value.replies == [None]

@@ -3,13 +3,32 @@
 import json
 import math
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
+import torch
+from gymnasium import spaces
 from scripted_model import CANNOT, Likes, Scripted, even, options_of
 
-from ethogram.agents.llm import Abilities, Ask, Asker, Choice, Fence, Predicate, Reply, Score, Written, read, schema_of
-from ethogram.agents.llm.prompts import Prompt
+from ethogram.agents.llm import (
+    Abilities,
+    Ask,
+    Asked,
+    Asker,
+    Choice,
+    Fence,
+    Predicate,
+    Prompts,
+    Reply,
+    Score,
+    Written,
+    read,
+    schema_of,
+    so_far,
+)
+from ethogram.agents.llm.prompts import Prompt, described
+from ethogram.simulator import Draws, nothing_yet
 
 PROMPT = Prompt(None, Fence.of_seed(0), "rules", ["What is seen: nothing"])
 THREE = Choice("way", ("left", "right", "on"))
@@ -185,3 +204,68 @@ def test_rules_and_options_are_the_same_bytes_for_all_rows_and_orders_differ_in_
 
 def test_abilities_decide_and_nothing_else():
     assert ask(Scripted(even, Abilities(top_logprobs=5)), THREE).probability == pytest.approx([1 / 3] * 3)
+
+
+# What is told of a row
+
+
+def told(observation, n=2, ids=None, step=0, names=None, **settings):
+    """The user messages' data for rows of one step."""
+    draws = Draws(0, torch.arange(n) if ids is None else torch.tensor(ids), step)
+    return Prompts(names=names or {}, **settings).rows(observation, nothing_yet(draws), draws)
+
+
+def test_words_of_ids_mean_the_same_in_options_and_in_the_past():
+    """An id is a value, also where values do not begin at 0."""
+    space, words = spaces.Discrete(2, start=1), {"action": ("never", "stay", "go")}
+    question = next(Asked(space, words).ask(None))
+    assert (question.options, question.texts) == (("1", "2"), ("stay", "go"))
+    assert described(words, space.dtype.type(1), "action") == "stay"
+    for wrong, start in ((("stay", "go"), 1), (("stay", "go"), -1)):
+        with pytest.raises(ValueError, match="names has 2 words for 'action': expected"):
+            Asked(spaces.Discrete(2, start=start), {"action": wrong})
+
+
+@pytest.mark.parametrize("profile", [("aeg",), ("age", "aeg")])
+def test_columns_that_nobody_sees_are_refused(profile):
+    with pytest.raises(LookupError, match=r"names \['aeg'\]"):
+        told({"age": torch.zeros(2)}, profile=profile)
+    with pytest.raises(LookupError, match="no Dict"):
+        told(torch.zeros(2), profile=profile)
+    with pytest.raises(LookupError, match="no Dict"):
+        told(torch.zeros(2), shown=profile)
+
+
+def test_nobody_gets_the_attributes_of_another():
+    """A list would count a negative id from its end."""
+    with pytest.raises(LookupError, match="nothing for row id -1"):
+        told(torch.zeros(1), ids=[-1], attributes={"who": ["Ada", "Bo"]})
+    told(torch.zeros(1), ids=[-1], attributes={"who": {-1: "Ada"}})
+    with pytest.raises(ValueError, match=r"profile and attributes both have \['age'\]"):
+        Prompts(profile=("age",), attributes={"age": [70, 80]})
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"attributes": {"age": 5}}, {"attributes": {"age": "70"}}, {"wording": {"action": 3}}]
+)
+def test_columns_and_words_of_another_type_are_refused_by_name(wrong):
+    with pytest.raises(TypeError, match=r"\['(age|action)'\] is a (int|str): expected"):
+        Prompts(**wrong)
+
+
+def test_a_summary_of_a_past_that_nobody_keeps_is_refused():
+    """It would say for ever that nothing has happened."""
+    told(torch.zeros(2), summary=so_far)
+    with pytest.raises(ValueError, match="no past is kept"):
+        told(torch.zeros(2), step=1, summary=so_far)
+
+
+def test_attributes_that_json_cannot_carry_are_refused_by_name():
+    with pytest.raises(TypeError, match="attributes has a value that JSON cannot carry"):
+        told(torch.zeros(1), n=1, attributes={"born": [date(1980, 5, 17)]})
+
+
+def test_half_precision_is_told_as_numbers():
+    for dtype in (torch.float16, torch.bfloat16):
+        (prompt, _) = told(torch.tensor([0.5, 2.0], dtype=dtype)).prompts
+        assert " 0.5 " in prompt.told[0]

@@ -163,7 +163,7 @@ def test_abilities_are_kept_and_replayed(tmp_path):
     with pytest.warns(UserWarning, match="seed"):
         assert [reply.text for reply in there.answer(questions(range(3)))] == texts
     other = Endpoint("other", stub.base_url, cassette=tmp_path / "run.jsonl.gz", mode="replay")
-    with pytest.raises(LookupError, match="nothing is kept about"):
+    with pytest.raises(LookupError, match=r"nothing is kept about .* what is kept is of \['loopback m'\]"):
         other.answer(questions(range(3)))
 
 
@@ -250,3 +250,24 @@ def test_the_place_of_a_cache_is_made_and_named_if_it_cannot_be(tmp_path):
     with pytest.raises(OSError, match="file"):
         Cache(tmp_path / "file" / "c")
     assert os.path.exists(Cache(tmp_path / "a" / "b" / "c").path)
+
+
+def test_recording_overwrites_nothing_but_a_cassette(tmp_path):
+    """The two paths are swapped easily, and a cache was paid for."""
+    with Stub() as stub:
+        told = ask(stub, range(2), cache=tmp_path / "answers.sqlite")
+        for path in (tmp_path / "answers.sqlite", tmp_path / "notes.gz"):
+            (tmp_path / "notes.gz").write_text("notes")
+            before = path.read_bytes()
+            with pytest.raises(ValueError, match="recording would overwrite"):
+                Endpoint("m", stub.base_url, cassette=path, mode="record")
+            assert path.read_bytes() == before
+        for name in ("run.jsonl", "run.jsonl.gz"):
+            for _ in range(2):
+                assert ask(stub, range(2), cassette=tmp_path / name, mode="record") == told
+
+
+@pytest.mark.parametrize("name", ["cache", "cassette"])
+def test_a_folder_is_no_file_of_answers(tmp_path, name):
+    with pytest.raises(IsADirectoryError, match=rf"{name} is .*, a folder"):
+        Endpoint("m", "http://127.0.0.1/v1", mode="record" if name == "cassette" else "read-write", **{name: tmp_path})

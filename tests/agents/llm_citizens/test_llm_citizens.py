@@ -76,6 +76,9 @@ def test_profiles_are_seen_and_are_of_these_people():
         rollout(small_city(n), Profiles(Heuristic(), {"age": kinds}), rows=n, horizon=1)
     with pytest.raises(ValueError, match="expected \\(n,\\)"):
         Profiles(Heuristic(), {"kind": torch.zeros(2, 2)})
+    with pytest.raises(TypeError, match=r"columns\['kind'\] is a list of what are no numbers") as refused:
+        Profiles(Heuristic(), {"kind": ["miner", "nurse"]})
+    assert "nurse" not in str(refused.value), "nothing of the people is told"
 
 
 @pytest.mark.parametrize("seat", ["citizens", "planner"])
