@@ -178,7 +178,7 @@ class HCPO(nn.Module):
         rewards, right = self.policy.graded(whole, answer, truth, self.mode)
         rewards = rewards.view(self.prompts, self.group)
         if self.bonus:
-            rewards = with_bonus(rewards, memory.view_as(rewards))
+            rewards = with_bonus(rewards, memory.view_as(rewards), self.mode)
         measures = {
             "reward": rewards.mean().item(),
             "success": right.float().mean().item(),
