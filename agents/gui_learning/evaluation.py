@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ethogram.simulator import Draws, History, check_is
+from ethogram.simulator import Draws, History, check_is, checked_int
 
 from .answers import parsed
 from .policy import GuiPolicy
@@ -26,7 +26,7 @@ def successes(
     """
     check_is("policy", policy, GuiPolicy, "a GuiPolicy")
     check_is("steps", steps, Steps, "Steps, as steps_of(history, memory) makes them")
-    prompts = steps.prompts if memory is None else steps.prompts.limited(memory)
+    prompts = steps.prompts if memory is None else steps.prompts.limited(checked_int("memory", memory, 0))
     draws = Draws(0, torch.arange(len(steps.row)))  # of which the likeliest answer needs none
     answer = policy.generate(prompts, draws, temperature=0, drop_at=drop_at, drop=drop)
     return success(parsed(answer), steps.truth).float()
@@ -55,7 +55,8 @@ def with_own_past(policy: GuiPolicy, history: History, *, patched: bool = False)
     for step in range(history.num_steps):
         now = {name: column[:, step] for name, column in history.observation.items()}
         draws = Draws(0, rows)  # of which the likeliest answer needs none
-        read = parsed(policy.generate(policy.prompts(now, so_far(step)), draws, temperature=0, drop_at=policy.drop_at))
+        prompts = policy.prompts(now, so_far(step))
+        read = parsed(policy.generate(prompts, draws, temperature=0, drop_at=policy.drop_at, drop=policy.drop))
         keep = torch.zeros(len(rows), dtype=torch.bool)
         if patched:
             here = recorded.step == step

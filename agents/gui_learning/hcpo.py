@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ethogram.simulator import Draws, check_has, check_is, check_number, checked_int, checked_seed
 
 from ..learning import Measures, advantages, informative, k3, masked_mean
-from .prompts import Prompts, Steps
+from .prompts import Prompts, Steps, check_window
 from .rewards import Mode, with_bonus
 
 Lengths = Literal["biased", "uniform", "full"]
@@ -131,6 +131,7 @@ class HCPO(nn.Module):
             check_number("until", until, 0, 1)
         for name, number in {"kl": kl, "alignment": alignment, "temperature": temperature}.items():
             check_number(name, number)
+        check_window(steps, policy.memory)
         self.policy, self.steps = policy, steps
         self.updates = checked_int("updates", updates, 1)
         self.prompts, self.group = checked_int("prompts", prompts, 1), checked_int("group", group, 2)
@@ -178,7 +179,7 @@ class HCPO(nn.Module):
         rewards, right = self.policy.graded(whole, answer, truth, self.mode)
         rewards = rewards.view(self.prompts, self.group)
         if self.bonus:
-            rewards = with_bonus(rewards, memory.view_as(rewards))
+            rewards = with_bonus(rewards, memory.view_as(rewards), self.mode)
         measures = {
             "reward": rewards.mean().item(),
             "success": right.float().mean().item(),

@@ -10,7 +10,7 @@ from ethogram.simulator import Draws, check_is, checked_int, checked_seed
 from ..learning import Measures, masked_mean, rows_of
 from .answers import written
 from .policy import GuiPolicy
-from .prompts import Steps
+from .prompts import SCREEN, Steps, check_window
 
 
 class Imitation(nn.Module):
@@ -33,6 +33,9 @@ class Imitation(nn.Module):
         super().__init__()
         check_is("policy", policy, GuiPolicy, "a GuiPolicy")
         check_is("steps", steps, Steps, "Steps, as steps_of(history, memory) makes them")
+        check_window(steps, policy.memory)
+        if policy.past != "screens" and bool((steps.prompts.part == SCREEN).any()):
+            raise ValueError(f'policy has past={policy.past!r}, and steps the screens of the past: expected "screens"')
         self.policy, self.steps, self.shorten = policy, steps, shorten
         answers = written(steps.truth, thoughts)
         self.answers = answers[:, : int((answers > 0).sum(1).max())]  # what is behind every end costs time only

@@ -200,5 +200,10 @@ class GuiPolicy(nn.Module):
 
     def log_probs(self, record: Any) -> Tensor:
         """The same of a record of ``GRPO``, (prompts, answers), as this policy is deployed."""
+        if isinstance(record, History):
+            raise TypeError(
+                "record is a History: expected (prompts, answers), of a Task; "
+                "Imitation(policy, steps_of(history, memory)) clones a history"
+            )
         prompts, answer = record
         return self.log_probs_of(prompts, answer, drop_at=self.drop_at, drop=self.drop)

@@ -179,6 +179,12 @@ class Steps(NamedTuple):
         return mixed
 
 
+def check_window(steps: Steps, memory: int) -> None:
+    """ValueError where steps look back further than a policy, which would learn from what it will not see."""
+    if (most := int(steps.prompts.available.max())) > memory:
+        raise ValueError(f"steps look back {most} steps, and the policy {memory}: expected the same memory of both")
+
+
 def window(
     history: History, row: Tensor, step: Tensor, memory: int, labels: Sequence[str] = ()
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
@@ -234,9 +240,17 @@ def steps_of(history: History, memory: int, labels: Sequence[str] = ()) -> Steps
     """
     check_is("history", history, History, "a History of screens")
     memory = checked_int("memory", memory, 0)
-    row, step = history.valid.nonzero().T
+    row, step = steps_there(history)
     seen, did, there = window(history, row, step, memory, labels)
     return Steps(read(seen, did, there), truth_of(history, row, step), row, step)
+
+
+def steps_there(history: History) -> tuple[Tensor, Tensor]:
+    """(m,) rows and (m,) steps at which somebody acted; ValueError if nobody ever did."""
+    if not bool(history.length.any()):
+        raise ValueError("history has no step of anybody: expected screens on which something was done")
+    row, step = history.valid.nonzero().T
+    return row, step
 
 
 def truth_of(history: History, row: Tensor, step: Tensor) -> dict[str, Tensor]:

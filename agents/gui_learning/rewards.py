@@ -11,7 +11,7 @@ from .prompts import AT_A_POINT, SCROLL, WITH_WORDS, bins
 
 Mode = Literal["paper", "code"]
 NEAR = 140  # of 1000: a click within this is right when success is counted
-GOOD = 1.43  # from where a shorter history earns the bonus: form and type right, and a click within NEAR
+GOOD = 1.43  # of 1.5, from where a shorter history earns the bonus: form and type right, and a click within NEAR
 BONUS = 1.2
 
 
@@ -55,11 +55,13 @@ def success(read: Read, truth: dict[str, Tensor]) -> Tensor:
     return right & ((read.direction == truth["direction"]) | (truth["type"] != SCROLL))
 
 
-def with_bonus(rewards: Tensor, memory: Tensor) -> Tensor:
+def with_bonus(rewards: Tensor, memory: Tensor, mode: Mode = "code") -> Tensor:
     """(P, G) rewards of the released code, in which a good answer from a shorter history earns BONUS times as much.
 
-    memory: (P, G) steps that each answer looked back. Shorter is: than the longest of its group. (The code compares
-    with the longest so far, in the order of the answers: an accident of that order, which is left out here.)
+    memory: (P, G) steps that each answer looked back. mode: of the rewards, by which GOOD counts twice in "paper".
+    Shorter is: than the longest of its group. (The code compares with the longest so far, in the order of the answers:
+    an accident of that order, which is left out here.)
     """
     shorter = memory < memory.amax(1, keepdim=True)
-    return torch.where(shorter & (rewards >= GOOD), BONUS * rewards, rewards)
+    good = rewards >= (2 * GOOD if mode == "paper" else GOOD)
+    return torch.where(shorter & good, BONUS * rewards, rewards)

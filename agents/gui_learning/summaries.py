@@ -21,6 +21,7 @@ from .prompts import (
     joined_rows,
     screen,
     spelt,
+    steps_there,
     truth_of,
     window,
     words,
@@ -70,7 +71,7 @@ def sentence(seen: dict[str, Tensor], kind: Tensor, point: Tensor, word: Tensor)
 def episodes_of(history: History, labels: Sequence[str] = ()) -> Episodes:
     """Every step of every row of a history of screens; labels: as in ``steps_of``."""
     check_is("history", history, History, "a History of screens")
-    row, step = history.valid.nonzero().T
+    row, step = steps_there(history)
     seen, did, there = window(history, row, step, PAST, labels)
     now = {name: column[:, -1] for name, column in seen.items()}
     return Episodes(now, sentences_of(seen, did, there, sentence), truth_of(history, row, step), row, step)

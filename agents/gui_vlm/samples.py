@@ -92,6 +92,8 @@ def steps_of_pictures(episodes: Iterable[tuple[str, Sequence[Any], Sequence[GuiA
             samples.append(Sample(goal, tuple(screens[first : t + 1]), tuple(actions[first:t]), did))
             row.append(number)
             step.append(t)
+    if not samples:
+        raise ValueError("episodes have no step: expected screenshots on which something was done")
     prompts = cast(Prompts, Samples(tuple(samples)))  # asked for nothing but rows, repeated, limited and available
     return Steps(prompts, {}, torch.tensor(row), torch.tensor(step))
 

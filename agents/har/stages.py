@@ -52,6 +52,7 @@ class WarmUp(nn.Module):
         super().__init__()
         check_is("policy", policy, GuiPolicy, "a GuiPolicy")
         check_is("episodes", episodes, Episodes, "Episodes, as episodes_of(history) makes them")
+        check_reads_sentences(policy)
         for name, share in {"aware": aware, "blind": blind}.items():
             check_number(name, share, high=1)
         self.policy = policy
@@ -76,6 +77,14 @@ class WarmUp(nn.Module):
             found.append(self.policy.log_probs_of(prompts.rows(rows), answer[rows]).flatten())
             there.append((answer[rows] > 0).flatten())
         yield -masked_mean(torch.cat(found)[None], torch.cat(there)[None]), {}
+
+
+def check_reads_sentences(policy: GuiPolicy) -> None:
+    """ValueError for a policy that would act on past screens, having learnt from sentences."""
+    if policy.past == "screens":
+        raise ValueError(
+            "policy has past='screens', and HAR's past are sentences: expected GuiPolicy(past='sentences')"
+        )
 
 
 def _ended(said: Tensor) -> Tensor:
@@ -167,6 +176,11 @@ def har(
     form (the paper's GRPO*), as measures of it are then to be told.
     """
     check_is("policy", policy, GuiPolicy, "a GuiPolicy")
+    check_is("episodes", episodes, Episodes, "Episodes, as episodes_of(history) makes them")
+    check_reads_sentences(policy)
+    checked_int("prompts", prompts, 2 if located else 1)  # of one, none would be to locate an element
+    for count in updates:
+        checked_int("updates", count, 0)
     if forced and located:
         raise ValueError("forced and located are both True: expected one at most, since their prompts differ in form")
     wrong, answer = collected(policy, episodes, seed)

@@ -14,14 +14,17 @@ Scale = Literal["group", "batch", "none"]
 Mean = Literal["token", "answer", "constant"]
 SCALES, MEANS = ("group", "batch", "none"), ("token", "answer", "constant")
 TINY = 1e-6
+FAR = 20.0  # differences of log-probabilities count as no larger: an exponential that overflows has a NaN for gradient
 
 
 def advantages(reward: Tensor, scale: Scale = "group") -> Tensor:
-    """(P, G) rewards, less their group's mean, over the standard deviation of the group, of the batch, or of nobody.
+    """(P, G) floats, rewards less their group's mean, over the deviation of the group, of the batch, or of nobody.
 
     Standard deviations are unbiased, and TINY is added to them. A group of one keeps its reward, as released code has
     it (mean 0, deviation 1).
     """
+    if not reward.is_floating_point():  # in whose own numbers an advantage of 0.9 would be 0
+        raise TypeError(f"reward is of {reward.dtype}: expected floats, as reward.float() makes them")
     if reward.shape[1] == 1:
         return reward
     exact = reward.double()  # in float32, a mean of eight times 1.2 is off by a rounding, which TINY makes 0.12 of
@@ -40,9 +43,9 @@ def surrogate(log_prob: Tensor, old: Tensor, advantage: Tensor, low: float, high
     """PPO's clipped objective (Schulman et al., 2017), to be maximised, for each token: (P * G, T).
 
     log_prob, old: of the tokens, now and when they were drawn. advantage: broadcasts against them.
-    low, high: the ratio counts within [1 - low, 1 + high].
+    low, high: the ratio counts within [1 - low, 1 + high], and nowhere beyond exp(FAR).
     """
-    ratio = (log_prob - old).exp()
+    ratio = (log_prob - old).clamp(max=FAR).exp()
     return torch.minimum(ratio * advantage, ratio.clamp(1 - low, 1 + high) * advantage)
 
 
@@ -51,7 +54,7 @@ def k3(log_prob: Tensor, reference: Tensor) -> Tensor:
 
     d = reference - log_prob; its expectation is the divergence (Schulman, 2020). Clamped to [-10, 10].
     """
-    d = reference - log_prob
+    d = (reference - log_prob).clamp(-FAR, FAR)  # beyond, it is clamped all the same
     return (d.exp() - d - 1).clamp(-10, 10)
 
 

@@ -125,7 +125,15 @@ class GRPO(nn.Module):
 
     def _asked(self, update: int, attempt: int, prompts: int) -> Answers:
         ids = torch.arange(prompts) + (update * (self.resample + 1) + attempt) * self.prompts
-        return self.task.answers(self.policy, prompts, self.group, Draws(self.seed, ids, scope="training"))
+        answers = self.task.answers(self.policy, prompts, self.group, Draws(self.seed, ids, scope="training"))
+        reward = answers.reward
+        if reward.shape != (prompts, self.group) or not reward.is_floating_point():
+            given = f"{reward.dtype} {tuple(reward.shape)}"
+            raise ValueError(f"the task's reward is {given}: expected floats {(prompts, self.group)}")
+        if not bool(reward.isfinite().all()):  # a group with a NaN would look like one that has nothing to say
+            row = int((~reward.isfinite()).any(1).nonzero()[0])
+            raise ValueError(f"the task's rewards of prompt {row} are {reward[row].tolist()}: expected finite numbers")
+        return answers
 
 
 def _chosen(answers: Answers, prompts: Tensor) -> Answers:

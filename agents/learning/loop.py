@@ -47,6 +47,8 @@ class Training:
         return self.measures[name]
 
     def __repr__(self) -> str:
+        if not self.measures:
+            return "Training of 0 updates"
         last = ", ".join(f"{name} {values[-1]:.3g}" for name, values in self.measures.items())
         return f"Training of {len(next(iter(self.measures.values())))} updates: at last {last}"
 
@@ -58,6 +60,8 @@ class Training:
         from ethogram.simulator import report
 
         names = names or tuple(self.measures)
+        if not names:
+            raise ValueError("there is nothing to plot: this training had no update")
         axes = report.plots.panels(len(names), columns=min(len(names), 3))
         for ax, name in zip(axes, names, strict=True):
             values = self[name]
@@ -144,6 +148,11 @@ def _update(
     """The optimiser's steps of one update; the mean of each measure over them."""
     rows: list[dict[str, float]] = []
     for loss, measures in trainee.losses(update):
+        if not loss.requires_grad:
+            raise ValueError(
+                "a loss of the trainee has no gradient: expected one of its parameters; is something, such "
+                "as log_probs, under torch.no_grad?"
+            )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(parameters, clip_norm)

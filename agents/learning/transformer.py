@@ -61,6 +61,8 @@ class Transformer(nn.Module):
             t' is then the largest number of tokens kept in a row, and outputs stay aligned at the right. ``drop_at`` of
             the number of layers drops none.
         """
+        if drop_at is not None and not 0 <= drop_at <= len(self.blocks):  # which would drop nothing, and not say so
+            raise ValueError(f"drop_at is {drop_at}: expected 0 to {len(self.blocks)}, the number of layers")
         angles = rotation(positions, self.width // self.heads)
         mask = seen_by(present, cache[0].present if cache else None)
         layers: list[Layer] = []

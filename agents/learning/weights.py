@@ -1,7 +1,10 @@
 """Weights in a file: NumPy's archive, which holds arrays and text and nothing that is executed when it is read."""
 
 import json
-from collections.abc import Mapping
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +51,12 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
     module.load_state_dict(saved)
 
 
-def _opened(path: str | Path) -> Any:
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
     try:
         archive = np.load(path, allow_pickle=False)
         archive[ABOUT]
-    except (ValueError, KeyError, EOFError, IndexError) as error:
-        raise ValueError(f"{path} holds no weights ({error}): expected what save_weights wrote") from error
-    return archive
+        with archive:
+            yield archive
+    except (ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} holds no weights ({error}): expected what save_weights wrote, in full") from error

@@ -91,6 +91,9 @@ def test_the_bonus_is_for_good_answers_from_shorter_histories_than_the_groups_lo
     rewards = torch.tensor([[1.5, 1.5, 1.2], [1.5, 1.5, 1.5]])
     memory = torch.tensor([[0, 2, 1], [1, 1, 1]])
     assert rule.with_bonus(rewards, memory).tolist() == [pytest.approx([1.8, 1.5, 1.2]), [1.5, 1.5, 1.5]]
+    # in the paper's scale, form and type of a wrong click are 2 of 3
+    paper = rule.with_bonus(torch.tensor([[3.0, 2.0, 2.8, 3.0]]), torch.tensor([[0, 0, 1, 2]]), "paper")
+    assert paper.tolist() == [pytest.approx([3.6, 2.0, 2.8, 3.0])]
 
 
 def test_prompts_hold_the_last_steps_and_the_expert_is_read_back():

@@ -21,7 +21,8 @@ def history():
 def policy_of(updates, history):
     torch.manual_seed(0)
     policy = GuiPolicy(2, width=32, layers=2, hidden=64)
-    train(Imitation(policy, steps_of(history, 2), batch=64, shorten=False), updates, rate=4e-3, progress=False)
+    if updates:
+        train(Imitation(policy, steps_of(history, 2), batch=64, shorten=False), updates, rate=4e-3, progress=False)
     return policy
 
 
@@ -42,6 +43,15 @@ def test_the_last_action_that_is_read_is_what_the_policy_does_a_step_before(hist
     assert torch.equal(steps.truth["point"], recorded.truth["point"])
     same = steps.prompts.present & ~torch.isin(steps.prompts.part, torch.tensor([DID]))
     assert torch.equal(steps.prompts.tokens[same], recorded.prompts.tokens[same])  # screens and goals stay
+
+
+def test_a_policys_own_past_is_made_with_what_it_forgets(history):
+    policy, asked = policy_of(0, history), []
+    policy.drop_at, policy.drop = 1, "actions"
+    plain = policy.generate
+    policy.generate = lambda *given, **settings: asked.append(settings) or plain(*given, **settings)
+    with_own_past(policy, history)
+    assert {(settings["drop_at"], settings["drop"]) for settings in asked} == {(1, "actions")}
 
 
 def test_a_word_that_the_world_does_not_know_does_nothing():

@@ -17,6 +17,8 @@ from ethogram.agents.gui_learning import (
     successes,
 )
 from ethogram.agents.gui_learning.hcpo import bias, length_probabilities
+from ethogram.agents.gui_vlm import steps_of_pictures
+from ethogram.agents.har import WarmUp, har
 from ethogram.agents.learning import Categorical, Transformer, save_weights, train
 from ethogram.envs.gui import SymbolicGui
 from ethogram.envs.gui_tasks import carry
@@ -25,10 +27,13 @@ from ethogram.simulator import Draws, rollout
 APP = carry(distance=2)
 
 
+def shown(rows=3):
+    return rollout(SymbolicGui(APP), Scripted(), rows=rows, horizon=APP.horizon, seed=0)
+
+
 @pytest.fixture(scope="module")
 def steps():
-    history = rollout(SymbolicGui(APP), Scripted(), rows=24, horizon=APP.horizon, seed=0)
-    return steps_of(history, 2)
+    return steps_of(shown(24), 2)
 
 
 def policy_of(seed=0, **settings):
@@ -201,6 +206,21 @@ def test_wrong_settings_are_named(steps, settings, error):
     (lambda: steps_of("history", 2), "history is a str"),
     (lambda: episodes_of(None), "history is None"),
     (lambda: dropped_at(9, 4, 5, 5), "layer is 9"),
+    (lambda: steps_of(shown()[:0], 2), "history has no step of anybody"),
+    (lambda: episodes_of(shown()[:0]), "history has no step of anybody"),
+    (lambda: steps_of_pictures([], 2), "episodes have no step"),
+    (lambda: HCPO(policy_of(), steps_of(shown(), 4), 5), "look back 3 steps, and the policy 2: expected the same"),
+    (lambda: Imitation(policy_of(), steps_of(shown(), 4)), "look back 3 steps, and the policy 2: expected the same"),
+    (lambda: Imitation(policy_of(past="sentences"), steps_of(shown(), 2)), "past='sentences', and steps the screens"),
+    (lambda: successes(policy_of(), steps_of(shown(), 2), memory=-1), "memory is -1"),
+    (lambda: successes(policy_of(), steps_of(shown(), 2), drop_at=9), "drop_at is 9: expected 0 to 3"),
+    (lambda: successes(policy_of(), steps_of(shown(), 2), drop_at=-1), "drop_at is -1: expected 0 to 3"),
+    (lambda: policy_of().log_probs(shown()), r"record is a History: .* Imitation\(policy, steps_of\(history"),
+    (lambda: WarmUp(policy_of(), episodes_of(shown())), "past='screens', and HAR's past are sentences"),
+    (lambda: har(policy_of(), episodes_of(shown()), (1, 1)), "past='screens', and HAR's past are sentences"),
+    (lambda: har(policy_of(past="sentences"), shown(), (1, 1)), "episodes is a History"),
+    (lambda: har(policy_of(past="sentences"), episodes_of(shown()), (1, -1)), "updates is -1"),
+    (lambda: har(policy_of(past="sentences"), episodes_of(shown()), (1, 1), prompts=1), "prompts is 1: .* 2 or more"),
     (lambda: Transformer(heads=0), "heads is 0"),
     (lambda: Transformer(layers=0), "layers is 0"),
     (lambda: Categorical("net", 3), "net is a str"),

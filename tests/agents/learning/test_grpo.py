@@ -244,3 +244,36 @@ def test_a_policy_of_several_parts_has_the_sum_of_their_log_probabilities():
 def test_wrong_settings_are_named(settings, error):
     with pytest.raises((ValueError, TypeError), match=error):
         GRPO(Arms([0.0, 0.0]), Bandit(), **settings)
+
+
+@pytest.mark.parametrize(
+    ("worth", "error"),
+    [
+        (lambda reward: reward.index_fill(1, torch.tensor([0]), torch.nan), r"rewards of prompt 0 are \[nan, .*finite"),
+        (lambda reward: reward.log().clamp(max=0) * torch.inf, "expected finite numbers"),
+        (lambda reward: (reward > 0.5).long(), r"reward is torch.int64 \(4, 3\): expected floats \(4, 3\)"),
+        (torch.flatten, r"reward is torch.float32 \(12,\): expected floats \(4, 3\)"),
+    ],
+)
+@pytest.mark.parametrize("resample", [0, 2])
+def test_rewards_that_cannot_be_learnt_from_are_named(worth, error, resample):
+    class Judged(Bandit):
+        def answers(self, *asked):
+            found = super().answers(*asked)
+            return found._replace(reward=worth(found.reward))
+
+    with pytest.raises(ValueError, match=error):
+        train(GRPO(Arms([0.3, -0.2, 0.1]), Judged(), prompts=4, group=3, resample=resample), 1, progress=False)
+
+
+def test_advantages_of_whole_numbers_are_refused():
+    with pytest.raises(TypeError, match=r"torch.int64: expected floats"):
+        advantages(torch.tensor([[1, 0, 0, 0]]))
+
+
+def test_gradients_are_numbers_however_far_two_policies_are_apart():
+    now = torch.tensor([-200.0, 0.0, 200.0], requires_grad=True)
+    (slope,) = torch.autograd.grad(k3(now, torch.zeros(3)).sum(), now)
+    assert slope.tolist() == [0, 0, 0]
+    (slope,) = torch.autograd.grad(surrogate(now, torch.zeros(3), torch.ones(3), 0.2, 0.2).sum(), now)
+    assert slope.tolist() == [0, 1, 0]

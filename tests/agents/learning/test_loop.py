@@ -12,7 +12,16 @@ import pytest
 import torch
 from torch import nn
 
-from ethogram.agents.learning import Categorical, Cloning, load_weights, read_about, rows_of, save_weights, train
+from ethogram.agents.learning import (
+    Categorical,
+    Cloning,
+    Training,
+    load_weights,
+    read_about,
+    rows_of,
+    save_weights,
+    train,
+)
 from ethogram.simulator import History
 
 
@@ -173,3 +182,23 @@ def test_progress_is_quiet_where_nobody_looks(capsys):
     shown = capsys.readouterr().err
     assert "500/500" in shown
     assert len(shown.replace("\r", "\n").split("\n")) < 8
+
+
+def test_what_was_not_written_to_its_end_is_no_weights(tmp_path):
+    path = tmp_path / "net.npz"
+    save_weights(nn.Linear(3, 2), path)
+    whole = path.read_bytes()
+    flipped = bytearray(whole)
+    flipped[150] ^= 255
+    for found in (whole[: len(whole) // 2], b"", bytes(flipped)):
+        path.write_bytes(found)
+        with pytest.raises(ValueError, match=r"net\.npz holds no weights .* in full"):
+            load_weights(nn.Linear(3, 2), path)
+
+
+def test_a_loss_without_a_gradient_is_named_and_no_updates_have_no_picture():
+    with torch.no_grad(), pytest.raises(ValueError, match=r"no gradient: .* under torch\.no_grad"):
+        train(Line(), 3, progress=False)
+    assert repr(Training({})) == "Training of 0 updates"
+    with pytest.raises(ValueError, match="nothing to plot"):
+        Training({}).plot()
