@@ -117,9 +117,9 @@ def test_two_endpoints_in_two_threads_share_a_budget_to_its_end():
     """What the one's calls leave over is heard of by the other, which would wait for its deadline."""
 
     def spend(number):
-        with Endpoint("m", stubs[number].base_url, abilities=Abilities(), budget=budget, deadline=20.0) as model:
-            with pytest.raises(OverBudget):
-                model.answer([Request((("user", f"{'Q' * 100} {k}"),), max_tokens=20) for k in range(60)])
+        model = Endpoint("m", stubs[number].base_url, abilities=Abilities(), budget=budget, deadline=20.0)
+        with model, pytest.raises(OverBudget):
+            model.answer([Request((("user", f"{'Q' * 100} {k}"),), max_tokens=20) for k in range(60)])
 
     budget, stubs = Budget(tokens=2000), (Stub(delay=0.02), Stub(delay=0.02))
     begun = time.monotonic()
