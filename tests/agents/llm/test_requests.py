@@ -99,10 +99,10 @@ def test_requests_that_are_no_list_are_refused():
 
 def test_a_low_limit_a_minute_takes_none_of_the_time_of_a_request():
     with Stub() as stub:
-        model = Endpoint("m", stub.base_url, abilities=Abilities(), per_minute=120, deadline=1.0)
+        model = Endpoint("m", stub.base_url, abilities=Abilities(), per_minute=120, deadline=3.0)
         with model:
-            replies = model.answer([Request((("user", f"Q {k}"),)) for k in range(5)])
-    assert [reply.error for reply in replies] == [None] * 5
+            replies = model.answer([Request((("user", f"Q {k}"),)) for k in range(9)])
+    assert [reply.error for reply in replies] == [None] * 9
 
 
 def test_threads_take_turns_at_an_endpoint():
@@ -117,13 +117,13 @@ def test_two_endpoints_in_two_threads_share_a_budget_to_its_end():
     """What the one's calls leave over is heard of by the other, which would wait for its deadline."""
 
     def spend(number):
-        model = Endpoint("m", stubs[number].base_url, abilities=Abilities(), budget=budget, deadline=20.0)
+        model = Endpoint("m", stubs[number].base_url, abilities=Abilities(), budget=budget, deadline=90.0)
         with model, pytest.raises(OverBudget):
-            model.answer([Request((("user", f"{'Q' * 100} {k}"),), max_tokens=20) for k in range(60)])
+            model.answer([Request((("user", f"{'Q' * 100} {k}"),), max_tokens=20) for k in range(300)])
 
     budget, stubs = Budget(tokens=2000), (Stub(delay=0.02), Stub(delay=0.02))
     begun = time.monotonic()
     with stubs[0], stubs[1], ThreadPoolExecutor(2) as threads:
         list(threads.map(spend, range(2)))
     assert budget.spent.tokens_in + budget.spent.tokens_out <= 2000
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 80  # not the deadline
