@@ -108,7 +108,8 @@ class Practice:
         reflects = self.exercises[0].reflects
         own = Draws(draws.seed, (draws.ids[:, None] * group + torch.arange(group)).flatten(), draws.step, "answers")
         length = LENGTH + STATEMENT * reflects
-        answer = policy.generate(asking, own, group=group, temperature=self.temperature, length=length)
+        how: dict[str, Any] = {"drop_at": policy.drop_at, "drop": policy.drop}  # as it scores them
+        answer = policy.generate(asking, own, group=group, temperature=self.temperature, length=length, **how)
         has_past = (sentences[..., 0] > 0).any(1)
         remembered = self.judge(answer, sentences) & has_past
         read = parsed(answer, statement=reflects)
@@ -120,7 +121,8 @@ class Practice:
 
 def errors(policy: GuiPolicy, episodes: Episodes, draws: Draws, temperature: float = 0.7) -> tuple[Tensor, Tensor]:
     """Where a policy errs: (k,) rows of the episodes' steps, and its wrong answers, (k, LENGTH). draws: of m rows."""
-    answer = policy.generate(asked(symbols.ANSWER, episodes.seen, episodes.sentences), draws, temperature=temperature)
+    prompts = asked(symbols.ANSWER, episodes.seen, episodes.sentences)
+    answer = policy.generate(prompts, draws, temperature=temperature, drop_at=policy.drop_at, drop=policy.drop)
     wrong = ~success(parsed(answer), episodes.truth)
     return wrong.nonzero()[:, 0], answer[wrong]
 

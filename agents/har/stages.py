@@ -194,7 +194,8 @@ def har(
 
 def _answers(policy: GuiPolicy, episodes: Episodes, temperature: float = 0, forced: bool = False) -> Tensor:
     prompts = inference(episodes, forced=forced).prompts
-    return policy.generate(prompts, Draws(0, torch.arange(len(episodes.row))), temperature=temperature)
+    draws = Draws(0, torch.arange(len(episodes.row)))
+    return policy.generate(prompts, draws, temperature=temperature, drop_at=policy.drop_at, drop=policy.drop)
 
 
 def succeeds(policy: GuiPolicy, episodes: Episodes, forced: bool = False) -> Tensor:
@@ -205,7 +206,8 @@ def succeeds(policy: GuiPolicy, episodes: Episodes, forced: bool = False) -> Ten
 def located(policy: GuiPolicy, episodes: Episodes) -> Tensor:
     """(k,) float32, 1 where the element that a description names is pointed at; of the steps that tap one."""
     asking = grounding(episodes)
-    answer = policy.generate(asking.prompts, Draws(0, torch.arange(len(asking.sentences))), temperature=0)
+    draws = Draws(0, torch.arange(len(asking.sentences)))
+    answer = policy.generate(asking.prompts, draws, temperature=0, drop_at=policy.drop_at, drop=policy.drop)
     return success(parsed(answer), asking.truth).float()
 
 

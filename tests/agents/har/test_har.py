@@ -179,10 +179,12 @@ def test_both_rounds_train_and_the_policy_acts_with_its_own_sentences(wrong, epi
 class Says:
     """A policy whose answer is always the same."""
 
+    drop_at, drop = None, "screens"
+
     def __init__(self, answer):
         self.answer = answer
 
-    def generate(self, prompts, draws, group, temperature, length):
+    def generate(self, prompts, draws, group, **how):
         return self.answer.expand(len(prompts.tokens) * group, -1)
 
 
@@ -308,3 +310,13 @@ def test_both_rounds_take_a_guide_and_a_judge_of_ones_own(episodes):
         hints=AskedGuide(lambda mistake: ["look"]), judge=AskedJudge(lambda history, think: True),
     )  # fmt: skip
     assert course.errors > 0
+
+
+def test_answers_are_drawn_with_what_is_dropped_when_they_are_scored(episodes):
+    torch.manual_seed(0)
+    policy = GuiPolicy(PAST, past="sentences", width=16, layers=2, heads=2, hidden=32, drop_at=0, drop="actions")
+    drawn = Practice((inference(episodes),)).answers(policy, 12, 2, Draws(0, torch.arange(12)))
+    prompts, answer = drawn.record
+    luck = Draws(0, torch.arange(24), scope="answers")
+    assert torch.equal(answer, policy.generate(prompts, luck, group=2, drop_at=0, drop="actions"))
+    assert not torch.equal(answer, policy.generate(prompts, luck, group=2))
